@@ -1,0 +1,73 @@
+import { Buffer } from "node:buffer";
+import { createHash, createPublicKey, sign, verify } from "node:crypto";
+import type { KeyObject } from "node:crypto";
+
+/** A DSSE envelope (github.com/secure-systems-lab/dsse, protocol 1.0) with one Ed25519 signature. */
+export interface Envelope {
+  readonly payloadType: string;
+  /** Base64 of the exact payload bytes. */
+  readonly payload: string;
+  readonly signatures: readonly { readonly keyid: string; readonly sig: string }[];
+}
+
+/** The bytes that are signed: "DSSEv1" SP len(type) SP type SP len(payload) SP payload. */
+export function preAuthEncoding(payloadType: string, payload: Buffer): Buffer {
+  const head = `DSSEv1 ${Buffer.byteLength(payloadType)} ${payloadType} ${payload.length} `;
+  return Buffer.concat([Buffer.from(head), payload]);
+}
+
+export function seal(payloadType: string, payload: Buffer, key: KeyObject): Envelope {
+  const sig = sign(null, preAuthEncoding(payloadType, payload), key).toString("base64");
+  return {
+    payloadType,
+    payload: payload.toString("base64"),
+    signatures: [{ keyid: keyIdOf(createPublicKey(key)), sig }],
+  };
+}
+
+/** The payload's bytes when a signature by this key verifies, else undefined. The signed type must be the expected one. */
+export function open(payloadType: string, envelope: Envelope, key: KeyObject): Buffer | undefined {
+  if (envelope.payloadType !== payloadType) return undefined;
+  const payload = Buffer.from(envelope.payload, "base64");
+  const bytes = preAuthEncoding(payloadType, payload);
+  const keyid = keyIdOf(key);
+  const good = envelope.signatures.some(
+    (one) => one.keyid === keyid && verify(null, bytes, key, Buffer.from(one.sig, "base64")),
+  );
+  return good ? payload : undefined;
+}
+
+/** The raw 32 bytes of an Ed25519 public key. */
+export function rawPublicKey(key: KeyObject): Buffer {
+  const { x } = key.export({ format: "jwk" });
+  return Buffer.from(x ?? "", "base64url");
+}
+
+export function publicKeyOf(raw: Buffer): KeyObject {
+  return createPublicKey({
+    format: "jwk",
+    key: { kty: "OKP", crv: "Ed25519", x: raw.toString("base64url") },
+  });
+}
+
+/** "ed25519:" and the first 16 hex digits of SHA-256 over the raw public key. */
+export function keyIdOf(key: KeyObject): string {
+  return `ed25519:${createHash("sha256").update(rawPublicKey(key)).digest("hex").slice(0, 16)}`;
+}
+
+/** Text -> envelope, or undefined when it is not one. */
+export function parseEnvelope(text: string): Envelope | undefined {
+  try {
+    const value = JSON.parse(text) as Partial<Envelope>;
+    const good =
+      typeof value.payloadType === "string" &&
+      typeof value.payload === "string" &&
+      Array.isArray(value.signatures) &&
+      value.signatures.every(
+        (one) => typeof one?.keyid === "string" && typeof one.sig === "string",
+      );
+    return good ? (value as Envelope) : undefined;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,28 @@
+/** What an operator can act on. Anything else that is thrown is a bug. */
+export type ErrorCode =
+  | "USAGE"
+  | "CONFIG_INVALID"
+  | "POLICY_INVALID"
+  | "BASELINE_MISSING"
+  | "BASELINE_EXISTS"
+  | "BASELINE_UNTRUSTED"
+  | "CHAIN_BROKEN"
+  | "KEY_INVALID"
+  | "STATE_UNUSABLE"
+  | "STATE_BUSY"
+  | "SYSCALL"
+  | "ENGINE_FAILED"
+  | "UNSUPPORTED";
+
+/** The one error class: a stable code, a message (the thing, expected, found) and a hint (what to do). */
+export class IntegrityError extends Error {
+  readonly code: ErrorCode;
+  readonly hint: string | undefined;
+
+  constructor(code: ErrorCode, message: string, options: { hint?: string; cause?: unknown } = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.name = "IntegrityError";
+    this.code = code;
+    this.hint = options.hint;
+  }
+}
