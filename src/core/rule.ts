@@ -4,6 +4,15 @@ export type FileClass = "immutable" | "rotates" | "append-only" | "sealed" | "vo
 export const severities = ["info", "low", "medium", "high", "critical"] as const;
 export type Severity = (typeof severities)[number];
 
+export function isAtLeast(severity: Severity, least: Severity): boolean {
+  return severities.indexOf(severity) >= severities.indexOf(least);
+}
+
+/** The graver of two. */
+export function graver(a: Severity, b: Severity): Severity {
+  return isAtLeast(a, b) ? a : b;
+}
+
 /** How to read a difference of content. "secret" is never shown, not even as a diff. */
 export type ContentKind =
   | "text"

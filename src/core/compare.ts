@@ -1,0 +1,70 @@
+import type { Change, Field } from "./change.ts";
+import type { Observation } from "./observation.ts";
+
+/** What was seen at one path, then and now. */
+export interface Look {
+  readonly path: string;
+  readonly before?: Observation;
+  readonly after?: Observation;
+}
+
+/** The change at one path on its own, names of other paths left aside. Undefined: none that counts. */
+export function compare({ path, before, after }: Look): Change | undefined {
+  if (!before) return after && { kind: "created", path, after };
+  if (!after) return { kind: "deleted", path, before };
+  if (after.unreadable !== undefined && before.unreadable === undefined)
+    return { kind: "unreadable", path, errno: after.unreadable, before, after };
+  const fields = differences(before, after);
+  return fields.length > 0 ? { kind: "modified", path, fields, before, after } : undefined;
+}
+
+/**
+ * The fields in which two observations differ, in the order of the contract.
+ * A changed type says it all but for owner and mode. mtime is told only where nothing told explains it.
+ */
+export function differences(before: Observation, after: Observation): readonly Field[] {
+  const sameType = before.type === after.type;
+  const isLink = before.type === "symlink" || after.type === "symlink";
+  const content = sameType && contentDiffers(before, after);
+  const target = sameType && before.target !== after.target;
+  const inode = sameType && inodeDiffers(before, after);
+  const isPlain = sameType && before.type !== "directory";
+  const differs: Record<Field, boolean> = {
+    content,
+    type: !sameType,
+    mode: !isLink && before.mode !== after.mode,
+    owner: before.uid !== after.uid,
+    group: before.gid !== after.gid,
+    target,
+    acl: sameType && before.acl !== after.acl,
+    capabilities: sameType && before.capabilities !== after.capabilities,
+    selinux: before.selinux !== after.selinux,
+    xattr: sameType && !sameRecord(before.xattrs, after.xattrs),
+    flags: before.flags?.join() !== after.flags?.join(),
+    links: isPlain && before.nlink !== after.nlink,
+    inode,
+    mtime: isPlain && !content && !target && !inode && before.mtime !== after.mtime,
+  };
+  return (Object.keys(differs) as Field[]).filter((field) => differs[field]);
+}
+
+/** Where one of the two was not hashed, only the size can tell. */
+function contentDiffers(before: Observation, after: Observation): boolean {
+  if (before.type !== "file") return false;
+  if (before.sha256 === undefined || after.sha256 === undefined) return before.size !== after.size;
+  return before.sha256 !== after.sha256;
+}
+
+/** Device numbers are left out: they may differ after a reboot. */
+function inodeDiffers(before: Observation, after: Observation): boolean {
+  if (before.ino !== after.ino) return true;
+  return before.btime !== undefined && after.btime !== undefined && before.btime !== after.btime;
+}
+
+function sameRecord(
+  a: Readonly<Record<string, string>> = {},
+  b: Readonly<Record<string, string>> = {},
+): boolean {
+  const names = Object.keys(a);
+  return names.length === Object.keys(b).length && names.every((name) => a[name] === b[name]);
+}

@@ -1,0 +1,57 @@
+import type { EngineName, Step } from "./hint.ts";
+
+/** Milliseconds: no path waits longer than this from its first hint, however often it is hinted again. */
+export const longestWait = 1000;
+
+/** Milliseconds: what falls due this soon after something due is taken along, so that it is seen as one. */
+export const together = 15;
+
+const structuralQuiet = 30;
+const writingQuiet = 200;
+const untoldQuiet = 40;
+const mostSteps = 32;
+
+/**
+ * Milliseconds of quiet after the last of these steps before the path is looked at, so that one save is one
+ * change. A name that comes or goes, or is not known, may be half of an editor's or package manager's
+ * save; a file that is being written is worth looking at when it is closed; a single step on a known path
+ * is complete.
+ */
+export function settle(steps: readonly Step[], isKnown: boolean, engine: EngineName): number {
+  if (engine === "chokidar" || steps.includes("changed")) return untoldQuiet;
+  if (isBeingWritten(steps)) return writingQuiet;
+  return isKnown && !isStructural(steps) ? 0 : structuralQuiet;
+}
+
+/** Some step made, removed or moved a name. */
+export function isStructural(steps: readonly Step[]): boolean {
+  return steps.some((step) => {
+    switch (step) {
+      case "created":
+      case "deleted":
+      case "renamed":
+      case "linked":
+        return true;
+      case "changed":
+      case "modified":
+      case "closed":
+      case "attributes":
+        return false;
+    }
+  });
+}
+
+/** Written and, as far as the engine can tell, not closed since. A removal ends it too. */
+export function isBeingWritten(steps: readonly Step[]): boolean {
+  for (const step of steps.toReversed()) {
+    if (step === "modified" || step === "changed") return true;
+    if (step === "closed" || step === "deleted" || step === "renamed") return false;
+  }
+  return false;
+}
+
+/** In order, without repeats in a row, and bounded: what is dropped is neither the beginning nor the end. */
+export function appendStep(steps: readonly Step[], step: Step): readonly Step[] {
+  if (steps.at(-1) === step) return steps;
+  return steps.length < mostSteps ? [...steps, step] : [...steps.slice(0, -1), step];
+}

@@ -1,0 +1,28 @@
+import type { Change } from "./change.ts";
+import { compare } from "./compare.ts";
+import type { Look } from "./compare.ts";
+import type { Step } from "./hint.ts";
+
+/**
+ * A change that was over before anyone could look: nothing is left of it but what the kernel said.
+ * Undefined: the look shows it, or the kernel's word is no evidence ("changed" is a guess of an engine that cannot tell).
+ */
+export function transient(look: Look, steps: readonly Step[]): Change | undefined {
+  const told = toldSteps(steps);
+  if (told.length === 0) return undefined;
+  const { path, before, after } = look;
+  if (!before && !after)
+    return told.includes("created") ? { kind: "transient", path, steps: told } : undefined;
+  if (!before || !after || compare(look)) return undefined;
+  return before.ctime === after.ctime
+    ? undefined
+    : { kind: "transient", path, steps: told, before };
+}
+
+/** A file that was closed after writing was modified: mmap(2) writes say nothing else. */
+function toldSteps(steps: readonly Step[]): readonly Step[] {
+  const named = steps
+    .filter((step) => step !== "changed")
+    .map((step): Step => (step === "closed" ? "modified" : step));
+  return named.filter((step, at) => step !== named[at - 1]);
+}
