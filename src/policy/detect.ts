@@ -1,0 +1,29 @@
+import { readFileSync } from "node:fs";
+import { invalidPolicy, policyFiles } from "./load.ts";
+import type { Detect } from "./parse.ts";
+
+/** The policy for a node on which none is recognised. */
+const fallback = "linux";
+
+/**
+ * The name of the policy whose `detect` fits the node best: more paths in `all` are more specific, then the
+ * earlier name. The caller says what exists, confined to the node's root.
+ */
+export async function detectPolicy(
+  dirs: readonly string[],
+  exists: (path: string) => boolean,
+): Promise<string> {
+  const { parsePolicy } = await import("./parse.ts");
+  const fitting = new Map<string, number>();
+  for (const [name, file] of policyFiles(dirs)) {
+    const { policy, problems } = parsePolicy(readFileSync(file, "utf8"), file);
+    if (!policy) throw invalidPolicy([name], problems);
+    if (policy.detect && fits(policy.detect, exists)) fitting.set(name, policy.detect.all.length);
+  }
+  const [best] = [...fitting].toSorted(([a, m], [b, n]) => n - m || (a < b ? -1 : 1));
+  return best?.[0] ?? fallback;
+}
+
+function fits({ all, any, none }: Detect, exists: (path: string) => boolean): boolean {
+  return all.every(exists) && (any.length === 0 || any.some(exists)) && !none.some(exists);
+}

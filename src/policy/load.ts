@@ -1,0 +1,197 @@
+import { createHash } from "node:crypto";
+import { readFileSync, readdirSync } from "node:fs";
+import { basename, dirname, join, resolve } from "node:path";
+import { IntegrityError } from "../core/error.ts";
+import { printable } from "../core/path.ts";
+import type { Policy, Rule } from "../core/rule.ts";
+import type { Parsed, PolicyFile, Problem } from "./parse.ts";
+
+/** Where policies are looked for by name: "<dir>/<name>.yaml", the first directory first. */
+interface PolicyOptions {
+  readonly dirs: readonly string[];
+}
+
+interface Loaded {
+  readonly file: string;
+  readonly policy: PolicyFile;
+  readonly lines: readonly number[];
+}
+
+interface Loading {
+  readonly options: PolicyOptions;
+  readonly parse: (text: string, file: string) => Parsed;
+  readonly nearest: (word: string, known: readonly string[]) => string;
+  /** Files already read, by their absolute path. */
+  readonly seen: Set<string>;
+  /** In the order of merging. */
+  readonly policies: Loaded[];
+  readonly problems: Problem[];
+}
+
+/** The canonical form, of which the digest is made, has a rule's keys in this order. */
+const ruleKeys: (keyof Rule)[] = [
+  "id",
+  "paths",
+  "exclude",
+  "class",
+  "severity",
+  "why",
+  "mode",
+  "owner",
+  "writers",
+  "containerWriters",
+  "content",
+  "validators",
+  "cis",
+  "attack",
+];
+
+/**
+ * Loads and merges policies, included ones first, each file once. A name with a "/" or an ending .yaml is a file.
+ * An invalid policy is refused with every problem in every file.
+ * yaml and zod are loaded here and not before: most of the agent's life has no need of them.
+ */
+export async function loadPolicy(
+  names: readonly string[],
+  options: PolicyOptions,
+): Promise<Policy> {
+  const [{ parsePolicy }, { nearest }] = await Promise.all([
+    import("./parse.ts"),
+    import("./nearest.ts"),
+  ]);
+  const loading: Loading = {
+    options,
+    parse: parsePolicy,
+    nearest,
+    seen: new Set(),
+    policies: [],
+    problems: [],
+  };
+  const asked = names.map((name) => {
+    const file = fileOf(name, options.dirs, ".");
+    if (file === undefined) throw unknownPolicy(name, loading);
+    read(file, [], loading);
+    return resolve(file);
+  });
+  const rules = merge(loading);
+  if (loading.problems.length > 0) throw invalidPolicy(names, loading.problems);
+  const own = loading.policies.filter(({ file }) => asked.includes(file));
+  return {
+    name: own.map(({ policy }) => policy.name).join("+"),
+    description: own.map(({ policy }) => policy.description).join("; "),
+    rules,
+    digest: createHash("sha256").update(JSON.stringify(rules, ruleKeys)).digest("hex"),
+  };
+}
+
+/** The policies that can be named, by name: "<dir>/<name>.yaml", the first directory's first. */
+export function policyFiles(dirs: readonly string[]): ReadonlyMap<string, string> {
+  const files = new Map<string, string>();
+  for (const dir of dirs) {
+    for (const file of filesIn(dir).filter((one) => one.endsWith(".yaml"))) {
+      const name = basename(file, ".yaml");
+      if (!files.has(name)) files.set(name, join(dir, file));
+    }
+  }
+  return files;
+}
+
+/** The error that tells every problem, each with its file and line. */
+export function invalidPolicy(
+  names: readonly string[],
+  problems: readonly Problem[],
+): IntegrityError {
+  const count = problems.length === 1 ? "1 problem" : `${problems.length} problems`;
+  const lines = problems.map(
+    ({ file, line, message }) => `\n  ${printable(file)}:${line}: ${printable(message)}`,
+  );
+  const title = names.map(printable).join(", ");
+  return new IntegrityError("POLICY_INVALID", `policy ${title}: ${count}${lines.join("")}`, {
+    hint: "correct these lines, then try: fim-agent policy lint FILE",
+  });
+}
+
+function read(file: string, including: readonly string[], loading: Loading): void {
+  const whole = resolve(file);
+  if (loading.seen.has(whole)) return;
+  loading.seen.add(whole);
+  const text = textOf(file);
+  if (typeof text !== "string") {
+    loading.problems.push({ file, line: 1, message: `cannot be read: ${text.errno}` });
+    return;
+  }
+  const { policy, include, lines, problems } = loading.parse(text, file);
+  loading.problems.push(...problems);
+  const chain = [...including, whole];
+  for (const { name, line } of include) {
+    const next = fileOf(name, loading.options.dirs, dirname(file));
+    if (next === undefined) {
+      const hint = loading.nearest(name, namesIn(loading.options.dirs));
+      loading.problems.push({ file, line, message: `include: no policy ${name}${hint}` });
+    } else if (chain.includes(resolve(next))) {
+      const circle = [...chain.slice(chain.indexOf(resolve(next))), resolve(next)];
+      const spelled = circle.map((one) => basename(one)).join(" -> ");
+      loading.problems.push({ file, line, message: `include: goes in a circle: ${spelled}` });
+    } else read(next, chain, loading);
+  }
+  if (policy) loading.policies.push({ file: whole, policy, lines });
+}
+
+/** Rules in order of merging, with their full ids. */
+function merge({ policies, problems }: Loading): readonly Rule[] {
+  const from = new Map<string, string>();
+  const rules: Rule[] = [];
+  for (const { file, policy, lines } of policies) {
+    for (const [at, rule] of policy.rules.entries()) {
+      const id = `${policy.name}/${rule.id}`;
+      const other = from.get(id);
+      if (other !== undefined)
+        problems.push({ file, line: lines[at] ?? 1, message: `rule id ${id} is also in ${other}` });
+      from.set(id, file);
+      rules.push({ ...rule, id });
+    }
+  }
+  return rules;
+}
+
+function fileOf(name: string, dirs: readonly string[], base: string): string | undefined {
+  if (name.includes("/") || /\.ya?ml$/.test(name)) return base === "." ? name : resolve(base, name);
+  return policyFiles(dirs).get(name);
+}
+
+function namesIn(dirs: readonly string[]): string[] {
+  return [...policyFiles(dirs).keys()].toSorted();
+}
+
+function filesIn(dir: string): string[] {
+  try {
+    return readdirSync(dir);
+  } catch (error) {
+    // A directory that an operator may fill need not be there.
+    if (errnoOf(error) === "ENOENT" || errnoOf(error) === "ENOTDIR") return [];
+    throw error;
+  }
+}
+
+function textOf(file: string): string | { readonly errno: string } {
+  try {
+    return readFileSync(file, "utf8");
+  } catch (error) {
+    const errno = errnoOf(error);
+    if (errno === undefined) throw error;
+    return { errno };
+  }
+}
+
+function errnoOf(error: unknown): string | undefined {
+  return error instanceof Error && "code" in error ? String(error.code) : undefined;
+}
+
+function unknownPolicy(name: string, { options, nearest }: Loading): IntegrityError {
+  const known = namesIn(options.dirs);
+  return new IntegrityError(
+    "POLICY_INVALID",
+    `policy ${printable(name)}: expected a name (${known.join(", ")}) or a file, found neither${nearest(name, known)}`,
+    { hint: "name a file by a path with a / in it, such as ./my-policy.yaml" },
+  );
+}
