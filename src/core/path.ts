@@ -60,17 +60,17 @@ export function showPath(path: string): { readonly text: string; readonly base64
   return { text: path.toWellFormed(), base64: encodePath(path).toString("base64") };
 }
 
-/** For people: control characters, bidirectional overrides and bad bytes are escaped. One line, always. */
+/** For people: control, invisible and direction-changing characters and bad bytes are escaped. One line, always. */
 export function printable(text: string): string {
   return text.replace(
-    /[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\\]/gu,
+    /[\u0000-\u001f\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff\\]/gu,
     (unit) => {
       const code = unit.charCodeAt(0);
       if (unit === "\\") return "\\\\";
       if (unit === "\n") return "\\n";
       if (unit === "\t") return "\\t";
       if (code >= firstEscape && code <= lastEscape) return `\\x${(code - 0xdc00).toString(16)}`;
-      return code < 0x100
+      return code < 0x80
         ? `\\x${code.toString(16).padStart(2, "0")}`
         : `\\u${code.toString(16).padStart(4, "0")}`;
     },
