@@ -1,0 +1,80 @@
+/** How one attempt to hand something over ended, as the network saw it. */
+export type Answer =
+  | { readonly kind: "status"; readonly status: number; readonly retryAfter?: string }
+  | { readonly kind: "network"; readonly detail: string }
+  | { readonly kind: "timeout"; readonly detail: string };
+
+/** What an answer means for what was handed over. Nothing but a 2xx ends it, and nothing but 410 stops trying. */
+export type Outcome =
+  | { readonly kind: "delivered" }
+  | { readonly kind: "retry"; readonly why: string; readonly afterMs?: number }
+  /** The receiver refuses this request as it is: tried again all the same, but slowly, and said. */
+  | { readonly kind: "rejected"; readonly why: string; readonly afterMs?: number }
+  | { readonly kind: "disabled"; readonly why: string };
+
+/** Milliseconds. */
+export interface Limits {
+  readonly base: number;
+  readonly cap: number;
+  /** The longest wait that a receiver may ask for. */
+  readonly retryAfterCap: number;
+}
+
+export const defaultLimits: Limits = { base: 1000, cap: 60_000, retryAfterCap: 3_600_000 };
+
+/** After so many failures in a row a sink counts as broken: what is sent then is a probe. */
+export const brokenAfter = 5;
+
+/** Full jitter: a random share of min(cap, base * 2^n), where n = 0 for the first failure. */
+export function nextDelay(failures: number, random: number, limits: Limits): number {
+  const steps = Math.min(Math.max(failures - 1, 0), 52);
+  return Math.floor(clampShare(random) * Math.min(limits.cap, limits.base * 2 ** steps));
+}
+
+/** How long to wait after this many failures in a row, of which the outcome is the latest. */
+export function delayAfter(
+  outcome: Extract<Outcome, { kind: "retry" | "rejected" }>,
+  failures: number,
+  chance: { readonly random: number; readonly limits: Limits },
+): number {
+  const { random, limits } = chance;
+  if (outcome.afterMs !== undefined) {
+    // A little more than asked for, or every sink that was told the same comes back at the same moment.
+    return Math.min(outcome.afterMs, limits.retryAfterCap) + nextDelay(1, random, limits);
+  }
+  const haste = outcome.kind === "rejected" ? 2 : 0;
+  return nextDelay(failures + haste, random, limits);
+}
+
+/** What an answer means. The clock (milliseconds since 1970) is for a Retry-After that names a date. */
+export function classify(answer: Answer, now: number): Outcome {
+  if (answer.kind !== "status") return { kind: "retry", why: `${answer.kind}: ${answer.detail}` };
+  const { status } = answer;
+  if (status >= 200 && status < 300) return { kind: "delivered" };
+  const why = `status ${status}`;
+  if (status === 410) return { kind: "disabled", why };
+  const kind = isPassing(status) ? "retry" : "rejected";
+  const afterMs = parseRetryAfter(answer.retryAfter, now);
+  return afterMs === undefined ? { kind, why } : { kind, why, afterMs };
+}
+
+/** RFC 9110 §10.2.3: whole seconds or an HTTP date -> milliseconds from now, never negative. */
+export function parseRetryAfter(text: string | undefined, now: number): number | undefined {
+  const value = text?.trim() ?? "";
+  if (/^\d{1,9}$/.test(value)) return Number(value) * 1000;
+  // RFC 9110 §5.6.7, the one form that a sender may still generate.
+  if (!/^[A-Z][a-z]{2}, \d{2} [A-Z][a-z]{2} \d{4} \d{2}:\d{2}:\d{2} GMT$/.test(value)) {
+    return undefined;
+  }
+  const at = Date.parse(value);
+  return Number.isNaN(at) ? undefined : Math.max(0, at - now);
+}
+
+/** Statuses that say "not now", not "not this". */
+function isPassing(status: number): boolean {
+  return status === 408 || status === 425 || status === 429 || status >= 500;
+}
+
+function clampShare(random: number): number {
+  return Number.isFinite(random) ? Math.min(Math.max(random, 0), 1) : 1;
+}

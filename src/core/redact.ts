@@ -1,0 +1,18 @@
+/** A URL as logs may show it: scheme and host. Many receivers take whoever knows the path for a friend. */
+export function redactUrl(url: string): string {
+  const { protocol, host, pathname, search } = parseUrl(url) ?? {};
+  if (protocol === undefined || host === undefined) return "(not a URL)";
+  return `${protocol}//${host}${pathname === "/" && search === "" ? "/" : "/…"}`;
+}
+
+/** Text from outside without what looks like a key: webhook secrets, bearer tokens, passwords in URLs. */
+export function redactText(text: string): string {
+  return text
+    .replace(/\b(whsec_|whsk_)[A-Za-z0-9+/=_-]+/g, "$1…")
+    .replace(/\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{8,}/gi, "$1 …")
+    .replace(/([a-z][a-z0-9+.-]*:\/\/)[^\s/@]+@/gi, "$1…@");
+}
+
+function parseUrl(text: string): URL | undefined {
+  return URL.canParse(text) ? new URL(text) : undefined;
+}

@@ -1,0 +1,139 @@
+import { readFileSync } from "node:fs";
+import { Agent as PlainAgent, request as plainRequest } from "node:http";
+import type { ClientRequest, IncomingMessage, RequestOptions } from "node:http";
+import { Agent as TlsAgent, request as tlsRequest } from "node:https";
+import type { Answer } from "../core/backoff.ts";
+import { IntegrityError } from "../core/error.ts";
+import { redactText } from "../core/redact.ts";
+
+export interface PostOptions {
+  readonly url: string;
+  /** File with the only certificate authorities (PEM) to trust; absent: those of the system. */
+  readonly ca?: string;
+  /** Milliseconds for everything from connecting to the answer's last byte. */
+  readonly timeout?: number;
+}
+
+export interface Message {
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: Buffer;
+}
+
+const defaultTimeout = 15_000;
+const maxAnswerBytes = 64 * 1024;
+
+/** One receiver, reached over one connection that is kept open. Redirects are not followed, TLS is always verified. */
+export class Poster implements Disposable {
+  readonly #url: URL;
+  readonly #timeout: number;
+  readonly #agent: PlainAgent;
+  readonly #request: (url: URL, options: RequestOptions) => ClientRequest;
+
+  constructor(options: PostOptions) {
+    this.#url = new URL(options.url);
+    this.#timeout = options.timeout ?? defaultTimeout;
+    const shared = { keepAlive: true, maxSockets: 1, maxFreeSockets: 1, noDelay: true };
+    if (this.#url.protocol === "https:") {
+      const ca = options.ca === undefined ? {} : { ca: readAuthorities(options.ca) };
+      // Said outright, so that NODE_TLS_REJECT_UNAUTHORIZED=0 in the environment changes nothing.
+      this.#agent = new TlsAgent({ ...shared, ...ca, rejectUnauthorized: true });
+      this.#request = tlsRequest;
+    } else {
+      this.#agent = new PlainAgent(shared);
+      this.#request = plainRequest;
+    }
+  }
+
+  /** Sends once. Undefined when the signal aborted first; whatever else goes wrong is an answer. */
+  async post(message: Message, signal: AbortSignal): Promise<Answer | undefined> {
+    if (signal.aborted) return undefined;
+    const first = await this.#attempt(message, signal);
+    // The peer may close an idle connection at the moment in which it is used again: that says nothing of the peer.
+    const answer = first?.stale ? await this.#attempt(message, signal) : first;
+    return answer?.answer;
+  }
+
+  [Symbol.dispose](): void {
+    this.#agent.destroy();
+  }
+
+  #attempt(message: Message, signal: AbortSignal): Promise<Attempt | undefined> {
+    return new Promise((resolve) => {
+      const request = this.#request(this.#url, {
+        method: "POST",
+        agent: this.#agent,
+        headers: { ...message.headers, "content-length": message.body.length },
+      });
+      const end = (result: Attempt | undefined) => {
+        clearTimeout(timer);
+        signal.removeEventListener("abort", abort);
+        resolve(result);
+      };
+      const abort = () => {
+        end(undefined);
+        request.destroy();
+      };
+      const timer = setTimeout(() => {
+        const detail = `no complete answer within ${this.#timeout} ms`;
+        end({ answer: { kind: "timeout", detail } });
+        request.destroy();
+      }, this.#timeout);
+      signal.addEventListener("abort", abort, { once: true });
+      let answered = false;
+      request.on("response", (response) => {
+        answered = true;
+        receive(response, (answer) => end({ answer }));
+      });
+      request.on("error", (error: NodeJS.ErrnoException) => {
+        const stale = request.reusedSocket && !answered && staleCodes.has(error.code ?? "");
+        end({ answer: { kind: "network", detail: describe(error) }, stale });
+      });
+      request.end(message.body);
+    });
+  }
+}
+
+interface Attempt {
+  readonly answer: Answer;
+  readonly stale?: boolean;
+}
+
+const staleCodes = new Set(["ECONNRESET", "EPIPE"]);
+
+/** Waits for the whole answer: a connection that breaks in the middle of it confirms nothing. */
+function receive(response: IncomingMessage, done: (answer: Answer) => void): void {
+  const retryAfter = response.headers["retry-after"];
+  const answer: Answer = {
+    kind: "status",
+    status: response.statusCode ?? 0,
+    ...(retryAfter === undefined ? {} : { retryAfter }),
+  };
+  let bytes = 0;
+  response.on("data", (chunk: Buffer) => {
+    bytes += chunk.length;
+    if (bytes <= maxAnswerBytes) return;
+    done(answer);
+    response.destroy();
+  });
+  response.on("end", () => done(answer));
+  response.on("error", (error) => done({ kind: "network", detail: describe(error) }));
+  response.on("close", () => done({ kind: "network", detail: "the answer was cut off" }));
+}
+
+function describe(error: NodeJS.ErrnoException): string {
+  // Of several addresses tried, the first failure stands for all.
+  const [first] = error instanceof AggregateError ? (error.errors as unknown[]) : [];
+  const cause = first instanceof Error ? first : error;
+  return redactText(cause.message || error.code || "unknown error");
+}
+
+function readAuthorities(file: string): Buffer {
+  try {
+    return readFileSync(file);
+  } catch (error) {
+    throw new IntegrityError("CONFIG_INVALID", `certificate authority ${file}: cannot be read`, {
+      hint: "name a PEM file that the agent may read, or leave ca out to trust the system's",
+      cause: error,
+    });
+  }
+}
