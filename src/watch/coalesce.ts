@@ -1,0 +1,178 @@
+import type { EngineName, Hint } from "../core/hint.ts";
+import { isBelow } from "../core/path.ts";
+import { settle, together } from "../core/settle.ts";
+import type { Clock } from "./clock.ts";
+import { PendingPaths } from "./pending.ts";
+import type { HintedPath, PathHint } from "./pending.ts";
+
+export interface HintedTree {
+  readonly path: string;
+  readonly engine: EngineName;
+  /** Milliseconds since 1970, of the last hint. */
+  readonly at: number;
+  readonly why: string;
+}
+
+/** What is to be looked at together. Paths below a tree are there as evidence: the tree's sweep covers them. */
+export interface HintGroup {
+  readonly paths: readonly HintedPath[];
+  readonly trees: readonly HintedTree[];
+  /** Overflows, mounts, unwatched directories and failures: handed on at once and unchanged. */
+  readonly others: readonly Exclude<Hint, { readonly kind: "path" | "tree" }>[];
+}
+
+export interface CoalescerOptions {
+  /** Is the path in the current state? Asked once for each hinted path, so it must be cheap. */
+  readonly isKnown: (path: string) => boolean;
+  readonly clock: Clock;
+  readonly mostPaths?: number;
+  readonly mostPending?: number;
+}
+
+interface WaitingTree extends HintedTree {
+  readonly due: number;
+  /** Too much waited below it: what comes is not kept, the sweep will find it. */
+  readonly swallows: boolean;
+}
+
+/** Decides when hinted paths may be looked at, and with which others, so that one save is one change. For one reader. */
+export class Coalescer implements AsyncIterable<HintGroup>, Disposable {
+  readonly #clock: Clock;
+  readonly #pending: PendingPaths;
+  readonly #mostPaths: number;
+  readonly #mostPending: number;
+  readonly #trees = new Map<string, WaitingTree>();
+  #others: HintGroup["others"][number][] = [];
+  #cancel: (() => void) | undefined;
+  #wakeAt = Infinity;
+  #wake: (() => void) | undefined;
+  #ended = false;
+
+  constructor(options: CoalescerOptions) {
+    this.#clock = options.clock;
+    this.#pending = new PendingPaths(options.isKnown);
+    this.#mostPaths = options.mostPaths ?? 2000;
+    this.#mostPending = options.mostPending ?? 50_000;
+  }
+
+  /** Paths and trees that wait. */
+  get size(): number {
+    return this.#pending.size + this.#trees.size;
+  }
+
+  add(hint: Hint): void {
+    if (this.#ended) return;
+    switch (hint.kind) {
+      case "path":
+        this.#addPath(hint);
+        return;
+      case "tree":
+        this.#addTree(hint, false);
+        return;
+      case "overflow":
+      case "unwatched":
+      case "mounted":
+      case "unmounted":
+      case "failed":
+        this.#others.push(hint);
+        this.#wakeBy(this.#clock.now());
+    }
+  }
+
+  /** Everything that still waits falls due now; then the reader is done. */
+  end(): void {
+    this.#ended = true;
+    this.#cancel?.();
+    this.#wake?.();
+  }
+
+  [Symbol.dispose](): void {
+    this.end();
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<HintGroup, void, undefined> {
+    for (;;) {
+      const group = this.#take();
+      if (group) yield group;
+      else if (this.#ended) return;
+      else await this.#untilDue();
+    }
+  }
+
+  #addPath(hint: PathHint): void {
+    for (const tree of this.#trees.values()) {
+      if (tree.swallows && isBelow(hint.path, tree.path)) return;
+    }
+    const due = this.#pending.add(hint, this.#clock.now());
+    if (this.#pending.size > this.#mostPending) this.#collapse(hint);
+    else this.#wakeBy(due);
+  }
+
+  #addTree(hint: Extract<Hint, { readonly kind: "tree" }>, swallows: boolean): void {
+    const now = this.#clock.now();
+    const earlier = this.#trees.get(hint.path);
+    for (const tree of this.#trees.values()) {
+      if (isBelow(hint.path, tree.path)) return;
+      if (isBelow(tree.path, hint.path)) this.#trees.delete(tree.path);
+    }
+    const due = earlier?.due ?? now + settle(["created"], false, hint.engine);
+    const { path, engine, at, why } = hint;
+    const keepsNothing = swallows || (earlier?.swallows ?? false);
+    this.#trees.set(path, { path, engine, at, why, due, swallows: keepsNothing });
+    this.#wakeBy(due);
+  }
+
+  #collapse(last: PathHint): void {
+    const path = this.#pending.crowdedDirectory();
+    const dropped = this.#pending.takeBelow(path).length;
+    const why = `${dropped} hints waited below it`;
+    this.#addTree({ kind: "tree", engine: last.engine, at: last.at, path, why }, true);
+  }
+
+  #untilDue(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#wake = () => {
+        this.#wake = undefined;
+        resolve();
+      };
+      this.#wakeBy(this.#nextDue());
+    });
+  }
+
+  #nextDue(): number {
+    let next = this.#pending.nextDue ?? Infinity;
+    for (const { due } of this.#trees.values()) next = Math.min(next, due);
+    return this.#others.length > 0 ? this.#clock.now() : next;
+  }
+
+  /** Without a reader nothing is scheduled: what is due waits, and goes on gathering, until it is asked for. */
+  #wakeBy(due: number): void {
+    if (!this.#wake || due >= this.#wakeAt) return;
+    this.#cancel?.();
+    this.#wakeAt = due;
+    this.#cancel = this.#clock.after(due - this.#clock.now(), () => {
+      this.#wakeAt = Infinity;
+      this.#cancel = undefined;
+      this.#wake?.();
+    });
+  }
+
+  #take(): HintGroup | undefined {
+    const now = this.#ended ? Infinity : this.#clock.now();
+    const next = this.#nextDue();
+    if (next === Infinity || next > now) return undefined;
+    const until = now + together;
+    const others = this.#others;
+    this.#others = [];
+    const trees: HintedTree[] = [];
+    const paths: HintedPath[] = [];
+    for (const { due, swallows: _, ...tree } of this.#trees.values()) {
+      if (due > until) continue;
+      this.#trees.delete(tree.path);
+      trees.push(tree);
+      paths.push(...this.#pending.takeBelow(tree.path).slice(0, this.#mostPaths - paths.length));
+    }
+    paths.push(...this.#pending.takeDue(until, this.#mostPaths - paths.length));
+    return { paths, trees, others };
+  }
+}

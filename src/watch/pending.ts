@@ -1,0 +1,200 @@
+import type { Actor, EngineName, Hint, Step } from "../core/hint.ts";
+import { isBelow, joinPath, parentOf } from "../core/path.ts";
+import { appendStep, isBeingWritten, isStructural, longestWait, settle } from "../core/settle.ts";
+
+export type PathHint = Extract<Hint, { readonly kind: "path" }>;
+
+/** What engines said about one path since it was last looked at. */
+export interface HintedPath {
+  readonly path: string;
+  readonly engine: EngineName;
+  /** In order, repeats in a row left out. */
+  readonly steps: readonly Step[];
+  /** Milliseconds since 1970, of the first and last hint. */
+  readonly firstAt: number;
+  readonly lastAt: number;
+  /** Old names of renames that ended here. */
+  readonly from: readonly string[];
+  /** The last known actor of each step, each named once. */
+  readonly actors: readonly Actor[];
+}
+
+interface Entry {
+  readonly path: string;
+  readonly isKnown: boolean;
+  readonly firstSeen: number;
+  readonly firstAt: number;
+  engine: EngineName;
+  lastAt: number;
+  due: number;
+  steps: readonly Step[];
+  readonly actors: Map<Step, Actor>;
+  readonly from: Set<string>;
+  /** The other names of renames, both ways. */
+  readonly partners: Set<string>;
+}
+
+interface Taking {
+  readonly taken: HintedPath[];
+  readonly most: number;
+  /** Those whose names have been taken along. */
+  readonly directories: Set<string>;
+}
+
+/** The paths that wait to settle, by path, by directory and by the moment they fall due. */
+export class PendingPaths {
+  readonly #isKnown: (path: string) => boolean;
+  readonly #entries = new Map<string, Entry>();
+  /** Only entries whose name may have come, gone or moved. */
+  readonly #structural = new Map<string, Set<Entry>>();
+
+  constructor(isKnown: (path: string) => boolean) {
+    this.#isKnown = isKnown;
+  }
+
+  get size(): number {
+    return this.#entries.size;
+  }
+
+  /** Milliseconds on the clock when the next path falls due, or undefined. */
+  get nextDue(): number | undefined {
+    let next: number | undefined;
+    for (const { due } of this.#entries.values()) if (next === undefined || due < next) next = due;
+    return next;
+  }
+
+  /** Milliseconds on the clock when the path falls due, as far as is known now. */
+  add(hint: PathHint, now: number): number {
+    const entry = this.#note(hint.path, hint, now);
+    if (hint.actor) entry.actors.set(hint.step, hint.actor);
+    if (hint.from === undefined || hint.from === hint.path) return entry.due;
+    const other = this.#note(hint.from, hint, now);
+    if (hint.actor) other.actors.set(hint.step, hint.actor);
+    entry.from.add(hint.from);
+    entry.partners.add(other.path);
+    other.partners.add(entry.path);
+    return Math.min(entry.due, other.due);
+  }
+
+  /** What is due by then, with the other names of its renames and its directory's unsettled names. */
+  takeDue(until: number, most: number): HintedPath[] {
+    const taking: Taking = { taken: [], most, directories: new Set() };
+    for (const entry of this.#entries.values()) {
+      if (taking.taken.length >= most) break;
+      if (entry.due <= until) this.#takeWithOthers(entry, taking);
+    }
+    return taking.taken;
+  }
+
+  /** Everything at or below a directory, and the other names of its renames: evidence for whoever sweeps it. */
+  takeBelow(directory: string): HintedPath[] {
+    const taking: Taking = { taken: [], most: 0, directories: new Set() };
+    for (const entry of this.#entries.values()) {
+      const isInside = entry.path === directory || isBelow(entry.path, directory);
+      if (isInside) this.#takeWithOthers(entry, taking);
+    }
+    return taking.taken;
+  }
+
+  /** The deepest directory that more than half of what waits lies below. */
+  crowdedDirectory(): string {
+    let directory = "/";
+    for (;;) {
+      const next = this.#crowdedChild(directory);
+      if (next === undefined) return directory;
+      directory = next;
+    }
+  }
+
+  #crowdedChild(directory: string): string | undefined {
+    const counts = new Map<string, number>();
+    const start = directory === "/" ? 1 : directory.length + 1;
+    for (const { path } of this.#entries.values()) {
+      const slash = isBelow(path, directory) ? path.indexOf("/", start) : -1;
+      if (slash < 0) continue;
+      const child = joinPath(directory, path.slice(start, slash));
+      counts.set(child, (counts.get(child) ?? 0) + 1);
+    }
+    for (const [child, count] of counts) if (count > this.size / 2) return child;
+    return undefined;
+  }
+
+  #note(path: string, hint: PathHint, now: number): Entry {
+    let entry = this.#entries.get(path);
+    if (!entry) {
+      entry = {
+        path,
+        isKnown: this.#isKnown(path),
+        firstSeen: now,
+        firstAt: hint.at,
+        engine: hint.engine,
+        lastAt: hint.at,
+        due: now,
+        steps: [],
+        actors: new Map(),
+        from: new Set(),
+        partners: new Set(),
+      };
+      this.#entries.set(path, entry);
+    }
+    // Events tell more than a sweep's finding of the same path.
+    if (entry.engine === "sweep") entry.engine = hint.engine;
+    entry.lastAt = hint.at;
+    entry.steps = appendStep(entry.steps, hint.step);
+    const quiet = settle(entry.steps, entry.isKnown, hint.engine);
+    entry.due = Math.min(now + quiet, entry.firstSeen + longestWait);
+    if (isStructural(entry.steps)) this.#noteStructural(entry);
+    return entry;
+  }
+
+  #noteStructural(entry: Entry): void {
+    const directory = parentOf(entry.path);
+    const siblings = this.#structural.get(directory);
+    if (siblings) siblings.add(entry);
+    else this.#structural.set(directory, new Set([entry]));
+  }
+
+  #takeWithOthers(first: Entry, taking: Taking): void {
+    const queue = [first];
+    for (let entry = queue.pop(); entry; entry = queue.pop()) {
+      if (!this.#take(entry, taking.taken)) continue;
+      // A rename's other name comes along even past the limit: apart, the two mean something else.
+      for (const path of entry.partners) {
+        const partner = this.#entries.get(path);
+        if (partner) queue.push(partner);
+      }
+      if (isStructural(entry.steps)) queue.push(...this.#siblings(entry, taking));
+    }
+  }
+
+  /** Names in the same directory that came or went, each directory asked once. */
+  #siblings(entry: Entry, { taken, most, directories }: Taking): Entry[] {
+    const directory = parentOf(entry.path);
+    const siblings: Entry[] = [];
+    if (directories.has(directory)) return siblings;
+    directories.add(directory);
+    for (const sibling of this.#structural.get(directory) ?? []) {
+      if (taken.length + siblings.length >= most) break;
+      if (!isBeingWritten(sibling.steps)) siblings.push(sibling);
+    }
+    return siblings;
+  }
+
+  #take(entry: Entry, taken: HintedPath[]): boolean {
+    if (!this.#entries.delete(entry.path)) return false;
+    const directory = parentOf(entry.path);
+    const siblings = this.#structural.get(directory);
+    if (siblings?.delete(entry) && siblings.size === 0) this.#structural.delete(directory);
+    const { path, engine, steps, firstAt, lastAt } = entry;
+    const actors = distinct(entry.actors.values());
+    taken.push({ path, engine, steps, firstAt, lastAt, from: [...entry.from], actors });
+    return true;
+  }
+}
+
+/** One for each process; of two for the same, the later one, which knows at least as much. */
+function distinct(actors: Iterable<Actor>): Actor[] {
+  const byProcess = new Map<string, Actor>();
+  for (const actor of actors) byProcess.set(`${actor.pid} ${actor.exe ?? actor.comm ?? ""}`, actor);
+  return [...byProcess.values()];
+}

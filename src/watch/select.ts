@@ -1,0 +1,155 @@
+import { IntegrityError } from "../core/error.ts";
+import type { EngineName, Hint } from "../core/hint.ts";
+import { watchCanary } from "./canary.ts";
+import type { Engine, EngineOptions, StartEngine } from "./engine.ts";
+import { seenAt } from "./engine.ts";
+import { HintQueue } from "./queue.ts";
+import { asNode, asSeen } from "./rooted.ts";
+import type { Probe } from "./selftest.ts";
+
+/** "auto" tries fanotify, then chokidar. "sweep" tries none. */
+export type EnginePreference = "auto" | "fanotify" | "chokidar" | "sweep";
+
+export interface SelectOptions extends EngineOptions {
+  readonly probe: Probe;
+  /** Milliseconds in which an engine must set its watches; a slow disk holding 100,000 directories needs most of it. */
+  readonly readyWithin?: number;
+  /** Milliseconds in which the probe's series must be reported. */
+  readonly proofWithin?: number;
+  readonly canaryEvery?: number;
+  readonly canaryWithin?: number;
+}
+
+export interface EngineFailure {
+  readonly engine: EngineName;
+  readonly reason: string;
+}
+
+export interface Selected {
+  /** Proven and guarded by the canary. Absent: the sweeps are alone. */
+  readonly engine?: Engine;
+  /** Of the engines that were tried before it. The caller logs them, counts them and raises an alert. */
+  readonly failures: readonly EngineFailure[];
+}
+
+export type EngineFactories = Partial<Record<"fanotify" | "chokidar", StartEngine>>;
+
+/** Starts the best engine that proves itself. Never throws because of an engine: its failure is in the answer. */
+export async function startEngine(
+  preference: EnginePreference,
+  factories: EngineFactories,
+  options: SelectOptions,
+): Promise<Selected> {
+  const failures: EngineFailure[] = [];
+  for (const name of candidates(preference)) {
+    const start = factories[name];
+    if (!start) continue;
+    try {
+      return { engine: await prove(start, options), failures };
+    } catch (error) {
+      if (options.signal.aborted) throw error;
+      failures.push({ engine: name, reason: messageOf(error) });
+    }
+  }
+  return { failures };
+}
+
+/** Asked for by name, fanotify is still better replaced than missing. */
+function candidates(preference: EnginePreference): readonly ("fanotify" | "chokidar")[] {
+  switch (preference) {
+    case "auto":
+    case "fanotify":
+      return ["fanotify", "chokidar"];
+    case "chokidar":
+      return ["chokidar"];
+    case "sweep":
+      return [];
+  }
+}
+
+/** The engine with its hints read through the probe, or its failure; a failed engine has been stopped. */
+async function prove(start: StartEngine, options: SelectOptions): Promise<Engine> {
+  const { probe } = options;
+  const stop = new AbortController();
+  const signal = AbortSignal.any([options.signal, stop.signal]);
+  probe.prepare();
+  try {
+    const engine = start({ ...asSeen(options, probe.path), signal });
+    const guarded = new HintQueue(engine.name);
+    void pump(engine, options, guarded);
+    await withDeadline(engine.ready, options.readyWithin ?? 120_000, "was not ready");
+    const proof = await probe.prove(options.proofWithin ?? 5000);
+    if (proof.kind === "missing") {
+      throw failure(`self-test: no hint for: ${proof.steps.join(", ")}`);
+    }
+    void guard(engine.name, { options, signal, guarded, stop });
+    return {
+      name: engine.name,
+      ready: engine.ready,
+      hints: guarded,
+      add: (path) => engine.add(seenAt(options.root, path)),
+      watched: () => engine.watched(),
+      blind: engine.blind,
+    };
+  } catch (error) {
+    stop.abort();
+    throw error;
+  }
+}
+
+async function pump(engine: Engine, options: SelectOptions, into: HintQueue): Promise<void> {
+  try {
+    for await (const hint of engine.hints) {
+      const told = options.probe.offer(hint) ? undefined : asNode(hint, options.root);
+      if (told) into.push(told);
+    }
+  } catch (error) {
+    const detail = messageOf(error);
+    into.push({ kind: "failed", engine: engine.name, at: options.now(), detail });
+  }
+  into.end();
+}
+
+interface Guard {
+  readonly options: SelectOptions;
+  readonly signal: AbortSignal;
+  readonly guarded: HintQueue;
+  readonly stop: AbortController;
+}
+
+async function guard(engine: EngineName, { options, signal, guarded, stop }: Guard): Promise<void> {
+  const detail = await watchCanary({
+    probe: options.probe,
+    every: options.canaryEvery ?? 60_000,
+    deadline: options.canaryWithin ?? 10_000,
+    signal,
+  });
+  if (detail === undefined) return;
+  const hint: Hint = { kind: "failed", engine, at: options.now(), detail };
+  guarded.push(hint);
+  stop.abort();
+}
+
+async function withDeadline(
+  work: Promise<void>,
+  deadline: number,
+  otherwise: string,
+): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(failure(`${otherwise} within ${deadline} ms`)), deadline);
+  });
+  try {
+    await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function failure(message: string): IntegrityError {
+  return new IntegrityError("ENGINE_FAILED", message);
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

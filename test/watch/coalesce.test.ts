@@ -1,0 +1,311 @@
+import test from "ava";
+import fc from "fast-check";
+import type { Actor, Hint, Step } from "../../src/core/hint.ts";
+import { longestWait } from "../../src/core/settle.ts";
+import { systemClock } from "../../src/watch/clock.ts";
+import { Coalescer } from "../../src/watch/coalesce.ts";
+import type { HintGroup } from "../../src/watch/coalesce.ts";
+import { HeldClock } from "./stub.ts";
+
+interface More {
+  readonly from?: string;
+  readonly actor?: Actor;
+  readonly engine?: "fanotify" | "chokidar";
+}
+
+const hint = (path: string, step: Step, more: More = {}): Hint => ({
+  kind: "path",
+  engine: "fanotify",
+  at: 5,
+  path,
+  step,
+  ...more,
+});
+
+const tree = (path: string): Hint => ({
+  kind: "tree",
+  engine: "fanotify",
+  at: 5,
+  path,
+  why: "test",
+});
+
+interface Bench {
+  readonly clock: HeldClock;
+  readonly coalescer: Coalescer;
+  readonly groups: HintGroup[];
+  readonly done: Promise<void>;
+  /** Paths of each group. */
+  readonly paths: () => string[][];
+}
+
+function bench(
+  options: { known?: readonly string[]; mostPaths?: number; mostPending?: number } = {},
+): Bench {
+  const clock = new HeldClock();
+  const { known = [], ...limits } = options;
+  const coalescer = new Coalescer({ isKnown: (path) => known.includes(path), clock, ...limits });
+  const groups: HintGroup[] = [];
+  const read = async () => {
+    for await (const group of coalescer) groups.push(group);
+  };
+  const paths = () => groups.map((group) => group.paths.map(({ path }) => path));
+  return { clock, coalescer, groups, done: read(), paths };
+}
+
+test("a finished write on a known path is passed on without any wait", async (t) => {
+  const { clock, coalescer, paths } = bench({ known: ["/a/f"] });
+  await clock.advance(0);
+  coalescer.add(hint("/a/f", "closed"));
+  await clock.advance(0);
+  t.deepEqual(paths(), [["/a/f"]]);
+});
+
+test("with the real clock, too, that needs no timer", async (t) => {
+  const armed: number[] = [];
+  const clock = {
+    now: () => systemClock.now(),
+    after(milliseconds: number, run: () => void) {
+      armed.push(milliseconds);
+      return systemClock.after(milliseconds, run);
+    },
+  };
+  const coalescer = new Coalescer({ isKnown: () => true, clock });
+  const reader = coalescer[Symbol.asyncIterator]();
+  const next = reader.next();
+  coalescer.add(hint("/a/f", "closed"));
+  const { value } = await next;
+  t.is(value?.paths[0]?.path, "/a/f");
+  t.true(armed.length > 0 && armed.every((milliseconds) => milliseconds <= 0));
+});
+
+test("a temporary file renamed over its target comes with it, as one group", async (t) => {
+  const { clock, coalescer, groups, paths } = bench({ known: ["/a/f"] });
+  for (const step of ["created", "modified", "closed"] as const) {
+    coalescer.add(hint("/a/.tmp", step));
+    await clock.advance(5);
+  }
+  coalescer.add(hint("/a/f", "renamed", { from: "/a/.tmp" }));
+  await clock.advance(29);
+  t.deepEqual(groups, []);
+  await clock.advance(1);
+  t.deepEqual(
+    paths().map((group) => group.toSorted()),
+    [["/a/.tmp", "/a/f"]],
+  );
+  t.deepEqual(groups[0]?.paths.find(({ path }) => path === "/a/f")?.from, ["/a/.tmp"]);
+});
+
+test("vim's save by backup is one group", async (t) => {
+  const { clock, coalescer, paths } = bench({ known: ["/a/f"] });
+  coalescer.add(hint("/a/f~", "renamed", { from: "/a/f" }));
+  for (const step of ["created", "modified", "closed"] as const) coalescer.add(hint("/a/f", step));
+  await clock.advance(10);
+  coalescer.add(hint("/a/f~", "deleted"));
+  await clock.advance(200);
+  t.deepEqual(
+    paths().map((group) => group.toSorted()),
+    [["/a/f", "/a/f~"]],
+  );
+});
+
+test("both names of a rename between directories come together although one is due much earlier", async (t) => {
+  const { clock, coalescer, paths } = bench({ known: ["/a/f"] });
+  coalescer.add(hint("/b/f", "renamed", { from: "/a/f" }));
+  coalescer.add(hint("/b/f", "modified"));
+  await clock.advance(1000);
+  t.deepEqual(
+    paths().map((group) => group.toSorted()),
+    [["/a/f", "/b/f"]],
+  );
+});
+
+test("an engine without rename events has both names in one group by time", async (t) => {
+  const { clock, coalescer, paths } = bench({ known: ["/a/f"] });
+  coalescer.add(hint("/a/f", "deleted", { engine: "chokidar" }));
+  await clock.advance(2);
+  coalescer.add(hint("/b/g", "created", { engine: "chokidar" }));
+  await clock.advance(40);
+  t.deepEqual(paths(), [["/a/f", "/b/g"]]);
+});
+
+test("each hint makes a path wait again, but never longer than the longest wait", async (t) => {
+  const { clock, coalescer, paths } = bench({ known: ["/a/f"] });
+  for (let waited = 0; waited < longestWait - 100; waited += 100) {
+    coalescer.add(hint("/a/f", "modified"));
+    await clock.advance(100);
+    t.deepEqual(paths(), []);
+  }
+  coalescer.add(hint("/a/f", "modified"));
+  await clock.advance(99);
+  t.deepEqual(paths(), []);
+  await clock.advance(1);
+  t.deepEqual(paths(), [["/a/f"]]);
+});
+
+test("the steps are told in order with their times and the last actor of each, once", async (t) => {
+  const { clock, coalescer, groups } = bench({ known: ["/a/f"] });
+  const early: Actor = { pid: 7, exe: "/usr/bin/vi" };
+  const late: Actor = { pid: 7, exe: "/usr/bin/vi", uid: 0 };
+  coalescer.add({ ...hint("/a/f", "modified", { actor: early }), at: 10 });
+  coalescer.add({ ...hint("/a/f", "modified"), at: 11 });
+  coalescer.add({ ...hint("/a/f", "closed", { actor: late }), at: 12.5 });
+  await clock.advance(0);
+  t.deepEqual(groups[0]?.paths, [
+    {
+      path: "/a/f",
+      engine: "fanotify",
+      steps: ["modified", "closed"],
+      firstAt: 10,
+      lastAt: 12.5,
+      from: [],
+      actors: [late],
+    },
+  ]);
+});
+
+test("a file that is still being written is not dragged along by its directory", async (t) => {
+  const { clock, coalescer, paths } = bench();
+  coalescer.add(hint("/a/done", "created"));
+  coalescer.add(hint("/a/half", "created"));
+  coalescer.add(hint("/a/half", "modified"));
+  await clock.advance(30);
+  t.deepEqual(paths(), [["/a/done"]]);
+});
+
+test("a tree takes along what is hinted below it, so that nothing is looked at twice", async (t) => {
+  const { clock, coalescer, groups } = bench();
+  coalescer.add(tree("/a/t"));
+  coalescer.add(hint("/a/t/x", "modified"));
+  coalescer.add(hint("/a/t", "created"));
+  coalescer.add(hint("/a/tx", "attributes"));
+  await clock.advance(30);
+  t.is(groups.length, 1);
+  t.deepEqual(
+    groups[0]?.trees.map(({ path }) => path),
+    ["/a/t"],
+  );
+  t.deepEqual(groups[0]?.paths.map(({ path }) => path).toSorted(), ["/a/t", "/a/t/x", "/a/tx"]);
+});
+
+test("a renamed directory's old name comes with the tree at its new one", async (t) => {
+  const { clock, coalescer, groups } = bench({ known: ["/a/old"] });
+  coalescer.add(hint("/b/new", "renamed", { from: "/a/old" }));
+  await clock.advance(14);
+  coalescer.add(tree("/b/new"));
+  await clock.advance(30);
+  t.is(groups.length, 1);
+  t.deepEqual(groups[0]?.paths.map(({ path }) => path).toSorted(), ["/a/old", "/b/new"]);
+});
+
+test("a tree swallows the trees below it", async (t) => {
+  const { clock, coalescer, groups } = bench();
+  for (const path of ["/a/b", "/a", "/a/c"]) coalescer.add(tree(path));
+  await clock.advance(30);
+  t.deepEqual(
+    groups.map(({ trees }) => trees.map(({ path }) => path)),
+    [["/a"]],
+  );
+});
+
+test("overflow, mounts and failures do not wait", async (t) => {
+  const { clock, coalescer, groups } = bench();
+  await clock.advance(0);
+  const overflow: Hint = { kind: "overflow", engine: "fanotify", at: 1, detail: "lost" };
+  coalescer.add(overflow);
+  await clock.advance(0);
+  t.deepEqual(groups, [{ paths: [], trees: [], others: [overflow] }]);
+});
+
+test("a storm below one directory becomes one tree, and what lies elsewhere stays as it was", async (t) => {
+  const { clock, coalescer, groups } = bench({ mostPending: 100 });
+  coalescer.add(hint("/b/f", "created"));
+  for (let count = 0; count < 1000; count += 1) coalescer.add(hint(`/a/deep/${count}`, "created"));
+  t.true(coalescer.size <= 101);
+  await clock.advance(30);
+  t.deepEqual(
+    groups.flatMap(({ trees }) => trees.map(({ path }) => path)),
+    ["/a/deep"],
+  );
+  t.deepEqual(
+    groups.flatMap(({ paths }) => paths.map(({ path }) => path)),
+    ["/b/f"],
+  );
+});
+
+test("groups are bounded", async (t) => {
+  const { clock, coalescer, groups } = bench({ mostPaths: 10 });
+  for (let count = 0; count < 35; count += 1) coalescer.add(hint(`/a/${count}`, "created"));
+  await clock.advance(30);
+  t.deepEqual(
+    groups.map(({ paths }) => paths.length),
+    [10, 10, 10, 5],
+  );
+});
+
+test("at the end everything that waits is passed on, then the reader is done", async (t) => {
+  const { clock, coalescer, done, paths } = bench();
+  coalescer.add(hint("/a/f", "modified"));
+  await clock.advance(0);
+  coalescer.end();
+  await done;
+  t.deepEqual(paths(), [["/a/f"]]);
+  coalescer.add(hint("/a/g", "modified"));
+  t.is(coalescer.size, 0);
+});
+
+test("whatever comes, every hinted path is passed on within the longest wait, and is in no group it was not hinted for", async (t) => {
+  const name = fc.constantFrom("/a/x", "/a/y", "/b/x", "/b", "/b/c/z");
+  const step = fc.constantFrom<Step>(
+    "created",
+    "deleted",
+    "renamed",
+    "modified",
+    "closed",
+    "attributes",
+  );
+  const action = fc.record({
+    path: name,
+    step,
+    from: fc.option(name, { nil: undefined }),
+    wait: fc.nat(60),
+  });
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(action, { maxLength: 30 }),
+      fc.array(name),
+      async (actions, known) => {
+        const { clock, coalescer, groups, done } = bench({ known });
+        const waiting = new Map<string, number>();
+        let counted = 0;
+        const settle = () => {
+          for (const { paths } of groups.slice(counted)) {
+            for (const { path } of paths) {
+              if (!waiting.delete(path)) throw new Error(`${path} was not hinted`);
+            }
+          }
+          counted = groups.length;
+          for (const since of waiting.values()) {
+            if (clock.now() - since > longestWait) throw new Error("waited too long");
+          }
+        };
+        for (const { path, step: kind, from, wait } of actions) {
+          const more = kind === "renamed" && from !== undefined ? { from } : {};
+          coalescer.add(hint(path, kind, more));
+          for (const one of [path, ...Object.values(more)]) {
+            if (!waiting.has(one)) waiting.set(one, clock.now());
+          }
+          await clock.advance(wait);
+          settle();
+        }
+        await clock.advance(longestWait);
+        settle();
+        coalescer.end();
+        await done;
+        return waiting.size === 0;
+      },
+    ),
+    { numRuns: 60 },
+  );
+  t.pass();
+});
