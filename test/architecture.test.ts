@@ -1,0 +1,208 @@
+import test from "ava";
+import { globSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { posix } from "node:path";
+
+const src = join(import.meta.dirname, "..", "src");
+
+/** What each folder of src/ may import of the others, as docs and the picture of the data's way have it. */
+const table: Readonly<Record<string, readonly string[]>> = {
+  core: [],
+  linux: ["core"],
+  sqlite: ["core"],
+  policy: ["core", "linux", "sqlite"],
+  observe: ["core", "linux", "sqlite"],
+  attribute: ["core", "linux", "sqlite"],
+  verify: ["core", "linux", "sqlite"],
+  baseline: ["core", "linux", "sqlite"],
+  outbox: ["core", "linux", "sqlite"],
+  // A pid must be named where its event is read: a moment later the process is gone.
+  watch: ["core", "linux", "sqlite", "attribute"],
+  // Hints come in from watch; one commit holds the current row, the head of the chain and the outbox row.
+  reconcile: ["core", "linux", "sqlite", "watch", "observe", "verify", "baseline", "outbox"],
+  // Delivery leases records and settles them.
+  deliver: ["core", "linux", "sqlite", "outbox"],
+  agent: ["*"],
+  collector: ["*"],
+  cli: ["*"],
+};
+
+/** Libraries that one folder alone may import. */
+const owners: Readonly<Record<string, string>> = {
+  koffi: "linux",
+  chokidar: "watch",
+  yargs: "cli",
+};
+
+/** All that the pure core may import from outside. */
+const pure: readonly string[] = ["node:crypto", "node:buffer", "picomatch"];
+
+/** A clock, randomness, the process and timers are arguments of core, never reached for. */
+const impure =
+  /\bDate\.now\b|\bnew Date\(\)|\bMath\.random\b|\brandom(?:Bytes|UUID|Int|FillSync)\b|\bgetRandomValues\b|\bperformance\.now\b|\bprocess\.(?:env|argv|platform|hrtime|uptime|cwd)\b|\bset(?:Timeout|Interval|Immediate)\(/;
+
+const mostLines = 300;
+
+type Sources = ReadonlyMap<string, string>;
+
+function readSources(): Sources {
+  const files = globSync("**/*.ts", { cwd: src });
+  return new Map(files.map((file) => [file, readFileSync(join(src, file), "utf8")]));
+}
+
+/** Strings, templates, comments and regular expressions. */
+const token =
+  /"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|`(?:\\[^]|[^`\\])*`|\/\*[^]*?\*\/|\/\/[^\n]*|\/(?![*/])(?:\\.|\[(?:\\.|[^\]\\\n])*\]|[^/\\\n[])+\/[dgimsuvy]*(?=[\s,;.)\]])/g;
+
+/** The source with its comments blanked; the text of strings and templates is kept. */
+function withoutComments(source: string): string {
+  return source.replace(token, (match) =>
+    match.startsWith("//") || match.startsWith("/*") ? match.replace(/[^\n]/g, "") : match,
+  );
+}
+
+/** The source with its comments and the text of its strings blanked; templates hold code and are kept. */
+function withoutText(source: string): string {
+  return withoutComments(source).replace(token, (match) => (/^["']/.test(match) ? '""' : match));
+}
+
+/** Every module a source names: types and values, static and dynamic, re-exports, and the files of workers. */
+function importsOf(source: string): readonly string[] {
+  const code = withoutComments(source);
+  const forms = [
+    /(?:^|[;}\n])\s*(?:import|export)\b[^;"'`]*?\bfrom\s*["']([^"']+)["']/g,
+    /(?:^|[;}\n])\s*import\s*["']([^"']+)["']/g,
+    /\b(?:import|require)\s*\(\s*["'`]([^"'`]+)["'`]/g,
+    /\bnew URL\(\s*["'`](\.[^"'`]*\.[jt]s)["'`]/g,
+  ];
+  return forms.flatMap((form) => [...code.matchAll(form)].map((match) => match[1] ?? ""));
+}
+
+const folderOf = (file: string): string => file.split("/")[0] ?? "";
+
+function faultOf(file: string, name: string): string | undefined {
+  const from = folderOf(file);
+  if (!name.startsWith(".")) {
+    const library = name.startsWith("@") ? name : (name.split("/")[0] ?? name);
+    if (from === "core" && !pure.includes(name)) return `core imports ${name}`;
+    const owner = owners[library];
+    return owner === undefined || owner === from ? undefined : `${from} imports ${library}`;
+  }
+  const target = posix.join(posix.dirname(file), name);
+  if (target.startsWith("../")) return `${from} imports ${target}, outside of src`;
+  const to = folderOf(target);
+  const allowed = table[from];
+  if (allowed === undefined) return `${from} is not in the table`;
+  if (to === from) return undefined;
+  if (to === "cli") return `${from} imports cli`;
+  return allowed.includes("*") || allowed.includes(to) ? undefined : `${from} imports ${to}`;
+}
+
+/** Every breach of the table, of core's purity, of the size of a file and of the ban on console. */
+function faults(sources: Sources): readonly string[] {
+  let seen = 0;
+  const found: string[] = [];
+  for (const [file, source] of sources) {
+    const names = importsOf(source);
+    seen += names.length;
+    const code = withoutComments(source);
+    const lines = code.split("\n").filter((line) => line.trim() !== "").length;
+    found.push(...names.map((name) => faultOf(file, name)).filter((fault) => fault !== undefined));
+    if (/\bconsole\s*[.[]/.test(withoutText(source))) found.push(`${folderOf(file)} uses console`);
+    if (lines > mostLines) found.push(`${folderOf(file)} has a file of ${lines} lines`);
+    const reached = folderOf(file) === "core" ? impure.exec(withoutText(source))?.[0] : undefined;
+    if (reached !== undefined) found.push(`core reaches for ${reached}`);
+  }
+  return seen === 0 ? [...found, "no import was seen"] : found.toSorted();
+}
+
+const planted = (file: string, source: string): readonly string[] =>
+  faults(new Map([[file, `import "node:buffer";\n${source}`]]));
+
+test("imports point one way, as the table says", (t) => {
+  const sources = readSources();
+  t.deepEqual(faults(sources), []);
+  t.true(sources.size > 8);
+  t.true(
+    [...sources].some(
+      ([file, source]) => file.startsWith("linux/") && importsOf(source).includes("koffi"),
+    ),
+  );
+});
+
+test("the reader of imports misses no line that begins with import", (t) => {
+  for (const [file, source] of readSources()) {
+    const lines = withoutComments(source).match(/^(import\b(?!\()|export .*\bfrom ["'])/gm) ?? [];
+    t.true(importsOf(source).length >= lines.length, file);
+  }
+});
+
+test("a checker that saw no import says so instead of passing", (t) => {
+  t.deepEqual(faults(new Map()), ["no import was seen"]);
+  t.deepEqual(faults(new Map([["core/a.ts", "export const a = 1;"]])), ["no import was seen"]);
+});
+
+const violations: readonly (readonly [file: string, source: string, fault: string])[] = [
+  ["core/a.ts", 'import { open } from "../sqlite/open.ts";', "core imports sqlite"],
+  ["core/a.ts", 'import type { Engine } from "../watch/engine.ts";', "core imports watch"],
+  ["core/a.ts", 'import { readFileSync } from "node:fs";', "core imports node:fs"],
+  ["core/a.ts", 'import { parse } from "yaml";', "core imports yaml"],
+  ["core/a.ts", "const now = Date.now();", "core reaches for Date.now"],
+  ["core/a.ts", "const at = new Date();", "core reaches for new Date()"],
+  ["core/a.ts", "const id = Math.random();", "core reaches for Math.random"],
+  ["core/a.ts", "const home = process.env.HOME;", "core reaches for process.env"],
+  ["core/a.ts", "setTimeout(() => {}, 1);", "core reaches for setTimeout("],
+  ["linux/a.ts", 'import { compare } from "../observe/a.ts";', "linux imports observe"],
+  ["sqlite/a.ts", 'import { fd } from "../linux/libc.ts";', "sqlite imports linux"],
+  [
+    "watch/a.ts",
+    'import {\n  enqueue,\n  lease,\n} from "../outbox/outbox.ts";',
+    "watch imports outbox",
+  ],
+  ["deliver/a.ts", 'export { current } from "../baseline/current.ts";', "deliver imports baseline"],
+  ["deliver/a.ts", 'export * from "../reconcile/a.ts";', "deliver imports reconcile"],
+  ["baseline/a.ts", 'const a = await import("../outbox/outbox.ts");', "baseline imports outbox"],
+  [
+    "observe/a.ts",
+    'new Worker(new URL("../watch/worker.ts", import.meta.url));',
+    "observe imports watch",
+  ],
+  ["policy/a.ts", 'import "../verify/certificate.ts";', "policy imports verify"],
+  ["agent/a.ts", 'import { print } from "../cli/print.ts";', "agent imports cli"],
+  ["collector/a.ts", 'import { print } from "../cli/print.ts";', "collector imports cli"],
+  ["newcomer/a.ts", 'import { link } from "../core/chain.ts";', "newcomer is not in the table"],
+  [
+    "agent/a.ts",
+    'import { x } from "../../test/x.ts";',
+    "agent imports ../test/x.ts, outside of src",
+  ],
+  ["observe/a.ts", 'import koffi from "koffi";', "observe imports koffi"],
+  ["agent/a.ts", 'const koffi = require("koffi");', "agent imports koffi"],
+  ["agent/a.ts", 'import { watch } from "chokidar";', "agent imports chokidar"],
+  ["agent/a.ts", 'import { hideBin } from "yargs/helpers";', "agent imports yargs"],
+  ["cli/a.ts", 'console.log("x");', "cli uses console"],
+  ["cli/a.ts", "const a = 1;\n".repeat(mostLines), `cli has a file of ${mostLines + 1} lines`],
+];
+
+test("each kind of planted violation is caught", (t) => {
+  for (const [file, source, fault] of violations)
+    t.deepEqual(planted(file, source), [fault], source);
+});
+
+test("what only looks like a violation is let pass", (t) => {
+  const allowed: readonly (readonly [string, string])[] = [
+    ["core/a.ts", '// import { open } from "../sqlite/open.ts";\n/* Date.now() */'],
+    ["core/a.ts", 'import picomatch from "picomatch";\nimport { sign } from "node:crypto";'],
+    ["core/a.ts", "const at = new Date(now).toISOString();"],
+    ["core/a.ts", 'const field = "actor.process.env"; const label = "console.log";'],
+    ["core/a.ts", 'const url = "https://example.org//x"; // console.log()'],
+    [
+      "watch/a.ts",
+      'import type { Actor } from "../core/hint.ts";\nimport { own } from "./own.ts";',
+    ],
+    ["watch/a.ts", 'import { describe } from "../attribute/attribute.ts";'],
+    ["agent/a.ts", 'import { watch } from "../watch/select.ts";'],
+    ["cli/a.ts", `${"const a = 1;\n".repeat(mostLines - 1)}\n\n// more\n/* and\nmore */\n`],
+  ];
+  for (const [file, source] of allowed) t.deepEqual(planted(file, source), [], source);
+});
