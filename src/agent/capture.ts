@@ -1,0 +1,55 @@
+import type { Statement } from "../core/statement.ts";
+import { HashPool } from "../observe/pool.ts";
+import { pass } from "./pass.ts";
+import type { Progress, Unseen } from "./pass.ts";
+import type { Node } from "./node.ts";
+import { recordBaseline } from "./record.ts";
+import type { Settings } from "./settings.ts";
+import type { State } from "./state.ts";
+
+export interface CaptureOptions {
+  readonly settings: Settings;
+  readonly reason: string;
+  readonly replace: boolean;
+  readonly onProgress?: (progress: Progress) => void;
+}
+
+export interface Captured {
+  readonly statement: Statement;
+  readonly unseen: readonly Unseen[];
+}
+
+/** Two threads hash as fast as a file system reads, on any machine that has two cores. */
+export const hashWorkers = 2;
+
+/** Looks at everything that is watched, signs it as approved, and takes it for what was last seen. */
+export async function captureBaseline(
+  node: Node,
+  state: State,
+  { settings, reason, replace, onProgress }: CaptureOptions,
+): Promise<Captured> {
+  using capture = state.baseline.begin({ replace });
+  using pool = new HashPool({ root: node.root, workers: hashWorkers });
+  const unseen = await pass({
+    node,
+    pool,
+    known: nothingKnown,
+    onRows: (rows) => capture.add(rows),
+    ...(onProgress && { onProgress }),
+  });
+  const now = new Date().toISOString();
+  const statement = state.baseline.finish(capture, {
+    node: settings.node,
+    cluster: settings.cluster,
+    policy: { name: node.policy.name, text: JSON.stringify(node.policy.rules) },
+    at: now,
+    reason,
+    also: (signed) => {
+      state.current.loadFromBaseline();
+      recordBaseline(state, { statement: signed, what: replace ? "replaced" : "captured" });
+    },
+  });
+  return { statement, unseen };
+}
+
+const nothingKnown = { get: () => undefined, below: () => [], findByInode: () => [] };

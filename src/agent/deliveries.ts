@@ -1,0 +1,125 @@
+import type { Logger } from "pino";
+import { parseRecord } from "../core/chain.ts";
+import { redactUrl } from "../core/redact.ts";
+import { Pace } from "../deliver/pace.ts";
+import { deliver } from "../deliver/sink.ts";
+import type { Attempted } from "../deliver/sink.ts";
+import { Webhook, webhookName } from "../deliver/webhook.ts";
+import type { Metrics } from "./metrics.ts";
+import type { Settings } from "./settings.ts";
+import type { State } from "./state.ts";
+
+export interface DeliveryOptions {
+  readonly settings: Settings;
+  readonly state: State;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+}
+
+/** How often the outbox is looked at for what another process put there (accept, key rotate). */
+const lookEvery = 1000;
+
+/** Every sink with its loop. */
+export class Deliveries implements AsyncDisposable {
+  readonly #options: DeliveryOptions;
+  readonly #stop = new AbortController();
+  readonly #paces: Pace[] = [];
+  readonly #loops: Promise<unknown>[] = [];
+  readonly #names: string[] = [];
+  readonly #timer: NodeJS.Timeout;
+  #seen = 0;
+
+  constructor(options: DeliveryOptions) {
+    this.#options = options;
+    const { settings, state } = options;
+    const from = state.queue.isFirst() ? "oldest" : "head";
+    const sinks = settings.webhooks.map(({ url }) => ({ name: webhookName(url), from }) as const);
+    state.queue.register(sinks);
+    for (const webhook of settings.webhooks) this.#start(webhook);
+    this.#seen = state.outbox.head().seq;
+    this.#timer = setInterval(() => this.#lookForOthers(), lookEvery);
+    this.#timer.unref();
+  }
+
+  /** Something was queued. */
+  wake(): void {
+    for (const pace of this.#paces) pace.wake();
+  }
+
+  summary(): { readonly sinks: readonly string[] } {
+    return { sinks: this.#names };
+  }
+
+  /** Lets what is queued still go out for so many milliseconds, then stops; the rest stays queued. */
+  async finish(within: number): Promise<void> {
+    this.wake();
+    const until = Date.now() + within;
+    while (Date.now() < until && this.#isBusy()) await new Promise((go) => setTimeout(go, 10));
+    await this.#end();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#end();
+  }
+
+  #start(webhook: Settings["webhooks"][number]): void {
+    const { state, log } = this.#options;
+    const name = webhookName(webhook.url);
+    const warn = (problem: string): void => log.warn({ sink: name, problem }, "webhook keys");
+    const receiver = new Webhook(webhook, { clock: Date.now, warn });
+    const pace = new Pace();
+    this.#paces.push(pace);
+    this.#names.push(redactUrl(webhook.url));
+    const sink = {
+      name,
+      queue: state.queue,
+      receiver,
+      pace,
+      clock: Date.now,
+      random: Math.random,
+      onAttempt: (attempted: Attempted) => this.#note(attempted),
+    };
+    const loop = deliver(sink, this.#stop.signal).finally(() => receiver[Symbol.dispose]());
+    this.#loops.push(loop);
+  }
+
+  #note({ sink, outcome, records, failures, delay }: Attempted): void {
+    const { metrics, log } = this.#options;
+    metrics.delivery(sink, outcome.kind);
+    if (outcome.kind === "delivered") {
+      for (const { bytes } of records) metrics.deliveryLatency(sink, secondsSince(bytes));
+    } else log.warn({ sink, outcome, failures, delay }, "not delivered");
+  }
+
+  #lookForOthers(): void {
+    const { seq } = this.#options.state.outbox.head();
+    if (seq === this.#seen) return;
+    this.#seen = seq;
+    this.wake();
+  }
+
+  #isBusy(): boolean {
+    const { state, settings } = this.#options;
+    return settings.webhooks.some(({ url }) => {
+      const name = webhookName(url);
+      const sink = state.queue.state(name);
+      return (
+        sink !== undefined &&
+        !sink.disabled &&
+        sink.attempts === 0 &&
+        state.queue.pending(name).records > 0
+      );
+    });
+  }
+
+  async #end(): Promise<void> {
+    clearInterval(this.#timer);
+    this.#stop.abort();
+    await Promise.all(this.#loops);
+  }
+}
+
+function secondsSince(bytes: Buffer): number {
+  const at = Date.parse(parseRecord(bytes)?.at ?? "");
+  return Number.isNaN(at) ? 0 : (Date.now() - at) / 1000;
+}

@@ -1,0 +1,147 @@
+import { join } from "node:path";
+import { isBelow } from "../core/path.ts";
+import type { Hint } from "../core/hint.ts";
+import type { RuleIndex } from "../core/rule.ts";
+import { startChokidar } from "../watch/chokidar.ts";
+import { watchMounts } from "../watch/mounts.ts";
+import type { MountWatch } from "../watch/mounts.ts";
+import { startEngine } from "../watch/select.ts";
+import type { EngineFactories, Selected } from "../watch/select.ts";
+import { Probe } from "../watch/selftest.ts";
+import type { Running } from "./watch.ts";
+
+/** Pause before a failed engine is tried again, doubled each time. */
+const firstRetry = 1000;
+const longestRetry = 300_000;
+
+/** The engine in force and the mount watcher, their hints on the way to the coalescer. */
+export class Engines implements AsyncDisposable {
+  readonly #running: Running;
+  readonly #stop = new AbortController();
+  readonly #loops: Promise<void>[] = [];
+  readonly #mounts: MountWatch;
+  #name = "sweep";
+
+  constructor(running: Running) {
+    this.#running = running;
+    const { node } = running;
+    this.#mounts = watchMounts({
+      root: node.root,
+      isWatched: (path) => matters(path, node.index),
+      signal: this.#stop.signal,
+      now: Date.now,
+    });
+  }
+
+  /** "sweep" when no engine works here. */
+  get name(): string {
+    return this.#name;
+  }
+
+  async start(): Promise<void> {
+    this.#loops.push(this.#read(this.#mounts.hints));
+    const selected = await this.#select();
+    if (selected.engine) this.#loops.push(this.#keep(selected.engine));
+  }
+
+  async stop(): Promise<void> {
+    this.#stop.abort();
+    await Promise.all(this.#loops);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+  }
+
+  async #select(): Promise<Selected> {
+    const { node, settings, log, metrics, wellbeing } = this.#running;
+    const directory = join(settings.state, "probe");
+    const selected = await startEngine(settings.engine, factories, {
+      root: node.root,
+      index: node.index,
+      directories: () => [],
+      signal: this.#stop.signal,
+      now: Date.now,
+      probe: new Probe({ directory }),
+      canaryEvery: settings.watch.heartbeatEvery,
+    });
+    this.#name = selected.engine?.name ?? "sweep";
+    metrics.engine(selected.engine?.name ?? "sweep");
+    for (const failure of selected.failures)
+      wellbeing.trouble(`engine ${failure.engine}`, failure.reason);
+    if (selected.engine) wellbeing.over(`engine ${selected.engine.name}`);
+    log.info({ engine: this.#name, watched: selected.engine?.watched() ?? 0 }, "engine");
+    return selected;
+  }
+
+  /** Reads an engine until it fails, then starts the best one that works and has everything looked at. */
+  async #keep(first: NonNullable<Selected["engine"]>): Promise<void> {
+    let engine: Selected["engine"] = first;
+    let wait = firstRetry;
+    while (!this.#stop.signal.aborted) {
+      if (engine) await this.#read(engine.hints);
+      if (this.#stop.signal.aborted) return;
+      await pause(wait, this.#stop.signal);
+      if (this.#stop.signal.aborted) return;
+      wait = Math.min(wait * 2, longestRetry);
+      engine = (await this.#select()).engine;
+      this.#lookEverywhere("the engine was started again");
+    }
+  }
+
+  async #read(hints: AsyncIterable<Hint>): Promise<void> {
+    const { coalescer, metrics } = this.#running;
+    for await (const hint of hints) {
+      metrics.hint(hint.engine);
+      this.#note(hint);
+      coalescer.add(hint);
+    }
+  }
+
+  #note(hint: Hint): void {
+    const { metrics, wellbeing } = this.#running;
+    switch (hint.kind) {
+      case "overflow":
+        metrics.overflow(hint.engine);
+        wellbeing.incident(`engine ${hint.engine}`, `events were lost: ${hint.detail}`);
+        this.#lookEverywhere("events were lost");
+        return;
+      case "failed":
+        wellbeing.trouble(`engine ${hint.engine}`, hint.detail);
+        return;
+      case "unwatched":
+        wellbeing.trouble("watches", `not every directory is watched: ${hint.detail}`);
+        return;
+      case "path":
+      case "tree":
+      case "mounted":
+      case "unmounted":
+    }
+  }
+
+  #lookEverywhere(why: string): void {
+    const { node, coalescer } = this.#running;
+    for (const path of node.index.roots)
+      coalescer.add({ kind: "tree", engine: "sweep", at: Date.now(), path, why });
+  }
+}
+
+const factories: EngineFactories = { chokidar: startChokidar };
+
+/** True for a mount point at, above or inside of something that is watched. */
+function matters(path: string, index: RuleIndex): boolean {
+  if (index.find(path) ?? index.mayMatchBelow(path)) return true;
+  return index.roots.some((root) => root === path || isBelow(root, path));
+}
+
+function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const end = (): void => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", end);
+      resolve();
+    };
+    const timer = setTimeout(end, milliseconds);
+    signal.addEventListener("abort", end, { once: true });
+  });
+}

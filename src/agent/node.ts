@@ -1,0 +1,89 @@
+import { fileURLToPath } from "node:url";
+import { IntegrityError } from "../core/error.ts";
+import { isBelow } from "../core/path.ts";
+import type { Policy, RuleIndex } from "../core/rule.ts";
+import { compileRules } from "../core/rules.ts";
+import type { Rules } from "../core/rules.ts";
+import { Observer } from "../observe/observer.ts";
+import { detectPolicy } from "../policy/detect.ts";
+import { loadPolicy } from "../policy/load.ts";
+import type { Settings } from "./settings.ts";
+
+/** Where the shipped policies are, from src/ and from dist/ alike. */
+export const policyDirs: readonly string[] = [
+  fileURLToPath(new URL("../../baselines", import.meta.url)),
+];
+
+/** The node as it is seen from here, and what of it is watched. */
+export interface Node extends Disposable {
+  readonly root: string;
+  readonly policy: Policy;
+  readonly index: RuleIndex;
+  readonly rules: Rules;
+  readonly observer: Observer;
+}
+
+export async function openNode(
+  settings: Pick<Settings, "root" | "policy" | "state">,
+): Promise<Node> {
+  const observer = openObserver(settings.root);
+  try {
+    const names = await policyNamesOf(settings.policy, observer);
+    const policy = await loadPolicy(names, { dirs: policyDirs });
+    const rules = compileRules(policy.rules);
+    return {
+      root: settings.root,
+      policy,
+      rules,
+      index: without(rules, ownFiles(settings.state)),
+      observer,
+      [Symbol.dispose]: () => observer[Symbol.dispose](),
+    };
+  } catch (error) {
+    observer[Symbol.dispose]();
+    throw error;
+  }
+}
+
+function openObserver(root: string): Observer {
+  try {
+    return new Observer(root);
+  } catch (cause) {
+    if (!(cause instanceof IntegrityError) || cause.code !== "SYSCALL") throw cause;
+    throw new IntegrityError("CONFIG_INVALID", `root ${root}: ${cause.message}`, {
+      hint: "give the directory where the node's root is seen with --root DIR",
+      cause,
+    });
+  }
+}
+
+async function policyNamesOf(given: readonly string[], observer: Observer): Promise<string[]> {
+  const exists = (path: string): boolean => observer.observe(path, { hash: false }) !== undefined;
+  const names: string[] = [];
+  for (const name of given)
+    names.push(name === "auto" ? await detectPolicy(policyDirs, exists) : name);
+  return names;
+}
+
+/** What the agent itself writes all the time: to watch that would be to watch itself watching. */
+function ownFiles(state: string): readonly string[] {
+  const names = [
+    "fim.db",
+    "fim.db-wal",
+    "fim.db-shm",
+    "capture.tmp",
+    "anchor.json",
+    "probe",
+    "lock",
+  ];
+  return names.map((name) => `${state}/${name}`);
+}
+
+function without(index: RuleIndex, own: readonly string[]): RuleIndex {
+  const isOwn = (path: string): boolean => own.some((one) => path === one || isBelow(path, one));
+  return {
+    roots: index.roots,
+    find: (path) => (isOwn(path) ? undefined : index.find(path)),
+    mayMatchBelow: (dir) => !isOwn(dir) && index.mayMatchBelow(dir),
+  };
+}

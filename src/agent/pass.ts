@@ -1,0 +1,109 @@
+import { rowOf } from "../core/observation.ts";
+import { isBelow } from "../core/path.ts";
+import type { HashPool } from "../observe/pool.ts";
+import { walk } from "../observe/walk.ts";
+import { wantOf } from "../reconcile/look.ts";
+import type { Eyes, Want } from "../reconcile/look.ts";
+import type { Rows } from "../sqlite/rows.ts";
+import type { Node } from "./node.ts";
+
+/** How far a pass has come. */
+export interface Progress {
+  readonly files: number;
+  readonly bytes: number;
+}
+
+/** Something that could not be looked at: the pass is incomplete. */
+export interface Unseen {
+  readonly path: string;
+  readonly errno: string;
+}
+
+export interface Pass {
+  readonly node: Node;
+  readonly pool: HashPool;
+  /** Paths that decide what is read of a file: those already known. */
+  readonly known: Eyes["known"];
+  /** Only this path and what is below it. */
+  readonly from?: string;
+  readonly onRows: (rows: readonly (readonly [path: string, row: string])[]) => void;
+  readonly onProgress?: (progress: Progress) => void;
+  readonly bytesPerSecond?: number;
+  readonly signal?: AbortSignal;
+}
+
+/** Looks at every watched path once, hashing. Rows come as they are made; memory does not grow with their number. */
+export async function pass(run: Pass): Promise<readonly Unseen[]> {
+  const unseen: Unseen[] = [];
+  const eyes = makeEyes(run.node, run);
+  function* items(): Generator<{ path: string; want: Want }> {
+    const where = run.from === undefined ? {} : { from: run.from };
+    for (const found of walk(run.node.observer, run.node.index, where)) {
+      if (found.kind === "path")
+        yield { path: found.path, want: wantOf(found.path, found.rule, eyes) };
+      else unseen.push({ path: found.path, errno: found.errno });
+    }
+  }
+  await run.pool.observeAll(
+    items(),
+    (results) => {
+      const rows: (readonly [string, string])[] = [];
+      for (const { path, row, unreadable } of results) {
+        if (row !== undefined) rows.push([path, row]);
+        if (unreadable !== undefined) unseen.push({ path, errno: unreadable });
+      }
+      run.onRows(rows);
+    },
+    {
+      ...(run.onProgress && { onProgress: run.onProgress }),
+      ...(run.bytesPerSecond !== undefined && { bytesPerSecond: run.bytesPerSecond }),
+      ...(run.signal && { signal: run.signal }),
+    },
+  );
+  return unseen;
+}
+
+/** Paths whose row is not the known one, and known ones that are gone; and what could not be looked at. */
+export async function differing(
+  run: Omit<Pass, "onRows">,
+  known: Rows,
+): Promise<{ readonly paths: readonly string[]; readonly unseen: readonly Unseen[] }> {
+  const paths: string[] = [];
+  const unseen = await pass({
+    ...run,
+    onRows: (rows) => {
+      for (const [path, row] of rows) {
+        const before = known.get(path);
+        if (!before || rowOf(before) !== row) paths.push(path);
+      }
+    },
+  });
+  // After what is there: a name that is gone may be the old one of a rename.
+  for (const { path } of known.all()) {
+    const isAsked = run.from === undefined || path === run.from || isBelow(path, run.from);
+    if (!isAsked || !run.node.index.find(path)) continue;
+    if (!run.node.observer.observe(path, { hash: false })) paths.push(path);
+  }
+  return { paths, unseen };
+}
+
+/** The parts with which single paths are looked at. */
+export function makeEyes(
+  node: Node,
+  parts: { readonly known: Eyes["known"]; readonly pool: HashPool },
+): Eyes {
+  const { observer, index } = node;
+  return {
+    index,
+    observer: {
+      observe: (path, want) => observer.observe(path, want),
+      list: (dir) => observer.list(dir)?.entries,
+    },
+    observeLarge: (path, want) => parts.pool.observeOne(path, want),
+    known: parts.known,
+    walk: function* (dir) {
+      for (const found of walk(observer, index, { from: dir }))
+        if (found.kind === "path") yield found;
+    },
+  };
+}

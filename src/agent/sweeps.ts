@@ -1,0 +1,100 @@
+import type { Look } from "../core/compare.ts";
+import { isAtLeast } from "../core/rule.ts";
+import { QuickSweep } from "../reconcile/sweep.ts";
+import { differing } from "./pass.ts";
+import type { Running } from "./watch.ts";
+
+/** Share of one core that a quick sweep may take for paths that are not urgent, when an engine watches them too. */
+const idleShare = 0.001;
+
+/** The timers that look without being asked: the quick sweep, the full sweep, and the house-keeping. */
+export class Sweeps {
+  readonly #running: Running;
+  readonly #quick: QuickSweep;
+  #quickTimer: NodeJS.Timeout | undefined;
+  #fullTimer: NodeJS.Timeout | undefined;
+  #isFullRunning = false;
+  #isThorough: () => boolean = () => true;
+
+  constructor(running: Running) {
+    this.#running = running;
+    this.#quick = new QuickSweep(running.node.root);
+    for (const root of running.node.index.roots) this.#learn({ path: root });
+    for (const { path, observation } of running.state.current.all())
+      this.#learn({ path, after: observation });
+    running.metrics.watchedPaths(this.#quick.present);
+  }
+
+  /** What was stored is what the next quick sweep expects. */
+  learn(looks: readonly Look[]): void {
+    for (const look of looks) {
+      if (look.after || this.#running.node.index.roots.includes(look.path)) this.#learn(look);
+      else this.#quick.forget(look.path);
+    }
+    this.#running.metrics.watchedPaths(this.#quick.present);
+  }
+
+  /** `isThorough`: no engine sees everything, so that each quick sweep looks at everything. */
+  start(isThorough: () => boolean, keepHouse: () => void): void {
+    const { quickSweepEvery, fullSweepEvery } = this.#running.settings.watch;
+    this.#isThorough = isThorough;
+    this.#quickTimer = setInterval(() => {
+      this.#sweepQuickly();
+      keepHouse();
+    }, quickSweepEvery);
+    this.#fullTimer = setInterval(() => void this.#sweepFully(), fullSweepEvery);
+  }
+
+  stop(): void {
+    clearInterval(this.#quickTimer);
+    clearInterval(this.#fullTimer);
+  }
+
+  #learn({ path, after }: Look): void {
+    const severity = this.#running.node.index.find(path)?.rule.severity ?? "high";
+    this.#quick.learn(path, after, isAtLeast(severity, "high"));
+  }
+
+  #sweepQuickly(): void {
+    const { settings, metrics } = this.#running;
+    const started = performance.now();
+    const budget = this.#isThorough() ? Infinity : settings.watch.quickSweepEvery * idleShare;
+    this.#hint(this.#quick.sweep(budget));
+    metrics.sweep("quick", (performance.now() - started) / 1000);
+  }
+
+  /** Reads every file again, within its budget; then asks whether the baseline is still the signed one. */
+  async #sweepFully(): Promise<void> {
+    if (this.#isFullRunning) return;
+    this.#isFullRunning = true;
+    const { node, pool, state, settings, metrics, wellbeing, signal } = this.#running;
+    const started = performance.now();
+    try {
+      const { paths } = await differing(
+        {
+          node,
+          pool,
+          known: state.current,
+          bytesPerSecond: settings.watch.fullSweepBudget,
+          signal,
+        },
+        state.current,
+      );
+      this.#hint(paths);
+      state.baseline.trust();
+      wellbeing.over("baseline");
+      metrics.sweep("full", (performance.now() - started) / 1000);
+    } catch (error) {
+      if (!signal.aborted)
+        wellbeing.trouble("baseline", error instanceof Error ? error.message : String(error));
+    } finally {
+      this.#isFullRunning = false;
+    }
+  }
+
+  #hint(paths: readonly string[]): void {
+    const at = Date.now();
+    for (const path of paths)
+      this.#running.coalescer.add({ kind: "path", engine: "sweep", at, path, step: "changed" });
+  }
+}

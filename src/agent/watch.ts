@@ -1,0 +1,173 @@
+import { join } from "node:path";
+import type { Logger } from "pino";
+import type { FoldedChange, JudgedChange } from "../core/change.ts";
+import { IntegrityError } from "../core/error.ts";
+import { lockFile } from "../linux/lock.ts";
+import { HashPool } from "../observe/pool.ts";
+import { systemClock } from "../watch/clock.ts";
+import { Coalescer } from "../watch/coalesce.ts";
+import { Deliveries } from "./deliveries.ts";
+import { Engines } from "./engines.ts";
+import { namesOf, readHostFacts } from "./host.ts";
+import { HealthServer } from "./http.ts";
+import { Ledger } from "./ledger.ts";
+import { createMetrics } from "./metrics.ts";
+import type { Metrics } from "./metrics.ts";
+import type { Node } from "./node.ts";
+import { makeEyes } from "./pass.ts";
+import { Reconciliation } from "./reconciliation.ts";
+import type { Settings } from "./settings.ts";
+import type { State } from "./state.ts";
+import { Sweeps } from "./sweeps.ts";
+import { version } from "./version.ts";
+import { Wellbeing } from "./wellbeing.ts";
+
+export interface WatchOptions {
+  readonly settings: Settings;
+  readonly log: Logger;
+  /** Each alert as it is queued. */
+  readonly onAlert: (alert: JudgedChange | FoldedChange) => void;
+  /** Everything is in place: where health and metrics are served. */
+  readonly onReady: (address: { readonly host: string; readonly port: number }) => void;
+}
+
+/** How long what is queued may still be delivered when the agent stops. */
+const lastDelivery = 2000;
+
+/** Everything that the parts of a running agent share. */
+export interface Running {
+  readonly node: Node;
+  readonly state: State;
+  readonly settings: Settings;
+  readonly log: Logger;
+  readonly ledger: Ledger;
+  readonly metrics: Metrics;
+  readonly wellbeing: Wellbeing;
+  readonly coalescer: Coalescer;
+  readonly pool: HashPool;
+  readonly signal: AbortSignal;
+}
+
+/** Watches until the signal aborts: hints, sweeps and deliveries, each in its own loop. */
+export async function watchNode(
+  node: Node,
+  state: State,
+  { options, signal }: { readonly options: WatchOptions; readonly signal: AbortSignal },
+): Promise<void> {
+  const { settings, log } = options;
+  using stack = new DisposableStack();
+  stack.use(lockFile(join(settings.state, "lock")));
+  const metrics = createMetrics({ clock: Date.now, outbox: () => state.queue.backlog() });
+  const ledger = makeLedger(node, state, settings);
+  const wellbeing = new Wellbeing(ledger, log);
+  await using deliveries = new Deliveries({ settings, state, log, metrics });
+  await requireTrust({ state, ledger, deliveries, metrics });
+  const pool = stack.use(new HashPool({ root: node.root, workers: 2 }));
+  const coalescer = stack.use(
+    new Coalescer({
+      isKnown: (path) => state.current.get(path) !== undefined,
+      clock: systemClock,
+    }),
+  );
+  const shared = { node, state, settings, log, ledger, metrics };
+  const running: Running = { ...shared, wellbeing, coalescer, pool, signal };
+  await using server = await HealthServer.listen(settings.listen, {
+    sick: () => wellbeing.sick(),
+    unready: () => wellbeing.unready(),
+    metrics: () => metrics.text(),
+  });
+  await work(running, { deliveries, options, address: server.address });
+  log.info("stopped");
+}
+
+interface Surroundings {
+  readonly deliveries: Deliveries;
+  readonly options: WatchOptions;
+  readonly address: { readonly host: string; readonly port: number };
+}
+
+/** From the first sweep to the last delivery. */
+async function work(running: Running, around: Surroundings): Promise<void> {
+  const { node, state, settings, log, ledger, wellbeing, coalescer, pool, signal } = running;
+  const { deliveries, options, address } = around;
+  const onAlert = (alert: JudgedChange | FoldedChange): void => {
+    options.onAlert(alert);
+    deliveries.wake();
+  };
+  const eyes = makeEyes(node, { known: state.current, pool });
+  const sweeps = new Sweeps(running);
+  const reconciliation = new Reconciliation(running, { eyes, sweeps, onAlert });
+  await using engines = new Engines(running);
+  await engines.start();
+  await reconciliation.firstSweep();
+  wellbeing.ready();
+  ledger.announce("started", { engine: engines.name, ...deliveries.summary() }, "info");
+  deliveries.wake();
+  options.onReady(address);
+  log.info({ engine: engines.name, paths: state.current.count(), ...address }, "ready");
+
+  sweeps.start(
+    () => engines.name !== "fanotify",
+    () => {
+      state.queue.prune({ keepBytes: settings.outbox.maxBytes });
+      for (const alert of ledger.flush(foldWindow)) onAlert(alert);
+    },
+  );
+  const stopped = reconciliation.run();
+  await aborted(signal);
+  sweeps.stop();
+  await engines.stop();
+  coalescer.end();
+  await stopped;
+  for (const alert of ledger.flush(0)) onAlert(alert);
+  ledger.announce("stopped", { reason: "asked to" }, "info");
+  await deliveries.finish(lastDelivery);
+}
+
+/** Milliseconds for which like changes are counted before they are told. */
+const foldWindow = 10_000;
+
+function makeLedger(node: Node, state: State, settings: Settings): Ledger {
+  return new Ledger({
+    state,
+    maxBytes: settings.outbox.maxBytes,
+    now: Date.now,
+    context: {
+      node: settings.node,
+      cluster: settings.cluster,
+      agentUid: state.key.id,
+      version,
+      host: readHostFacts(node.root),
+      policy: { name: node.policy.name, digest: node.policy.digest },
+      names: namesOf(node.root),
+    },
+  });
+}
+
+interface Trusting {
+  readonly state: State;
+  readonly ledger: Ledger;
+  readonly deliveries: Deliveries;
+  readonly metrics: Metrics;
+}
+
+/** A missing or untrusted baseline is an alert and a refusal. */
+async function requireTrust({ state, ledger, deliveries, metrics }: Trusting): Promise<void> {
+  try {
+    const statement = state.baseline.trust();
+    metrics.baselineCounter(statement.counter);
+  } catch (error) {
+    if (!(error instanceof IntegrityError)) throw error;
+    ledger.announce("degraded", { reason: error.message, code: error.code }, "critical");
+    deliveries.wake();
+    await deliveries.finish(lastDelivery);
+    throw error;
+  }
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
+  return new Promise((resolve) => {
+    signal.addEventListener("abort", () => resolve(), { once: true });
+  });
+}

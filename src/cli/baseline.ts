@@ -1,0 +1,52 @@
+import { captureBaseline } from "../agent/capture.ts";
+import { openNode } from "../agent/node.ts";
+import type { Settings } from "../agent/settings.ts";
+import { createState } from "../agent/state.ts";
+import { IntegrityError } from "../core/error.ts";
+import { exit } from "./fail.ts";
+import type { Exit } from "./fail.ts";
+import { reasonOf } from "./given.ts";
+import { printResult } from "./print.ts";
+import { ProgressLine } from "./progress.ts";
+import { unseenLines, warnUnseen } from "./unseen.ts";
+
+/** `baseline [--replace --reason TEXT]` */
+export async function baseline(
+  settings: Settings,
+  given: Readonly<Record<string, unknown>>,
+): Promise<Exit> {
+  const replace = given["replace"] === true;
+  const reason = reasonOf(given);
+  if (replace && reason === undefined)
+    throw new IntegrityError("USAGE", "baseline --replace: expected --reason TEXT, found none", {
+      hint: "say why the present baseline is given up; it goes into the signed record",
+    });
+  using node = await openNode(settings);
+  using state = createState(settings);
+  const started = performance.now();
+  using progress = new ProgressLine();
+  const { statement, unseen } = await captureBaseline(node, state, {
+    settings,
+    reason: reason ?? "first baseline",
+    replace,
+    onProgress: progress.update,
+  });
+  const seconds = Number(((performance.now() - started) / 1000).toFixed(3));
+  progress[Symbol.dispose]();
+  const { rows, counter, digest, policy, key, at } = statement;
+  const result = {
+    rows,
+    counter,
+    digest,
+    policy,
+    key,
+    at,
+    seconds,
+    incomplete: unseenLines(unseen),
+  };
+  printResult(settings.format, result, [
+    `baseline: ${rows} paths, counter ${counter}, policy ${policy.name}, signed by ${key}, ${seconds} s`,
+    `digest ${digest}`,
+  ]);
+  return warnUnseen(unseen) ? exit.incomplete : exit.fine;
+}

@@ -1,0 +1,38 @@
+import { findDrift } from "../agent/check.ts";
+import { openNode } from "../agent/node.ts";
+import type { Settings } from "../agent/settings.ts";
+import { openState } from "../agent/state.ts";
+import { exit } from "./fail.ts";
+import type { Exit } from "./fail.ts";
+import { pathsOf } from "./given.ts";
+import { printChanges, say } from "./print.ts";
+import { ProgressLine } from "./progress.ts";
+import { warnUnseen } from "./unseen.ts";
+
+/** `check [PATH…]` */
+export async function check(
+  settings: Settings,
+  given: Readonly<Record<string, unknown>>,
+): Promise<Exit> {
+  using node = await openNode(settings);
+  using state = openState(settings);
+  using progress = new ProgressLine(state.baseline.rows.count());
+  const paths = pathsOf(given);
+  const drift = await findDrift(node, state, { paths, onProgress: progress.update });
+  progress[Symbol.dispose]();
+  printChanges(settings.format, drift.changes);
+  if (drift.unapproved > 0)
+    say(
+      `fim-agent: ${drift.unapproved} paths are watched since the policy changed and were never approved\n` +
+        "hint: look at them, then: fim-agent accept --all --reason TEXT",
+    );
+  const incomplete = warnUnseen(drift.unseen);
+  const unexpected = drift.changes.filter(({ verdict }) => verdict === "unexpected").length;
+  const { rows, counter, at } = drift.statement;
+  say(
+    (unexpected === 0 ? "no drift" : `drift: ${unexpected} unexpected`) +
+      ` against baseline ${counter} (${rows} paths, ${at})`,
+  );
+  if (unexpected > 0) return exit.drift;
+  return incomplete ? exit.incomplete : exit.fine;
+}

@@ -1,0 +1,43 @@
+import { IntegrityError } from "../core/error.ts";
+import type { ErrorCode } from "../core/error.ts";
+
+/** The exit codes of the contract. */
+export const exit = { fine: 0, drift: 1, usage: 2, untrusted: 3, incomplete: 4, bug: 70 } as const;
+export type Exit = (typeof exit)[keyof typeof exit];
+
+/** Says what is wrong and what to do, on stderr, and gives the exit code. A bug is told as one. */
+export function fail(program: string, error: unknown): Exit {
+  if (!(error instanceof IntegrityError)) {
+    const what = error instanceof Error ? error.message : String(error);
+    process.stderr.write(`${program}: bug: ${what}\n`);
+    process.stderr.write("hint: please report it; FIM_DEBUG=1 shows where it happened\n");
+    if (process.env["FIM_DEBUG"] && error instanceof Error)
+      process.stderr.write(`${error.stack ?? ""}\n`);
+    return exit.bug;
+  }
+  process.stderr.write(`${program}: ${error.message}\n`);
+  if (error.hint !== undefined) process.stderr.write(`hint: ${error.hint}\n`);
+  return exitOf(error.code);
+}
+
+function exitOf(code: ErrorCode): Exit {
+  switch (code) {
+    case "USAGE":
+    case "CONFIG_INVALID":
+    case "POLICY_INVALID":
+    case "UNSUPPORTED":
+    case "ENGINE_FAILED":
+      return exit.usage;
+    case "BASELINE_MISSING":
+    case "BASELINE_EXISTS":
+    case "BASELINE_UNTRUSTED":
+    case "KEY_INVALID":
+    case "STATE_UNUSABLE":
+      return exit.untrusted;
+    case "CHAIN_BROKEN":
+      return exit.drift;
+    case "STATE_BUSY":
+    case "SYSCALL":
+      return exit.incomplete;
+  }
+}

@@ -1,0 +1,60 @@
+import { createState, openState } from "../agent/state.ts";
+import { recordBaseline } from "../agent/record.ts";
+import type { Settings } from "../agent/settings.ts";
+import type { AgentKey } from "../baseline/key.ts";
+import { loadKey, rotateKey } from "../baseline/key.ts";
+import { rawPublicKey } from "../core/dsse.ts";
+import { IntegrityError } from "../core/error.ts";
+import { exit } from "./fail.ts";
+import type { Exit } from "./fail.ts";
+import { printResult } from "./print.ts";
+import { transact } from "../sqlite/open.ts";
+
+/** `key show` */
+export async function show(settings: Settings): Promise<Exit> {
+  const key = loadKey(settings.state);
+  if (!key)
+    throw new IntegrityError("KEY_INVALID", `key: there is none in ${settings.state}`, {
+      hint: "it is made with the first baseline: fim-agent baseline",
+    });
+  print(settings, key);
+  return exit.fine;
+}
+
+/** `key rotate`: the old key signs the new one into the chain, then the new one signs the baseline again. */
+export async function rotate(settings: Settings): Promise<Exit> {
+  const at = new Date().toISOString();
+  {
+    using state = openState(settings);
+    state.baseline.trust();
+  }
+  const { before, after } = rotateKey(settings.state, at);
+  using state = createState(settings);
+  const body = {
+    at,
+    before: before.id,
+    after: after.id,
+    publicKey: rawPublicKey(after.publicKey).toString("base64"),
+  };
+  transact(state.db, () =>
+    state.outbox.append([{ kind: "rekey", severity: "info", body: () => body }], at),
+  );
+  const former = state.baseline.trust();
+  state.baseline.accept([], {
+    node: former.node,
+    cluster: former.cluster,
+    policy: { name: former.policy.name, text: state.baseline.policy() ?? "" },
+    at,
+    reason: "key rotated",
+    also: (statement) => recordBaseline(state, { statement, what: "rekeyed" }),
+  });
+  print(settings, after);
+  return exit.fine;
+}
+
+function print(settings: Settings, key: AgentKey): void {
+  const raw = rawPublicKey(key.publicKey).toString("base64");
+  const pem = key.publicKey.export({ type: "spki", format: "pem" }).toString().trim();
+  const result = { key: key.id, publicKey: raw, webhook: `whpk_${raw}`, pem };
+  printResult(settings.format, result, [`key ${key.id}`, `raw ${raw}`, pem]);
+}

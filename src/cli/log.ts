@@ -1,0 +1,18 @@
+import pino from "pino";
+import type { Logger } from "pino";
+import type { Settings } from "../agent/settings.ts";
+
+/** Facts on stderr: JSON, or a short line a fact where a person watches. */
+export function createLog(settings: Settings): Logger {
+  const options = { level: settings.logLevel, base: { node: settings.node } };
+  if (!process.stderr.isTTY) return pino(options, pino.destination({ fd: 2, sync: true }));
+  return pino(options, { write: (line: string) => process.stderr.write(brief(line)) });
+}
+
+function brief(line: string): string {
+  const { level, time, msg, node: _, ...rest } = JSON.parse(line) as Record<string, unknown>;
+  const name = pino.levels.labels[Number(level)] ?? String(level);
+  const facts = Object.entries(rest).map(([key, value]) => `${key}=${JSON.stringify(value)}`);
+  const at = new Date(Number(time)).toISOString().slice(11, 19);
+  return [at, name, String(msg), ...facts].join(" ") + "\n";
+}

@@ -1,0 +1,196 @@
+import yargs from "yargs";
+import type { Argv } from "yargs";
+import { loadSettings } from "../agent/config.ts";
+import { engines, formats, logLevels } from "../agent/options.ts";
+import type { Settings } from "../agent/settings.ts";
+import { version } from "../agent/version.ts";
+import { IntegrityError } from "../core/error.ts";
+import { exit, fail } from "./fail.ts";
+import type { Exit } from "./fail.ts";
+import { readText } from "./files.ts";
+
+const program = "fim-agent";
+
+type Given = Readonly<Record<string, unknown>>;
+type Run = (settings: Settings, given: Given) => Promise<Exit>;
+
+let outcome: Exit = exit.fine;
+
+process.exitCode = await main(process.argv.slice(2));
+
+async function main(args: readonly string[]): Promise<Exit> {
+  try {
+    await commands(yargs([...args])).parseAsync();
+    return outcome;
+  } catch (error) {
+    return fail(program, error);
+  }
+}
+
+/** Runs a command with its settings; modules are loaded by the command that needs them. */
+function run(load: () => Promise<Run>) {
+  return async (given: Given): Promise<void> => {
+    const settings = await loadSettings(given, process.env, readText);
+    const command = await load();
+    outcome = await command(settings, given);
+  };
+}
+
+function commands(parser: Argv): Argv {
+  return evidenceCommands(nodeCommands(options(parser)))
+    .scriptName(program)
+    .usage("$0 COMMAND [OPTIONS]\n\nFile integrity monitor for Kubernetes control-plane nodes")
+    .demandCommand(1, "a command is needed")
+    .strict()
+    .version(version)
+    .help()
+    .wrap(Math.min(100, process.stdout.columns ?? 100))
+    .exitProcess(false)
+    .fail((message, error) => {
+      if (error) throw error;
+      throw new IntegrityError("USAGE", message.split("\n").join("; "), {
+        hint: "see fim-agent --help",
+      });
+    });
+}
+
+/** What looks at the node. */
+function nodeCommands(parser: Argv): Argv {
+  return parser
+    .command(
+      "baseline",
+      "capture known-good state and sign it",
+      (args) =>
+        args
+          .option("replace", {
+            type: "boolean",
+            describe: "put it in the place of the present one",
+          })
+          .option("reason", { type: "string", describe: "why, for the record" }),
+      run(async () => (await import("./baseline.ts")).baseline),
+    )
+    .command(
+      "check [path..]",
+      "compare the node with the baseline once",
+      (args) => args.positional("path", { type: "string", array: true }),
+      run(async () => (await import("./check.ts")).check),
+    )
+    .command(
+      "watch",
+      "run until SIGTERM: watch, alert, deliver",
+      (args) => args,
+      run(async () => (await import("./watch.ts")).watch),
+    )
+    .command(
+      "accept [path..]",
+      "approve the present state of these paths",
+      (args) =>
+        args
+          .positional("path", { type: "string", array: true })
+          .option("all", { type: "boolean", describe: "approve everything as it is" })
+          .option("reason", { type: "string", describe: "why, for the record" }),
+      run(async () => (await import("./accept.ts")).acceptPaths),
+    )
+    .command(
+      "audit",
+      "owner and mode checks for the policy's files",
+      (args) => args,
+      run(async () => (await import("./audit.ts")).audit),
+    );
+}
+
+/** What looks at policies, signatures and this machine. */
+function evidenceCommands(parser: Argv): Argv {
+  return parser
+    .command("policy", "policies: lint, explain, show", policyCommands)
+    .command(
+      "verify [export]",
+      "check the signatures of the baseline and of the alerts, offline",
+      (args) =>
+        args
+          .positional("export", { type: "string", describe: "an exported chain" })
+          .option("key", { type: "string", describe: "file with the public key to trust" }),
+      run(async () => (await import("./verify.ts")).verify),
+    )
+    .command(
+      "doctor",
+      "what this node supports, and what would be watched",
+      (args) => args,
+      run(async () => (await import("./doctor.ts")).doctor),
+    )
+    .command("key", "this agent's key: show, rotate", keyCommands);
+}
+
+const loadPolicyCommands = () => import("./policy.ts");
+
+function policyCommands(parser: Argv): Argv {
+  return parser
+    .command(
+      "lint [file..]",
+      "is it valid",
+      (args) => args.positional("file", { type: "string", array: true }),
+      run(async () => (await loadPolicyCommands()).lint),
+    )
+    .command(
+      "explain <path>",
+      "which rule holds for a path, and why",
+      (args) => args.positional("path", { type: "string", demandOption: true }),
+      run(async () => (await loadPolicyCommands()).explain),
+    )
+    .command(
+      "show",
+      "the merged policy",
+      (args) => args,
+      run(async () => (await loadPolicyCommands()).show),
+    )
+    .demandCommand(1, "policy: lint, explain or show is needed");
+}
+
+const loadKeyCommands = () => import("./key.ts");
+
+function keyCommands(parser: Argv): Argv {
+  return parser
+    .command(
+      "show",
+      "the public key",
+      (args) => args,
+      run(async () => (await loadKeyCommands()).show),
+    )
+    .command(
+      "rotate",
+      "make a new key, vouched for by the old one",
+      (args) => args,
+      run(async () => (await loadKeyCommands()).rotate),
+    )
+    .demandCommand(1, "key: show or rotate is needed");
+}
+
+/** Given as text: loadSettings reads them, wherever they come from, with one set of messages. */
+function options(parser: Argv): Argv {
+  const text = { type: "string", requiresArg: true } as const;
+  return parser
+    .option("config", { ...text, describe: "YAML file with these options and more" })
+    .option("root", { ...text, describe: "where the node's root is seen", defaultDescription: "/" })
+    .option("state", {
+      ...text,
+      describe: "key, database, outbox",
+      defaultDescription: "/var/lib/fim-agent",
+    })
+    .option("policy", {
+      ...text,
+      array: true,
+      nargs: 1,
+      describe: "name or file; repeatable",
+      defaultDescription: "auto",
+    })
+    .option("node", { ...text, describe: "this node's name", defaultDescription: "host name" })
+    .option("cluster", { ...text, describe: "its cluster", defaultDescription: "default" })
+    .option("engine", { ...text, describe: engines.join(", "), defaultDescription: "auto" })
+    .option("format", { ...text, describe: formats.join(", "), defaultDescription: "table" })
+    .option("listen", {
+      ...text,
+      describe: "health and metrics of watch",
+      defaultDescription: "127.0.0.1:9464",
+    })
+    .option("log-level", { ...text, describe: logLevels.join(", "), defaultDescription: "info" });
+}

@@ -1,0 +1,54 @@
+import type { Format } from "../agent/options.ts";
+import type { FoldedChange, JudgedChange } from "../core/change.ts";
+import { toLine, toRow } from "../core/line.ts";
+import { toChangeObject } from "../core/show.ts";
+
+/** What a command prints goes to stdout; everything else to stderr. */
+export function out(text: string): void {
+  process.stdout.write(`${text}\n`);
+}
+
+export function say(text: string): void {
+  process.stderr.write(`${text}\n`);
+}
+
+/** A result that is not a list: lines for people, one object for machines. */
+export function printResult(
+  format: Format,
+  result: Readonly<Record<string, unknown>>,
+  lines: readonly string[],
+): void {
+  if (format === "table") for (const line of lines) out(line);
+  else out(format === "json" ? JSON.stringify(result, undefined, 2) : JSON.stringify(result));
+}
+
+export function printChanges(format: Format, changes: readonly JudgedChange[]): void {
+  if (format === "ndjson") for (const one of changes) out(JSON.stringify(toChangeObject(one)));
+  else if (format === "json") out(JSON.stringify(changes.map(toChangeObject), undefined, 2));
+  else if (changes.length > 0) out(table(changes.map(cells)));
+}
+
+/** One alert as it happens. */
+export function printAlert(format: Format, change: JudgedChange | FoldedChange): void {
+  out(format === "table" ? toLine(change) : JSON.stringify(toChangeObject(change)));
+}
+
+function cells(judged: JudgedChange): readonly string[] {
+  const { severity, change, path, fields, detail } = toRow(judged);
+  return [severity, change, path, fields, detail];
+}
+
+/** Columns as wide as their widest cell; the last is left as it is. */
+export function table(rows: readonly (readonly string[])[]): string {
+  const widths = (rows[0] ?? []).map((_, at) =>
+    Math.max(...rows.map((row) => (row[at] ?? "").length)),
+  );
+  return rows
+    .map((row) =>
+      row
+        .map((cell, at) => (at === row.length - 1 ? cell : cell.padEnd(widths[at] ?? 0)))
+        .join("  ")
+        .trimEnd(),
+    )
+    .join("\n");
+}

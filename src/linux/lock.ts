@@ -1,0 +1,21 @@
+import { closeSync, constants, openSync } from "node:fs";
+import { IntegrityError } from "../core/error.ts";
+import { declare, errno, errnoName } from "./libc.ts";
+
+/* sys/file.h */
+const lockExclusive = 2;
+const lockNonBlocking = 4;
+
+const flock = declare<(fd: number, operation: number) => number>("int flock(int, int)");
+
+/** Holds a file for this process alone (flock(2)) until it is disposed or the process ends, however it ends. */
+export function lockFile(file: string): Disposable {
+  const fd = openSync(file, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o600);
+  if (flock(fd, lockExclusive | lockNonBlocking) === 0)
+    return { [Symbol.dispose]: () => closeSync(fd) };
+  const name = errnoName(errno());
+  closeSync(fd);
+  throw new IntegrityError("STATE_BUSY", `lock ${file}: held by another process (${name})`, {
+    hint: "one agent watches with one state directory: stop the other, or give this one another --state",
+  });
+}

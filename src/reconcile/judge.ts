@@ -1,0 +1,93 @@
+import type { Change, JudgedChange, Mount } from "../core/change.ts";
+import type { Actor, EngineName } from "../core/hint.ts";
+import { judge } from "../core/judge.ts";
+import type { Circumstances, Judgement } from "../core/judge.ts";
+import { isBelow } from "../core/path.ts";
+import { graver } from "../core/rule.ts";
+import type { Match, Rule, RuleIndex } from "../core/rule.ts";
+import { siblingsOf } from "./look.ts";
+import type { Eyes } from "./look.ts";
+
+/** Who and when, as the hints of a path told. */
+export interface Origin {
+  readonly at: number;
+  /** Absent: a check, which nobody hinted. */
+  readonly engine?: EngineName;
+  readonly actors: readonly Actor[];
+  readonly offline: boolean;
+}
+
+/** What the policy says of a change, with what the hints know of its origin. Undefined: nothing to report. */
+export function judgeChange(change: Change, origin: Origin, eyes: Eyes): JudgedChange | undefined {
+  const match = matchOf(change, eyes);
+  if (!match) return undefined;
+  const { rule } = match;
+  const siblings = rule.class === "sealed" ? siblingsOf(change.path, rule, eyes) : [];
+  const told = worst(change, rule, { siblings, actors: origin.actors });
+  if (!told) return undefined;
+  return {
+    change: told.judgement.change,
+    rule: rule.id,
+    class: rule.class,
+    severity: told.judgement.severity,
+    verdict: told.judgement.verdict,
+    meaning: [],
+    attack: rule.attack,
+    why: rule.why,
+    at: origin.at,
+    ...(origin.engine && { engine: origin.engine }),
+    ...(told.actor && { actor: told.actor }),
+    ...(origin.offline && { offline: true }),
+  };
+}
+
+/** When several touched a file, the one that may not is told; else the last. */
+function worst(
+  change: Change,
+  rule: Rule,
+  { siblings, actors }: { siblings: Circumstances["siblings"]; actors: readonly Actor[] },
+): { judgement: Judgement; actor?: Actor } | undefined {
+  if (actors.length === 0) {
+    const judgement = judge(change, rule, { siblings });
+    return judgement && { judgement };
+  }
+  const all = actors.flatMap((actor) => {
+    const judgement = judge(change, rule, { siblings, actor });
+    return judgement ? [{ judgement, actor }] : [];
+  });
+  return all.findLast(({ judgement }) => judgement.verdict === "unexpected") ?? all.at(-1);
+}
+
+/** A rename is judged by the graver rule of its two names, a directory's or a mount by the gravest that it carries or hides. */
+function matchOf(change: Change, { index, known }: Eyes): Match | undefined {
+  const match = index.find(change.path);
+  switch (change.kind) {
+    case "renamed": {
+      const below = change.count === undefined ? [] : known.below(change.from);
+      let gravest = graverMatch(match, index.find(change.from));
+      for (const { path } of below) gravest = graverMatch(gravest, index.find(path));
+      return gravest;
+    }
+    case "mounted":
+    case "unmounted":
+      return rulesBelow(change.mount, index).reduce<Match | undefined>(graverMatch, match);
+    case "created":
+    case "deleted":
+    case "modified":
+    case "transient":
+    case "unreadable":
+      return match;
+  }
+}
+
+function rulesBelow(mount: Mount, index: RuleIndex): readonly Match[] {
+  return index.roots
+    .filter((root) => root === mount.path || isBelow(root, mount.path))
+    .map((root) => index.find(root))
+    .filter((match) => match !== undefined);
+}
+
+function graverMatch(a: Match | undefined, b: Match | undefined): Match | undefined {
+  if (!a || !b) return a ?? b;
+  return graver(a.rule.severity, b.rule.severity) === a.rule.severity ? a : b;
+}

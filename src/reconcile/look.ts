@@ -1,0 +1,161 @@
+import { differences } from "../core/compare.ts";
+import type { Look } from "../core/compare.ts";
+import { rowOf } from "../core/observation.ts";
+import type { Observation } from "../core/observation.ts";
+import { joinPath, nameOf, parentOf } from "../core/path.ts";
+import type { Rule, RuleIndex } from "../core/rule.ts";
+
+/** What is needed to look at a path: the parts are those of observe/ and baseline/. */
+export interface Eyes {
+  readonly index: RuleIndex;
+  readonly observer: {
+    observe(path: string, want: Want): Observation | undefined;
+    list(dir: string): readonly { readonly name: string }[] | undefined;
+  };
+  /** Hashes a file that is too large for this thread. */
+  readonly observeLarge: (path: string, want: Want) => Promise<Observation | undefined>;
+  readonly known: {
+    get(path: string): Observation | undefined;
+    below(dir: string): Iterable<{ readonly path: string }>;
+    findByInode(dev: string, ino: string): readonly string[];
+  };
+  /** Every watched path at or below a directory, as it is now. */
+  readonly walk: (dir: string) => Iterable<{ readonly path: string }>;
+}
+
+export interface Want {
+  readonly hash: boolean;
+  readonly prefix?: number;
+  readonly maxBytes?: number;
+}
+
+/** Files larger than this are hashed in a worker thread. */
+const largeBytes = 1 << 20;
+
+/** What to read of a file, given its rule: what may change freely is not hashed. */
+export function wantOf(path: string, rule: Rule, eyes: Eyes): Want {
+  switch (rule.class) {
+    case "volatile":
+      return { hash: false };
+    case "sealed":
+      return { hash: siblingsOf(path, rule, eyes).some((name) => name > nameOf(path)) };
+    case "append-only": {
+      const known = eyes.known.get(path);
+      return known?.sha256 === undefined ? { hash: true } : { hash: true, prefix: known.size };
+    }
+    case "immutable":
+    case "rotates":
+      return { hash: true };
+  }
+}
+
+/** Names of the other entries of the directory under the same rule. */
+export function siblingsOf(path: string, rule: Rule, eyes: Eyes): readonly string[] {
+  const dir = parentOf(path);
+  const entries = eyes.observer.list(dir) ?? [];
+  return entries
+    .map(({ name }) => name)
+    .filter(
+      (name) => name !== nameOf(path) && eyes.index.find(joinPath(dir, name))?.rule.id === rule.id,
+    );
+}
+
+/** Looks at paths, and at the other paths that a look leads to. Each path is looked at once. */
+export class Looks {
+  readonly #eyes: Eyes;
+  readonly #looks = new Map<string, Look>();
+  readonly #walked = new Set<string>();
+
+  constructor(eyes: Eyes) {
+    this.#eyes = eyes;
+  }
+
+  /** A directory before what is in it. */
+  all(): readonly Look[] {
+    return [...this.#looks.values()].toSorted((a, b) => (a.path < b.path ? -1 : 1));
+  }
+
+  get(path: string): Look | undefined {
+    return this.#looks.get(path);
+  }
+
+  async at(first: string): Promise<void> {
+    const queue = [first];
+    for (let path = queue.pop(); path !== undefined; path = queue.pop()) {
+      if (this.#looks.has(path)) continue;
+      const look = await this.#look(path);
+      this.#looks.set(path, look);
+      for (const other of this.#ledTo(look)) queue.push(other);
+    }
+  }
+
+  /** The entries of a directory that came or went: for hints that cannot name them. */
+  async entriesOf(dir: string): Promise<void> {
+    const entries = this.#eyes.observer.list(dir);
+    if (!entries) return;
+    const names = new Set(entries.map(({ name }) => name));
+    for (const name of names) {
+      const path = joinPath(dir, name);
+      if (!this.#eyes.known.get(path)) await this.at(path);
+    }
+    for (const { path } of this.#eyes.known.below(dir))
+      if (parentOf(path) === dir && !names.has(nameOf(path))) await this.at(path);
+  }
+
+  async #look(path: string): Promise<Look> {
+    const { index, observer, observeLarge, known } = this.#eyes;
+    const before = known.get(path);
+    const match = index.find(path);
+    if (!match) return before ? { path, before } : { path };
+    const want = wantOf(path, match.rule, this.#eyes);
+    let after = observer.observe(path, { ...want, maxBytes: largeBytes });
+    if (want.hash && after?.type === "file" && after.size > largeBytes && !after.unreadable)
+      after = await observeLarge(path, want);
+    return { path, ...(before && { before }), ...(after && { after }) };
+  }
+
+  /** A directory that came or went takes what is below it along; a new inode may have come from another path. */
+  *#ledTo({ path, before, after }: Look): Iterable<string> {
+    const { known, index } = this.#eyes;
+    const arrived = after !== undefined && (!before || movedInode(before, after));
+    const left = before !== undefined && (!after || movedInode(before, after));
+    if (left && before.type === "directory") yield* pathsOf(known.below(path));
+    if (arrived && after.type === "directory") yield* this.#walkOnce(path);
+    if (!before && !after && index.mayMatchBelow(path)) yield* this.#walkOnce(path);
+    if (arrived) yield* known.findByInode(after.dev, after.ino);
+    if (arrived) yield* this.#nowSealed(path);
+  }
+
+  /** A new file of class sealed ends the life of the one before it, which now gets its digest. */
+  *#nowSealed(path: string): Iterable<string> {
+    const rule = this.#eyes.index.find(path)?.rule;
+    if (rule?.class !== "sealed") return;
+    for (const name of siblingsOf(path, rule, this.#eyes)) {
+      const sibling = joinPath(parentOf(path), name);
+      if (this.#eyes.known.get(sibling)?.sha256 === undefined) yield sibling;
+    }
+  }
+
+  /** Not again for the directories inside a tree that is already being walked. */
+  *#walkOnce(dir: string): Iterable<string> {
+    if (this.#walked.has(dir)) return;
+    for (const { path } of this.#eyes.walk(dir)) {
+      this.#walked.add(path);
+      yield path;
+    }
+  }
+}
+
+/** True when what is stored must be written again. */
+export function isStale({ before, after }: Look): boolean {
+  if (!before || !after) return before !== after;
+  return rowOf(before) !== rowOf(after);
+}
+
+function movedInode(before: Observation, after: Observation): boolean {
+  return before.type !== after.type || differences(before, after).includes("inode");
+}
+
+function* pathsOf(entries: Iterable<{ readonly path: string }>): Iterable<string> {
+  for (const { path } of entries) yield path;
+}

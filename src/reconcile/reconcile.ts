@@ -1,0 +1,128 @@
+import type { Change, JudgedChange } from "../core/change.ts";
+import { compare } from "../core/compare.ts";
+import type { Look } from "../core/compare.ts";
+import type { Actor, EngineName, Hint, Step } from "../core/hint.ts";
+import { pair } from "../core/pair.ts";
+import type { RenameFact } from "../core/pair.ts";
+import { parentOf } from "../core/path.ts";
+import { transient } from "../core/transient.ts";
+import { judgeChange } from "./judge.ts";
+import type { Origin } from "./judge.ts";
+import { Looks } from "./look.ts";
+import type { Eyes } from "./look.ts";
+
+/** Everything that was hinted about one path since it was last looked at. */
+export interface PathHints {
+  readonly path: string;
+  readonly steps: readonly Step[];
+  readonly from: readonly string[];
+  readonly actors: readonly Actor[];
+  /** Of the last of them, milliseconds since 1970. */
+  readonly lastAt: number;
+  readonly engine: EngineName;
+}
+
+export type MountHint = Extract<Hint, { kind: "mounted" | "unmounted" }>;
+
+/** What is reconciled in one transaction. */
+export interface Group {
+  readonly paths: readonly PathHints[];
+  readonly mounts: readonly MountHint[];
+  /** The changes happened while the agent was not running. */
+  readonly offline: boolean;
+}
+
+export interface Parts {
+  readonly eyes: Eyes;
+  /** Stores what was seen, and the alerts, in one transaction. */
+  readonly commit: (looks: readonly Look[], changes: readonly JudgedChange[]) => void;
+  readonly now: () => number;
+}
+
+/** hint -> observe -> compare -> pair -> verdict -> one transaction. Gives back what was reported. */
+export async function reconcile(group: Group, parts: Parts): Promise<readonly JudgedChange[]> {
+  const looks = new Looks(parts.eyes);
+  const hints = new Map(group.paths.map((one) => [one.path, one]));
+  for (const hint of group.paths) await lookAround(hint, looks);
+
+  const seen = looks.all();
+  const facts = renameFacts(seen, hints);
+  const changes = [
+    ...group.mounts.map(mountChange),
+    ...pair(seen, facts),
+    ...transients(seen, hints, facts),
+  ];
+  const origin = origins(group, hints, parts.now());
+  const judged = changes
+    .map((change) => judgeChange(change, origin(change), parts.eyes))
+    .filter((one) => one !== undefined);
+  parts.commit(seen, judged);
+  return judged;
+}
+
+async function lookAround(hint: PathHints, looks: Looks): Promise<void> {
+  await looks.at(hint.path);
+  for (const from of hint.from) await looks.at(from);
+  const look = looks.get(hint.path);
+  if (hint.steps.includes("changed") && look?.after?.type === "directory")
+    await looks.entriesOf(hint.path);
+}
+
+function mountChange({ kind, mount }: MountHint): Change {
+  return { kind, path: mount.path, mount };
+}
+
+/** The kernel's word where it gave one; else a nameless temporary file beside a replaced one must be its source. */
+function renameFacts(
+  looks: readonly Look[],
+  hints: ReadonlyMap<string, PathHints>,
+): readonly RenameFact[] {
+  const told = [...hints.values()].flatMap(({ path, from }) =>
+    from.map((one) => ({ from: one, to: path })),
+  );
+  const vanished = looks.filter(
+    ({ path, before, after }) => !before && !after && !told.some((fact) => fact.from === path),
+  );
+  const guessed = looks.flatMap(({ path, before, after }) => {
+    if (!before || !after || before.ino === after.ino) return [];
+    if (told.some((fact) => fact.to === path)) return [];
+    const beside = vanished.filter((one) => parentOf(one.path) === parentOf(path));
+    return beside.length === 1 && beside[0] ? [{ from: beside[0].path, to: path }] : [];
+  });
+  return [...told, ...guessed];
+}
+
+/** Changes that only the kernel saw. The source of a rename is told by the rename. */
+function transients(
+  looks: readonly Look[],
+  hints: ReadonlyMap<string, PathHints>,
+  facts: readonly RenameFact[],
+): readonly Change[] {
+  const sources = new Set(facts.map((fact) => fact.from));
+  return looks.flatMap((look) => {
+    const steps = hints.get(look.path)?.steps;
+    if (!steps || sources.has(look.path) || compare(look)) return [];
+    const change = transient(look, steps);
+    return change ? [change] : [];
+  });
+}
+
+/** Who and when: of the path's own hints, of the old name's, else of this look. */
+function origins(
+  group: Group,
+  hints: ReadonlyMap<string, PathHints>,
+  now: number,
+): (change: Change) => Origin {
+  return (change) => {
+    const own = hints.get(change.path);
+    const other = change.kind === "renamed" ? hints.get(change.from) : undefined;
+    const hint = own ?? other;
+    const mount = group.mounts.find((one) => one.mount.path === change.path);
+    return {
+      at: hint?.lastAt ?? mount?.at ?? now,
+      engine: hint?.engine ?? mount?.engine ?? "sweep",
+      actors: [...(own?.actors ?? []), ...(other?.actors ?? [])],
+      offline: group.offline,
+    };
+  };
+}

@@ -1,0 +1,97 @@
+import { lstatSync } from "node:fs";
+import type { Observation } from "../core/observation.ts";
+import { fsPath } from "../core/path.ts";
+import type { Eyes } from "./look.ts";
+
+/** Nanoseconds of the inode's last change, as much of it as a double holds exactly. */
+type Fingerprint = number;
+const absent: Fingerprint = -1;
+const exact = 2n ** 52n;
+
+/**
+ * The quick sweep: the change time of every known inode, in memory. Whatever is done to an inode (content, mode,
+ * owner, xattr, flags, links) moves its ctime (inode(7)), and a directory's tells that an entry came or went.
+ */
+export class QuickSweep {
+  readonly #root: string;
+  readonly #urgent = new Map<string, Fingerprint>();
+  readonly #others = new Map<string, Fingerprint>();
+  #rest: Iterator<[string, Fingerprint]> | undefined;
+  #present = 0;
+
+  constructor(root: string) {
+    this.#root = root;
+  }
+
+  /** How many of the known paths are there. */
+  get present(): number {
+    return this.#present;
+  }
+
+  /** What the last look saw. Urgent paths are looked at in every sweep. */
+  learn(path: string, observation: Observation | undefined, urgent: boolean): void {
+    this.forget(path);
+    if (observation) this.#present += 1;
+    const seen = observation ? fingerprintOf(observation) : absent;
+    (urgent ? this.#urgent : this.#others).set(path, seen);
+  }
+
+  /** Forgets a path that nobody waits for. */
+  forget(path: string): void {
+    const seen = this.#urgent.get(path) ?? this.#others.get(path);
+    if (seen !== undefined && seen !== absent) this.#present -= 1;
+    this.#urgent.delete(path);
+    this.#others.delete(path);
+  }
+
+  /** Paths that are no longer as they were seen: of all urgent ones, and of as many others as the budget (ms) allows. */
+  sweep(budget: number): readonly string[] {
+    const moved: string[] = [];
+    for (const [path, seen] of this.#urgent) if (this.#now(path) !== seen) moved.push(path);
+    const until = performance.now() + budget;
+    for (let steps = 0; steps < this.#others.size && performance.now() < until; steps += 1) {
+      const next = this.#next();
+      if (next && this.#now(next[0]) !== next[1]) moved.push(next[0]);
+    }
+    return moved;
+  }
+
+  #next(): [string, Fingerprint] | undefined {
+    this.#rest ??= this.#others.entries();
+    const step = this.#rest.next();
+    if (!step.done) return step.value;
+    this.#rest = undefined;
+    return undefined;
+  }
+
+  #now(path: string): Fingerprint {
+    const seen = this.#root === "/" ? path : this.#root + path;
+    try {
+      const stat = lstatSync(fsPath(seen), { bigint: true, throwIfNoEntry: false });
+      return stat ? Number(stat.ctimeNs % exact) : absent;
+    } catch {
+      return absent;
+    }
+  }
+}
+
+function fingerprintOf({ ctime }: Observation): Fingerprint {
+  const seconds = BigInt(Date.parse(`${ctime.slice(0, 19)}Z`) / 1000);
+  return Number((seconds * 1_000_000_000n + BigInt(ctime.slice(20, 29))) % exact);
+}
+
+/** Paths below a directory that are not as they were seen: by their inode alone, nothing is read. */
+export async function* scan(dir: string, eyes: Eyes): AsyncIterable<string> {
+  const present = new Set<string>();
+  let count = 0;
+  for (const { path } of eyes.walk(dir)) {
+    present.add(path);
+    const before = eyes.known.get(path);
+    const after = eyes.observer.observe(path, { hash: false });
+    if (!before || !after || before.ctime !== after.ctime || before.ino !== after.ino) yield path;
+    count += 1;
+    if (count % 500 === 0) await new Promise(setImmediate);
+  }
+  const gone = [...eyes.known.below(dir)].map(({ path }) => path);
+  for (const path of [dir, ...gone]) if (!present.has(path) && eyes.known.get(path)) yield path;
+}
