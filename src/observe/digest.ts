@@ -1,0 +1,85 @@
+import { Buffer } from "node:buffer";
+import { createHash, hash } from "node:crypto";
+import { cachedBytes, dropCache, readAt } from "../linux/files.ts";
+
+/** Larger pieces are slower: they fall out of the processor's cache between the read and the hash. */
+const pieceBytes = 64 * 1024;
+/** A larger file is not left in the page cache, which etcd needs more than we do. */
+const keepCacheBytes = 8 * 1024 * 1024;
+/** Files of /proc and /sys say they are empty, or one page long, and are not: read them, up to here. */
+const maxUnknownBytes = 1024 * 1024;
+
+/** How much of an open file to read: all of the given size, its first bytes, or both. */
+export interface Extent {
+  readonly size: number;
+  readonly hash: boolean;
+  readonly prefix?: number;
+}
+
+export interface Digest {
+  readonly sha256?: string;
+  readonly prefix?: { readonly size: number; readonly sha256: string };
+}
+
+/** Told after each piece; may take its time. */
+export type Pace = (bytes: number) => void;
+
+/** Reads files into one buffer that it keeps. */
+export class Digester {
+  readonly #piece = Buffer.allocUnsafeSlow(pieceBytes);
+  readonly #pace: Pace | undefined;
+
+  constructor(pace?: Pace) {
+    this.#pace = pace;
+  }
+
+  /** The digests of a file's content, or minus errno. */
+  digest(fd: number, extent: Extent): Digest | number {
+    const wasCached = extent.size <= keepCacheBytes || isCached(fd, extent.size);
+    const digest = this.#read(fd, extent);
+    if (!wasCached) dropCache(fd);
+    return digest;
+  }
+
+  #read(fd: number, extent: Extent): Digest | number {
+    const first = readAt(fd, 0, this.#piece);
+    if (first < 0) return first;
+    this.#pace?.(first);
+    const isWhole = first === extent.size && first <= pieceBytes;
+    if (isWhole && extent.hash && extent.prefix === undefined)
+      return { sha256: hash("sha256", this.#piece.subarray(0, first), "hex") };
+    return this.#stream(fd, extent, first);
+  }
+
+  /** Goes on from the first piece, which the buffer holds. */
+  #stream(fd: number, extent: Extent, first: number): Digest | number {
+    const { prefix } = extent;
+    const size = extent.size === 0 ? maxUnknownBytes : extent.size;
+    const end = extent.hash ? size : Math.min(prefix ?? 0, size);
+    const all = createHash("sha256");
+    let head: Digest["prefix"];
+    let done = 0;
+    for (let got = first; got > 0 && done < end;) {
+      const piece = this.#piece.subarray(0, Math.min(got, end - done));
+      if (prefix !== undefined && done <= prefix && prefix < done + piece.length) {
+        all.update(piece.subarray(0, prefix - done));
+        head = { size: prefix, sha256: all.copy().digest("hex") };
+        all.update(piece.subarray(prefix - done));
+      } else all.update(piece);
+      done += piece.length;
+      if (done >= end) break;
+      got = readAt(fd, done, this.#piece);
+      if (got < 0) return got;
+      this.#pace?.(got);
+    }
+    const sha256 = all.digest("hex");
+    if (prefix !== undefined) head ??= { size: done, sha256 };
+    return { ...(extent.hash && { sha256 }), ...(head && { prefix: head }) };
+  }
+}
+
+/** Somebody had read it before us. A kernel that cannot tell counts as no. */
+function isCached(fd: number, size: number): boolean {
+  const cached = cachedBytes(fd);
+  return cached !== undefined && cached * 2 >= size;
+}
