@@ -1,4 +1,4 @@
-import { createState, openState } from "../agent/state.ts";
+import { openState } from "../agent/state.ts";
 import { recordBaseline } from "../agent/record.ts";
 import type { Settings } from "../agent/settings.ts";
 import type { AgentKey } from "../baseline/key.ts";
@@ -24,21 +24,8 @@ export async function show(settings: Settings): Promise<Exit> {
 /** `key rotate`: the old key signs the new one into the chain, then the new one signs the baseline again. */
 export async function rotate(settings: Settings): Promise<Exit> {
   const at = new Date().toISOString();
-  {
-    using state = openState(settings);
-    state.baseline.trust();
-  }
-  const { before, after } = rotateKey(settings.state, at);
-  using state = createState(settings);
-  const body = {
-    at,
-    before: before.id,
-    after: after.id,
-    publicKey: rawPublicKey(after.publicKey).toString("base64"),
-  };
-  transact(state.db, () =>
-    state.outbox.append([{ kind: "rekey", severity: "info", body: () => body }], at),
-  );
+  const after = handOver(settings, at);
+  using state = openState(settings);
   const former = state.baseline.trust();
   state.baseline.accept([], {
     node: former.node,
@@ -50,6 +37,19 @@ export async function rotate(settings: Settings): Promise<Exit> {
   });
   print(settings, after);
   return exit.fine;
+}
+
+/** The last record that the old key signs names the new one. */
+function handOver(settings: Settings, at: string): AgentKey {
+  using state = openState(settings);
+  state.baseline.trust();
+  const { before, after } = rotateKey(settings.state, at);
+  const publicKey = rawPublicKey(after.publicKey).toString("base64");
+  const body = { at, before: before.id, after: after.id, publicKey };
+  transact(state.db, () =>
+    state.outbox.append([{ kind: "rekey", severity: "info", body: () => body }], at),
+  );
+  return after;
 }
 
 function print(settings: Settings, key: AgentKey): void {

@@ -1,0 +1,67 @@
+import {
+  closeSync,
+  fchmodSync,
+  fsyncSync,
+  linkSync,
+  openSync,
+  renameSync,
+  rmSync,
+  writeSync,
+} from "node:fs";
+import { dirname } from "node:path";
+import { IntegrityError } from "../core/error.ts";
+
+/** Puts a whole new file in the place of the old one: after a crash there is one or the other, never a part. */
+export function replaceFile(file: string, text: string): void {
+  write(file, text, (temporary) => renameSync(temporary, file));
+}
+
+/** The same, but only where there is no such file yet. False: there is one. */
+export function createFile(file: string, text: string): boolean {
+  let created = true;
+  write(file, text, (temporary) => {
+    try {
+      linkSync(temporary, file);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+      created = false;
+    }
+  });
+  return created;
+}
+
+function write(file: string, text: string, place: (temporary: string) => void): void {
+  const temporary = `${file}.${process.pid}.tmp`;
+  try {
+    rmSync(temporary, { force: true });
+    const fd = openSync(temporary, "wx", 0o600);
+    try {
+      // The umask may have taken bits away.
+      fchmodSync(fd, 0o600);
+      writeSync(fd, text);
+      fsyncSync(fd);
+    } finally {
+      closeSync(fd);
+    }
+    place(temporary);
+    syncDirectory(dirname(file));
+  } catch (error) {
+    const { code = String(error) } = error as NodeJS.ErrnoException;
+    throw new IntegrityError("STATE_UNUSABLE", `${file}: cannot be written (${code})`, {
+      hint: "the state directory must exist, be writable and have room",
+      cause: error,
+    });
+  } finally {
+    rmSync(temporary, { force: true });
+  }
+}
+
+/** A new name is only safe once its directory is (fsync(2)). */
+function syncDirectory(directory: string): void {
+  const fd = openSync(directory, "r");
+  try {
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+}

@@ -1,0 +1,168 @@
+import { createPrivateKey, createPublicKey, generateKeyPairSync } from "node:crypto";
+import type { KeyObject } from "node:crypto";
+import {
+  closeSync,
+  constants,
+  existsSync,
+  fstatSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+} from "node:fs";
+import { join } from "node:path";
+import { keyIdOf, open, parseEnvelope, publicKeyOf, rawPublicKey, seal } from "../core/dsse.ts";
+import type { Envelope } from "../core/dsse.ts";
+import { IntegrityError } from "../core/error.ts";
+import { anchorFile } from "./anchor.ts";
+import { createFile, replaceFile } from "./durable.ts";
+
+/** The key with which this agent signs, and the public keys that it used before. */
+export interface AgentKey {
+  readonly id: string;
+  readonly privateKey: KeyObject;
+  readonly publicKey: KeyObject;
+  /** Newest first. */
+  readonly past: readonly KeyObject[];
+}
+
+const formerKeyType = "application/vnd.fim-agent.former-key.v1+json";
+
+/** The agent's key, or undefined when it has none yet. A key that others can read or have put there is refused. */
+export function loadKey(stateDir: string): AgentKey | undefined {
+  const text = readPrivate(keyFile(stateDir));
+  return text === undefined ? undefined : agentKey(stateDir, parseKey(stateDir, text));
+}
+
+/** Makes the first key of a state directory, which it creates where needed. */
+export function createKey(stateDir: string): AgentKey {
+  mkdirSync(stateDir, { recursive: true, mode: 0o700 });
+  const file = keyFile(stateDir);
+  if (existsSync(anchorFile(stateDir)) && !existsSync(file))
+    throw new IntegrityError("KEY_INVALID", `key ${file}: gone, but the agent had a baseline`, {
+      hint: "find out who removed it; to begin anew, move the whole state directory away",
+    });
+  const { privateKey } = generateKeyPairSync("ed25519");
+  if (!createFile(file, pemOf(privateKey)))
+    throw new IntegrityError("KEY_INVALID", `key ${file}: there is one already`, {
+      hint: "use: fim-agent key rotate",
+    });
+  return agentKey(stateDir, privateKey);
+}
+
+/**
+ * Replaces the key. The new key signs that the old one was ours, in keys.json, before it takes its place;
+ * what was signed by the old key is therefore still trusted until it is signed again.
+ */
+export function rotateKey(
+  stateDir: string,
+  at: string,
+): { readonly before: AgentKey; readonly after: AgentKey } {
+  const before = loadKey(stateDir);
+  if (!before)
+    throw new IntegrityError("KEY_INVALID", `key ${keyFile(stateDir)}: there is none to rotate`, {
+      hint: "capture a baseline first: fim-agent baseline",
+    });
+  const { privateKey } = generateKeyPairSync("ed25519");
+  archiveKey(stateDir, { former: before.publicKey, by: privateKey, at });
+  replaceFile(keyFile(stateDir), pemOf(privateKey));
+  return { before, after: agentKey(stateDir, privateKey) };
+}
+
+interface Archived {
+  readonly former: KeyObject;
+  readonly by: KeyObject;
+  readonly at: string;
+}
+
+function archiveKey(stateDir: string, { former, by, at }: Archived): void {
+  const payload = { v: 1, publicKey: rawPublicKey(former).toString("base64"), at };
+  const envelope = seal(formerKeyType, Buffer.from(JSON.stringify(payload)), by);
+  const all = [...readFormer(stateDir), envelope].map((one) => JSON.stringify(one));
+  replaceFile(join(stateDir, "keys.json"), `[\n${all.join(",\n")}\n]\n`);
+}
+
+/** Walks back from the key: each former key is believed because the one after it signed it. */
+function pastKeys(stateDir: string, key: KeyObject): KeyObject[] {
+  const past: KeyObject[] = [];
+  for (const envelope of readFormer(stateDir).toReversed()) {
+    const payload = open(formerKeyType, envelope, past.at(-1) ?? key);
+    // A rotation that was interrupted leaves an entry by a key that never came into use.
+    if (!payload) continue;
+    const { publicKey } = JSON.parse(payload.toString("utf8")) as { publicKey: string };
+    past.push(publicKeyOf(Buffer.from(publicKey, "base64")));
+  }
+  return past;
+}
+
+function readFormer(stateDir: string): Envelope[] {
+  const file = join(stateDir, "keys.json");
+  const text = readPrivate(file);
+  if (text === undefined) return [];
+  try {
+    const values = JSON.parse(text) as unknown[];
+    return values.map((value) => {
+      const envelope = parseEnvelope(JSON.stringify(value));
+      if (!envelope) throw new TypeError("not an envelope");
+      return envelope;
+    });
+  } catch (error) {
+    throw new IntegrityError("KEY_INVALID", `former keys ${file}: cannot be read`, {
+      hint: "put the file back from a copy, or move it away and capture a new baseline",
+      cause: error,
+    });
+  }
+}
+
+function agentKey(stateDir: string, privateKey: KeyObject): AgentKey {
+  const publicKey = createPublicKey(privateKey);
+  return { id: keyIdOf(publicKey), privateKey, publicKey, past: pastKeys(stateDir, publicKey) };
+}
+
+function keyFile(stateDir: string): string {
+  return join(stateDir, "agent.key");
+}
+
+function pemOf(key: KeyObject): string {
+  return key.export({ type: "pkcs8", format: "pem" }).toString();
+}
+
+function parseKey(stateDir: string, text: string): KeyObject {
+  let key: KeyObject | undefined;
+  try {
+    key = createPrivateKey(text);
+  } catch (error) {
+    throw invalid(keyFile(stateDir), "not a private key in PEM form", error);
+  }
+  if (key.asymmetricKeyType !== "ed25519")
+    throw invalid(keyFile(stateDir), `expected ed25519, found ${key.asymmetricKeyType}`);
+  return key;
+}
+
+/** The file's text, or undefined when there is none; refuses what is not a file of ours that only we can read. */
+function readPrivate(file: string): string | undefined {
+  let fd: number | undefined;
+  try {
+    fd = openSync(file, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+    const seen = fstatSync(fd);
+    const uid = process.getuid?.() ?? seen.uid;
+    if (!seen.isFile()) throw invalid(file, "not a file");
+    if (seen.uid !== uid) throw invalid(file, `expected owner ${uid}, found ${seen.uid}`);
+    if ((seen.mode & 0o077) !== 0)
+      throw invalid(file, `expected mode 0600, found 0${(seen.mode & 0o777).toString(8)}`);
+    return readFileSync(fd, "utf8");
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "ENOENT") return undefined;
+    if (error instanceof IntegrityError) throw error;
+    throw invalid(file, code === "ELOOP" ? "a symbolic link" : `cannot be read (${code})`, error);
+  } finally {
+    if (fd !== undefined) closeSync(fd);
+  }
+}
+
+function invalid(file: string, found: string, cause?: unknown): IntegrityError {
+  return new IntegrityError("KEY_INVALID", `key ${file}: ${found}`, {
+    hint: "others may have had this key: put back the right file, or begin anew with another state directory",
+    cause,
+  });
+}

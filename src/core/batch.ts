@@ -1,0 +1,108 @@
+import { Buffer } from "node:buffer";
+import { createPublicKey } from "node:crypto";
+import type { KeyObject } from "node:crypto";
+import { batchType, follow, genesisHead, parseRecord } from "./chain.ts";
+import type { Batch, ChainFault, Head } from "./chain.ts";
+import { keyIdOf, open, publicKeyOf, seal } from "./dsse.ts";
+import type { Envelope } from "./dsse.ts";
+
+export function sealBatch(batch: Omit<Batch, "key">, key: KeyObject): Envelope {
+  const { chain, first, last, prev, head, at } = batch;
+  const payload = { chain, first, last, prev, head, at, key: keyIdOf(createPublicKey(key)) };
+  return seal(batchType, Buffer.from(JSON.stringify(payload)), key);
+}
+
+/** How far a chain has been followed, and whose signatures are accepted from here on. */
+export interface Walk {
+  readonly keys: readonly KeyObject[];
+  /** Absent: nothing was read yet. */
+  readonly at?: { readonly chain: string; readonly head: Head };
+}
+
+/** A sentence about the first thing that is wrong, and the record at which it is. */
+export interface BatchFault {
+  readonly fault: string;
+  readonly seq: number;
+}
+
+/** A batch whose signature holds and that begins where the walk ended. Its records are not looked at yet. */
+export function openBatch(walk: Walk, envelope: Envelope): { readonly batch: Batch } | BatchFault {
+  const seq = (walk.at?.head.seq ?? 0) + 1;
+  const keyid = envelope.signatures[0]?.keyid ?? "nobody";
+  const key = walk.keys.find((one) => keyIdOf(one) === keyid);
+  if (!key) return { seq, fault: `the batch is signed by ${keyid}, which is not trusted` };
+  const payload = open(batchType, envelope, key);
+  const batch = payload && parseBatch(payload);
+  if (!batch || batch.key !== keyid)
+    return { seq, fault: `the signature by ${keyid} does not hold` };
+  if (walk.at && batch.first !== seq)
+    return { seq, fault: `records are missing: expected ${seq}, found ${batch.first}` };
+  if (walk.at && (batch.prev !== walk.at.head.hash || batch.chain !== walk.at.chain))
+    return { seq, fault: "the batch does not follow the one before it" };
+  // The first record of all is bound to the key that the chain began with.
+  if (batch.first === 1 && !walk.keys.some((one) => genesisHash(one) === batch.prev))
+    return { seq, fault: "the chain does not begin with a trusted key" };
+  return { batch };
+}
+
+/** The walk after these records, which must be exactly those that the batch names. */
+export function followBatch(
+  walk: Walk,
+  batch: Batch,
+  records: readonly Buffer[],
+): Walk | BatchFault {
+  const start = { seq: batch.first - 1, hash: batch.prev };
+  const followed = follow(start, batch.chain, records);
+  if ("fault" in followed) return sayFault(followed.fault, batch);
+  const { head } = followed;
+  if (head.seq !== batch.last)
+    return { seq: head.seq + 1, fault: `records are missing: expected up to ${batch.last}` };
+  if (head.hash !== batch.head) return { seq: head.seq, fault: "the last record was altered" };
+  const keys = [...walk.keys, ...records.flatMap(newKeyIn)];
+  return { keys, at: { chain: batch.chain, head } };
+}
+
+function parseBatch(payload: Buffer): Batch | undefined {
+  try {
+    const value = JSON.parse(payload.toString("utf8")) as Partial<Batch>;
+    const good =
+      Number.isSafeInteger(value.first) &&
+      Number.isSafeInteger(value.last) &&
+      typeof value.chain === "string" &&
+      typeof value.prev === "string" &&
+      typeof value.head === "string" &&
+      typeof value.at === "string" &&
+      typeof value.key === "string";
+    return good ? (value as Batch) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function sayFault({ seq, ...fault }: ChainFault, batch: Batch): BatchFault {
+  switch (fault.kind) {
+    case "unreadable":
+      return { seq, fault: "the record cannot be read" };
+    case "sequence":
+      return { seq, fault: `expected record ${seq}, found ${fault.found}` };
+    case "link":
+      // A record is found altered by the hash that the next one holds.
+      return seq === batch.first
+        ? { seq, fault: "the record does not follow the batch before it" }
+        : { seq: seq - 1, fault: "this record or the next was altered" };
+  }
+}
+
+function genesisHash(key: KeyObject): string {
+  const { x } = key.export({ format: "jwk" });
+  return genesisHead(Buffer.from(x ?? "", "base64url")).hash;
+}
+
+/** A record of kind "rekey", signed by the old key, names the new one: {"publicKey": base64 of the raw key}. */
+function newKeyIn(bytes: Buffer): KeyObject[] {
+  const record = parseRecord(bytes);
+  if (record?.kind !== "rekey") return [];
+  const { publicKey } = (record.body ?? {}) as { publicKey?: unknown };
+  const raw = typeof publicKey === "string" ? Buffer.from(publicKey, "base64") : Buffer.alloc(0);
+  return raw.length === 32 ? [publicKeyOf(raw)] : [];
+}

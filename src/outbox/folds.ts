@@ -1,0 +1,67 @@
+import type { Database, Statement } from "better-sqlite3";
+import type { Severity } from "../core/rule.ts";
+
+/** Like changes under one rule that are being counted, not told singly. */
+export interface Fold {
+  readonly rule: string;
+  readonly change: string;
+  readonly severity: Severity;
+  readonly count: number;
+  /** Milliseconds since 1970, of the first and of the last. */
+  readonly since: number;
+  readonly at: number;
+  readonly examples: readonly string[];
+  /** One of them, as the caller wants to find it again. */
+  readonly sample: unknown;
+}
+
+export type FoldName = Pick<Fold, "rule" | "change" | "severity">;
+
+interface FoldRow extends Omit<Fold, "examples" | "sample"> {
+  readonly examples: string;
+  readonly sample: string;
+}
+
+/** Counts that outlive a restart. Written in the caller's transaction. */
+export class Folds {
+  readonly #get: Statement<[string, string, string], FoldRow>;
+  readonly #all: Statement<[], FoldRow>;
+  readonly #put: Statement<[FoldRow]>;
+  readonly #delete: Statement<[string, string, string]>;
+
+  constructor(db: Database) {
+    const one = "rule = ? AND change = ? AND severity = ?";
+    this.#get = db.prepare(`SELECT * FROM fold WHERE ${one}`);
+    this.#all = db.prepare("SELECT * FROM fold ORDER BY since");
+    this.#put = db.prepare(
+      `INSERT OR REPLACE INTO fold (rule, change, severity, count, since, at, examples, sample)
+       VALUES (@rule, @change, @severity, @count, @since, @at, @examples, @sample)`,
+    );
+    this.#delete = db.prepare(`DELETE FROM fold WHERE ${one}`);
+  }
+
+  get({ rule, change, severity }: FoldName): Fold | undefined {
+    const row = this.#get.get(rule, change, severity);
+    return row && parse(row);
+  }
+
+  put(fold: Fold): void {
+    const { examples, sample, ...rest } = fold;
+    const row = { examples: JSON.stringify(examples), sample: JSON.stringify(sample ?? {}) };
+    this.#put.run({ ...rest, ...row });
+  }
+
+  delete({ rule, change, severity }: FoldName): void {
+    this.#delete.run(rule, change, severity);
+  }
+
+  /** The one that began first comes first. */
+  all(): Fold[] {
+    return this.#all.all().map(parse);
+  }
+}
+
+function parse({ examples, sample, ...rest }: FoldRow): Fold {
+  const parsed: unknown = JSON.parse(sample);
+  return { ...rest, examples: JSON.parse(examples) as string[], sample: parsed };
+}

@@ -1,0 +1,112 @@
+import type { Database, Statement } from "better-sqlite3";
+import type { KeyObject } from "node:crypto";
+import { createPublicKey } from "node:crypto";
+import { sealBatch } from "../core/batch.ts";
+import { genesisHead, link } from "../core/chain.ts";
+import type { Head, RecordKind } from "../core/chain.ts";
+import { rawPublicKey } from "../core/dsse.ts";
+import { IntegrityError } from "../core/error.ts";
+import { severities } from "../core/rule.ts";
+import type { Severity } from "../core/rule.ts";
+import { readMeta, transact } from "../sqlite/open.ts";
+import { headKey, parseTail } from "./tail.ts";
+import type { Tail } from "./tail.ts";
+
+/** What is to be recorded. The body is made when its number is known. */
+export interface Entry {
+  readonly kind: RecordKind;
+  readonly severity: Severity;
+  readonly body: (seq: number) => unknown;
+}
+
+/** Who signs, and how a chain begins where there is none yet. */
+export interface OutboxOptions {
+  readonly key: KeyObject;
+  readonly genesis: {
+    /** "<cluster>/<node>/<epoch>" */
+    readonly chain: string;
+    readonly at: string;
+    /** {node, cluster, publicKey, version} */
+    readonly body: unknown;
+  };
+}
+
+/** No batch is larger, so that whoever receives it can hold it. */
+export const maxBatchRecords = 128;
+
+/**
+ * The chain and the queue in one: every record is linked to the one before it, signed with its batch,
+ * and kept until each sink has it. Several processes may append; the head is therefore read anew each time.
+ */
+export class Outbox {
+  readonly chain: string;
+  readonly #db: Database;
+  readonly #key: KeyObject;
+  readonly #head: Statement<[string], string>;
+  readonly #setHead: Statement<[string, string]>;
+  readonly #last: Statement<[], number>;
+  readonly #insert: Statement<[number, string, number, number, number, Buffer]>;
+  readonly #batch: Statement<[number, number, string]>;
+
+  constructor(db: Database, { key, genesis }: OutboxOptions) {
+    this.#db = db;
+    this.#key = key;
+    this.#head = db.prepare<[string], string>("SELECT value FROM meta WHERE key = ?").pluck();
+    this.#setHead = db.prepare("INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)");
+    this.#last = db.prepare<[], number>("SELECT max(seq) FROM record").pluck();
+    this.#insert = db.prepare(
+      "INSERT INTO record (seq, kind, severity, size, total, bytes) VALUES (?, ?, ?, ?, ?, ?)",
+    );
+    this.#batch = db.prepare("INSERT INTO batch (last, first, envelope) VALUES (?, ?, ?)");
+    this.chain = readMeta(db, "chain") ?? transact(db, () => this.#begin(genesis));
+  }
+
+  /** Links, signs and queues, in the caller's transaction: what it reports is then as durable as what it changed. */
+  append(entries: readonly Entry[], at: string): Head {
+    if (!this.#db.inTransaction) throw new Error("append without a transaction");
+    for (let from = 0; from < entries.length; from += maxBatchRecords)
+      this.#append(this.chain, entries.slice(from, from + maxBatchRecords), at);
+    return this.head();
+  }
+
+  head(): Head {
+    const { seq, hash } = this.#tail();
+    return { seq, hash };
+  }
+
+  #begin(genesis: OutboxOptions["genesis"]): string {
+    // Another process may have begun it while we waited for the lock.
+    const begun = readMeta(this.#db, "chain");
+    if (begun !== undefined) return begun;
+    const { hash } = genesisHead(rawPublicKey(createPublicKey(this.#key)));
+    this.#setHead.run("chain", genesis.chain);
+    this.#setHead.run(headKey, JSON.stringify({ seq: 0, hash, total: 0 } satisfies Tail));
+    const entry: Entry = { kind: "genesis", severity: "info", body: () => genesis.body };
+    this.#append(genesis.chain, [entry], genesis.at);
+    return genesis.chain;
+  }
+
+  #append(chain: string, entries: readonly Entry[], at: string): void {
+    const before = this.#tail();
+    let tail = before;
+    for (const { kind, severity, body } of entries) {
+      const { seq, hash, bytes } = link(tail, chain, { at, kind, body: body(tail.seq + 1) });
+      tail = { seq, hash, total: tail.total + bytes.length };
+      const grade = severities.indexOf(severity);
+      this.#insert.run(seq, kind, grade, bytes.length, tail.total, bytes);
+    }
+    const span = { first: before.seq + 1, last: tail.seq, prev: before.hash, head: tail.hash };
+    const envelope = sealBatch({ chain, ...span, at }, this.#key);
+    this.#batch.run(span.last, span.first, JSON.stringify(envelope));
+    this.#setHead.run(headKey, JSON.stringify(tail));
+  }
+
+  #tail(): Tail {
+    const tail = parseTail(this.#head.get(headKey));
+    // Records that were cut off leave a gap that verification shows; a head that was put back must not fill it.
+    if (tail && tail.seq >= (this.#last.get() ?? 0)) return tail;
+    throw new IntegrityError("CHAIN_BROKEN", "chain: its head is older than its last record", {
+      hint: "the database was altered: keep the state directory as evidence and begin anew with another",
+    });
+  }
+}

@@ -1,0 +1,266 @@
+import type { Database, Statement } from "better-sqlite3";
+import type { RecordKind } from "../core/chain.ts";
+import { severities } from "../core/rule.ts";
+import type { Severity } from "../core/rule.ts";
+import { readMeta, transact } from "../sqlite/open.ts";
+import { headKey, parseTail } from "./tail.ts";
+
+/** A record that is waiting for a sink, and its exact bytes. */
+export interface Leased {
+  readonly seq: number;
+  readonly kind: RecordKind;
+  readonly severity: Severity;
+  readonly bytes: Buffer;
+}
+
+interface RecordRow extends Omit<Leased, "severity"> {
+  readonly severity: number;
+}
+
+/** A whole batch that is waiting: the signature and the records that it covers. */
+export interface LeasedBatch {
+  readonly first: number;
+  readonly last: number;
+  /** JSON of the DSSE envelope, as it was signed. */
+  readonly envelope: string;
+  readonly records: readonly Leased[];
+}
+
+export interface LeaseLimits {
+  readonly maxRecords: number;
+  readonly maxBytes: number;
+  readonly now: number;
+}
+
+export interface SinkState {
+  /** The last record that is settled. */
+  readonly seq: number;
+  readonly attempts: number;
+  /** Milliseconds since 1970 before which nothing is leased. */
+  readonly nextAt: number;
+  readonly disabled: boolean;
+  readonly reason?: string;
+}
+
+/** Where a sink that is new begins: at the oldest record that is kept, or after the newest. */
+export interface NewSink {
+  readonly name: string;
+  readonly from: "oldest" | "head";
+}
+
+export interface Backlog {
+  readonly records: number;
+  readonly bytes: number;
+}
+
+interface SinkRow {
+  readonly seq: number;
+  readonly attempts: number;
+  readonly next_at: number;
+  readonly state: "active" | "disabled" | "absent";
+  readonly reason: string | null;
+}
+
+/** Each sink's place in the chain. One consumer a sink; what is not settled is leased again. */
+export class Queue {
+  readonly #db: Database;
+  readonly #sink: Statement<[string], SinkRow>;
+  readonly #after: Statement<[number, number], RecordRow>;
+  readonly #batches: Statement<[number], { first: number; last: number; envelope: string }>;
+  readonly #settle: Statement<[{ name: string; seq: number }]>;
+
+  constructor(db: Database) {
+    this.#db = db;
+    this.#sink = db.prepare(
+      "SELECT seq, attempts, next_at, state, reason FROM sink WHERE name = ?",
+    );
+    this.#after = db.prepare(
+      "SELECT seq, kind, severity, bytes FROM record WHERE seq > ? ORDER BY seq LIMIT ?",
+    );
+    this.#batches = db.prepare(
+      "SELECT first, last, envelope FROM batch WHERE last > ? ORDER BY last",
+    );
+    this.#settle = db.prepare(
+      `UPDATE sink SET seq = @seq, attempts = 0, next_at = 0
+       WHERE name = @name AND seq < @seq AND @seq <= (SELECT max(seq) FROM record)`,
+    );
+  }
+
+  /** True: no sink was ever registered. */
+  isFirst(): boolean {
+    return this.#db.prepare<[], number>("SELECT count(*) FROM sink").pluck().get() === 0;
+  }
+
+  /** Makes exactly these the sinks that records are kept for. One that comes back goes on where it was. */
+  register(sinks: readonly NewSink[]): void {
+    const add = this.#db.prepare(
+      `INSERT INTO sink (name, seq) VALUES (?, ?)
+       ON CONFLICT (name) DO UPDATE SET state = 'active' WHERE state = 'absent'`,
+    );
+    transact(this.#db, () => {
+      const names = JSON.stringify(sinks.map(({ name }) => name));
+      this.#db
+        .prepare(
+          "UPDATE sink SET state = 'absent' WHERE name NOT IN (SELECT value FROM json_each(?))",
+        )
+        .run(names);
+      for (const { name, from } of sinks)
+        add.run(name, from === "head" ? this.#head().seq : this.#oldest() - 1);
+    });
+  }
+
+  /** The next records for a sink, in order, at least one; none while it waits for its time or is disabled. */
+  lease(sink: string, limits: LeaseLimits): Leased[] {
+    const cursor = this.#due(sink, limits.now);
+    if (cursor === undefined) return [];
+    const leased: Leased[] = [];
+    let bytes = 0;
+    for (const record of this.#after.iterate(cursor, limits.maxRecords)) {
+      bytes += record.bytes.length;
+      if (leased.length > 0 && bytes > limits.maxBytes) break;
+      leased.push(toLeased(record));
+    }
+    return leased;
+  }
+
+  /** The same in whole batches, which is what a signature covers; the first may begin before the sink's place. */
+  leaseBatches(sink: string, limits: LeaseLimits): LeasedBatch[] {
+    const cursor = this.#due(sink, limits.now);
+    if (cursor === undefined) return [];
+    const leased: LeasedBatch[] = [];
+    let records = 0;
+    let bytes = 0;
+    for (const { first, last, envelope } of this.#batches.iterate(cursor)) {
+      const count = last - first + 1;
+      records += count;
+      if (leased.length > 0 && records > limits.maxRecords) break;
+      const batch = {
+        first,
+        last,
+        envelope,
+        records: this.#after.all(first - 1, count).map(toLeased),
+      };
+      bytes += batch.records.reduce((sum, one) => sum + one.bytes.length, 0);
+      if (leased.length > 0 && bytes > limits.maxBytes) break;
+      leased.push(batch);
+    }
+    return leased;
+  }
+
+  /** Everything up to this record is done with. An older number changes nothing. */
+  settle(sink: string, seq: number): void {
+    transact(this.#db, () => this.#settle.run({ name: sink, seq }));
+  }
+
+  defer(sink: string, attempts: number, nextAt: number): void {
+    const update = this.#db.prepare("UPDATE sink SET attempts = ?, next_at = ? WHERE name = ?");
+    transact(this.#db, () => update.run(attempts, Math.ceil(nextAt), sink));
+  }
+
+  /** Nothing is leased to it or kept for it until it is enabled, restarts included. */
+  disable(sink: string, reason: string): void {
+    const update = this.#db.prepare(
+      "UPDATE sink SET state = 'disabled', reason = ? WHERE name = ?",
+    );
+    transact(this.#db, () => update.run(reason, sink));
+  }
+
+  enable(sink: string): void {
+    const update = this.#db.prepare(
+      "UPDATE sink SET state = 'active', reason = NULL, attempts = 0, next_at = 0 WHERE name = ?",
+    );
+    transact(this.#db, () => update.run(sink));
+  }
+
+  state(sink: string): SinkState | undefined {
+    const row = this.#sink.get(sink);
+    if (!row || row.state === "absent") return undefined;
+    return {
+      seq: row.seq,
+      attempts: row.attempts,
+      nextAt: row.next_at,
+      disabled: row.state === "disabled",
+      ...(row.reason !== null && { reason: row.reason }),
+    };
+  }
+
+  /** What waits for a sink. */
+  pending(sink: string): Backlog {
+    const row = this.#sink.get(sink);
+    return row ? this.#since(row.seq) : { records: 0, bytes: 0 };
+  }
+
+  /** What waits for the active sink that is furthest behind. */
+  backlog(): Backlog {
+    const slowest = this.#slowest();
+    return slowest === undefined ? { records: 0, bytes: 0 } : this.#since(slowest);
+  }
+
+  /**
+   * Deletes whole batches that every active sink has, oldest first, while more than this is kept; never the
+   * last one. At most some thousand records a call, so that nobody waits for it: how many went.
+   */
+  prune({ keepBytes }: { readonly keepBytes: number }): number {
+    return transact(this.#db, () => {
+      const head = this.#head();
+      const settled = Math.min(this.#slowest() ?? head.seq, head.seq - 1);
+      const last = this.#db
+        .prepare<[number, number, number], number>(
+          `SELECT max(last) FROM (
+             SELECT batch.last FROM batch JOIN record ON record.seq = batch.first
+             WHERE batch.last <= ? AND ? - (record.total - record.size) > ?
+             ORDER BY batch.last LIMIT 200)`,
+        )
+        .pluck()
+        .get(settled, head.total, keepBytes);
+      return last ? this.#deleteUpTo(last) : 0;
+    });
+  }
+
+  #deleteUpTo(last: number): number {
+    const { changes } = this.#db.prepare("DELETE FROM record WHERE seq <= ?").run(last);
+    this.#db.prepare("DELETE FROM batch WHERE last <= ?").run(last);
+    this.#db
+      .prepare("INSERT OR REPLACE INTO meta (key, value) VALUES ('pruned', ?)")
+      .run(String(last));
+    this.#db.pragma("incremental_vacuum(2000)");
+    return changes;
+  }
+
+  #due(sink: string, now: number): number | undefined {
+    const row = this.#sink.get(sink);
+    return row?.state === "active" && row.next_at <= now ? row.seq : undefined;
+  }
+
+  #slowest(): number | undefined {
+    const seq = this.#db
+      .prepare<[], number | null>("SELECT min(seq) FROM sink WHERE state = 'active'")
+      .pluck()
+      .get();
+    return seq ?? undefined;
+  }
+
+  /** Each record holds the sum of all sizes up to it, so that no sum need ever be taken. */
+  #since(seq: number): Backlog {
+    const from = this.#db
+      .prepare<[number], { before: number; behind: number }>(
+        "SELECT total - size AS before, seq - 1 AS behind FROM record WHERE seq > ? ORDER BY seq LIMIT 1",
+      )
+      .get(seq);
+    const head = this.#head();
+    if (!from) return { records: 0, bytes: 0 };
+    return { records: head.seq - from.behind, bytes: head.total - from.before };
+  }
+
+  #oldest(): number {
+    return this.#db.prepare<[], number | null>("SELECT min(seq) FROM record").pluck().get() ?? 1;
+  }
+
+  #head(): { readonly seq: number; readonly total: number } {
+    return parseTail(readMeta(this.#db, headKey)) ?? { seq: 0, total: 0 };
+  }
+}
+
+function toLeased({ severity, ...record }: RecordRow): Leased {
+  return { ...record, severity: severities[severity] ?? "info" };
+}

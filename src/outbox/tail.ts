@@ -1,0 +1,22 @@
+/** Where a chain ends: kept apart from the records, so that cutting off the last ones shows. */
+export interface Tail {
+  readonly seq: number;
+  readonly hash: string;
+  /** Bytes of all records that ever were. */
+  readonly total: number;
+}
+
+export const headKey = "head";
+
+export function parseTail(text: string | undefined): Tail | undefined {
+  try {
+    const value = JSON.parse(text ?? "") as Partial<Tail>;
+    const good =
+      Number.isSafeInteger(value.seq) &&
+      typeof value.hash === "string" &&
+      Number.isSafeInteger(value.total);
+    return good ? (value as Tail) : undefined;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,84 @@
+import type { Database } from "better-sqlite3";
+import type { KeyObject } from "node:crypto";
+import { followBatch, openBatch } from "../core/batch.ts";
+import type { Walk } from "../core/batch.ts";
+import type { Head } from "../core/chain.ts";
+import { parseEnvelope } from "../core/dsse.ts";
+import { inSnapshot, readMeta } from "../sqlite/open.ts";
+import { headKey, parseTail } from "./tail.ts";
+
+/** What a verification found: how much is there and sound, or where it stops being so. */
+export type ChainReport =
+  | {
+      readonly ok: true;
+      readonly chain: string;
+      readonly records: number;
+      readonly first: number;
+      readonly last: number;
+      readonly head: Head;
+    }
+  | { readonly ok: false; readonly seq: number; readonly fault: string };
+
+interface BatchRow {
+  readonly first: number;
+  readonly last: number;
+  readonly envelope: string;
+}
+
+/** Walks every batch and record that is kept: signatures, order, hashes, and that the end is where it was. */
+export function verifyChain(db: Database, keys: readonly KeyObject[]): ChainReport {
+  return inSnapshot(db, () => walkBatches(db, keys));
+}
+
+function walkBatches(db: Database, keys: readonly KeyObject[]): ChainReport {
+  const batches = db.prepare<[], BatchRow>("SELECT first, last, envelope FROM batch ORDER BY last");
+  const first = Number(readMeta(db, "pruned") ?? "0") + 1;
+  let walk: Walk = { keys };
+  let next = first;
+  for (const row of batches.iterate()) {
+    if (row.first !== next)
+      return fault(next, `records are missing: expected ${next}, found ${row.first}`);
+    const step = checkRow(db, walk, row);
+    if ("fault" in step) return fault(step.seq, step.fault);
+    walk = step;
+    next = row.last + 1;
+  }
+  return checkEnd(db, walk, first);
+}
+
+function checkRow(db: Database, walk: Walk, row: BatchRow): Walk | { fault: string; seq: number } {
+  const envelope = parseEnvelope(row.envelope);
+  if (!envelope) return { seq: row.first, fault: "the batch's envelope cannot be read" };
+  const opened = openBatch(walk, envelope);
+  if ("fault" in opened) return { seq: row.first, fault: opened.fault };
+  const { batch } = opened;
+  if (batch.first !== row.first || batch.last !== row.last)
+    return { seq: row.first, fault: "the batch is stored under other numbers than it was signed" };
+  const records = db
+    .prepare<[number, number], Buffer>(
+      "SELECT bytes FROM record WHERE seq BETWEEN ? AND ? ORDER BY seq",
+    )
+    .pluck()
+    .all(row.first, row.last);
+  return followBatch(walk, batch, records);
+}
+
+function checkEnd(db: Database, { at }: Walk, first: number): ChainReport {
+  const tail = parseTail(readMeta(db, headKey));
+  const chain = readMeta(db, "chain");
+  if (!at || !tail || chain === undefined) return fault(first, "there is no chain");
+  const { head } = at;
+  if (at.chain !== chain) return fault(first, `expected chain ${chain}, found ${at.chain}`);
+  if (tail.seq !== head.seq)
+    return fault(head.seq + 1, `the chain ends at ${head.seq}, expected ${tail.seq}`);
+  if (tail.hash !== head.hash) return fault(head.seq, "the last record is not the chain's head");
+  const count = db.prepare<[], number>("SELECT count(*) FROM record").pluck().get() ?? 0;
+  const records = head.seq - first + 1;
+  if (count !== records)
+    return fault(head.seq + 1, `there are ${count} records, signed are ${records}`);
+  return { ok: true, chain, records, first, last: head.seq, head };
+}
+
+function fault(seq: number, sentence: string): ChainReport {
+  return { ok: false, seq, fault: sentence };
+}

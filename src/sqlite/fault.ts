@@ -1,0 +1,36 @@
+import Database from "better-sqlite3";
+import { IntegrityError } from "../core/error.ts";
+
+/** Says in words what SQLite's error codes (sqlite.org/rescode.html) mean to an operator; leaves other errors alone. */
+export function explain(error: unknown, file: string): unknown {
+  if (!(error instanceof Database.SqliteError)) return error;
+  const unusable = (found: string, hint: string): IntegrityError =>
+    new IntegrityError("STATE_UNUSABLE", `database ${file}: ${found}`, { hint, cause: error });
+  const [primary = ""] = /^SQLITE_[A-Z]+/.exec(error.code) ?? [];
+  switch (primary) {
+    case "SQLITE_BUSY":
+    case "SQLITE_LOCKED":
+      return new IntegrityError("STATE_BUSY", `database ${file}: locked by another process`, {
+        hint: "wait until the other fim-agent command has finished, or stop it",
+        cause: error,
+      });
+    case "SQLITE_FULL":
+      return unusable("the disk is full, nothing was written", "make room on it");
+    case "SQLITE_NOTADB":
+      return unusable("not an SQLite database", damagedHint);
+    case "SQLITE_CORRUPT":
+      return unusable(`damaged (${error.message})`, damagedHint);
+    case "SQLITE_CANTOPEN":
+    case "SQLITE_READONLY":
+    case "SQLITE_PERM":
+    case "SQLITE_AUTH":
+      return unusable(`cannot be opened for this (${error.code})`, "check its owner and mode");
+    case "SQLITE_IOERR":
+      return unusable(`cannot be read or written (${error.code})`, "check the disk");
+    default:
+      return error;
+  }
+}
+
+const damagedHint =
+  "keep the file as evidence, move it away, then capture again with: fim-agent baseline --replace --reason TEXT";

@@ -1,0 +1,256 @@
+import test from "ava";
+import fc from "fast-check";
+import { generateKeyPairSync } from "node:crypto";
+import { spawnSync } from "node:child_process";
+import { join } from "node:path";
+import { rotateKey } from "../../src/baseline/key.ts";
+import { genesisHead, parseRecord } from "../../src/core/chain.ts";
+import { rawPublicKey } from "../../src/core/dsse.ts";
+import { IntegrityError } from "../../src/core/error.ts";
+import { maxBatchRecords } from "../../src/outbox/outbox.ts";
+import type { Entry, Outbox } from "../../src/outbox/outbox.ts";
+import { verifyChain } from "../../src/outbox/verify.ts";
+import { transact, writeMeta } from "../../src/sqlite/open.ts";
+import { State, at } from "../helpers/state.ts";
+
+function alert(n: number): Entry {
+  return { kind: "alert", severity: "high", body: (seq) => ({ n, seq }) };
+}
+
+function append(state: State, outbox: Outbox, count: number): void {
+  const entries = Array.from({ length: count }, (_, n) => alert(n));
+  transact(state.db, () => outbox.append(entries, at));
+}
+
+function verify({ db, key }: State): ReturnType<typeof verifyChain> {
+  return verifyChain(db, [key.publicKey, ...key.past]);
+}
+
+test("a chain begins once, with a record bound to the agent's key", (t) => {
+  using state = new State();
+  const outbox = state.outbox();
+  const again = state.outbox();
+  t.deepEqual(again.head(), outbox.head());
+  t.is(again.chain, "prod/cp-1/1");
+  const bytes = state.db.prepare<[], Buffer>("SELECT bytes FROM record").pluck().all();
+  t.is(bytes.length, 1);
+  const genesis = parseRecord(bytes[0] ?? Buffer.alloc(0));
+  t.like(genesis, { seq: 1, kind: "genesis", body: { node: "cp-1", cluster: "prod" } });
+  t.is(genesis?.prev, genesisHead(rawPublicKey(state.key.publicKey)).hash);
+  t.like(verify(state), { ok: true, records: 1, first: 1, last: 1 });
+});
+
+test("a record knows its own number, and many make batches that a receiver can hold", (t) => {
+  using state = new State();
+  const outbox = state.outbox();
+  append(state, outbox, 2 * maxBatchRecords + 1);
+  const bodies = state.db
+    .prepare<[], Buffer>("SELECT bytes FROM record WHERE seq > 1 ORDER BY seq")
+    .pluck()
+    .all();
+  for (const bytes of bodies) {
+    const record = parseRecord(bytes);
+    t.like(record?.body, { seq: record?.seq });
+  }
+  t.is(state.db.prepare("SELECT count(*) FROM batch").pluck().get(), 4);
+  t.like(verify(state), { ok: true, records: 2 * maxBatchRecords + 2 });
+});
+
+test("nothing is appended outside a transaction, and nothing of one that was rolled back", (t) => {
+  using state = new State();
+  const outbox = state.outbox();
+  t.throws(() => outbox.append([alert(1)], at), { message: /without a transaction/ });
+  const before = outbox.head();
+  t.throws(() =>
+    transact(state.db, () => {
+      outbox.append([alert(1)], at);
+      throw new Error("stop");
+    }),
+  );
+  t.deepEqual(outbox.head(), before);
+  append(state, outbox, 1);
+  t.is(outbox.head().seq, 2);
+  t.true(verify(state).ok);
+});
+
+test("two processes may append to one chain", (t) => {
+  using state = new State();
+  using other = new State(state.dir);
+  const one = state.outbox();
+  const two = other.outbox();
+  for (let n = 0; n < 5; n += 1) {
+    append(state, one, 2);
+    append(other, two, 3);
+  }
+  t.like(verify(state), { ok: true, records: 26 });
+});
+
+test("any edit of any byte of a record or an envelope is found", (t) => {
+  using state = new State();
+  const outbox = state.outbox();
+  for (let n = 0; n < 4; n += 1) append(state, outbox, 3);
+  const targets = fc.oneof(edit("bytes", "record", "seq"), edit("envelope", "batch", "last"));
+  fc.assert(
+    fc.property(
+      targets,
+      fc.nat({ max: 100_000 }),
+      fc.integer({ min: 1, max: 127 }),
+      (target, where, flip) => {
+        const [table, column, key, n] = target.split(" ");
+        const get = state.db
+          .prepare<[number], Buffer | string>(`SELECT ${column} FROM ${table} WHERE ${key} = ?`)
+          .pluck();
+        const was = get.get(Number(n));
+        if (was === undefined) return true;
+        const bytes = Buffer.from(was);
+        const index = where % bytes.length;
+        bytes[index] = (bytes[index] ?? 0) ^ flip;
+        const put = state.db.prepare(`UPDATE ${table} SET ${column} = ? WHERE ${key} = ?`);
+        put.run(typeof was === "string" ? bytes.toString("latin1") : bytes, Number(n));
+        const report = verify(state);
+        put.run(was, Number(n));
+        return !report.ok || isMalleable(String(was), bytes.toString("latin1"));
+      },
+    ),
+    { numRuns: 600 },
+  );
+  t.true(verify(state).ok);
+});
+
+function edit(column: string, table: string, key: string): fc.Arbitrary<string> {
+  return fc.nat({ max: 12 }).map((n) => `${table} ${column} ${key} ${n + 1}`);
+}
+
+/** Base64 decoders pass over the spare bits of the last letter: another text, the same bytes. */
+function isMalleable(was: string, is: string): boolean {
+  return decoded(was) === decoded(is);
+}
+
+function decoded(text: string): string {
+  const base64 = new Set(["payload", "sig"]);
+  try {
+    const value: unknown = JSON.parse(text, (key, one: unknown) =>
+      base64.has(key) ? Buffer.from(String(one), "base64").toString("hex") : one,
+    );
+    return JSON.stringify(value);
+  } catch {
+    return text;
+  }
+}
+
+const cuts: readonly (readonly [what: string, sql: string, word: RegExp, seq: number])[] = [
+  ["a record", "DELETE FROM record WHERE seq = 6", /expected record 6, found 7/, 6],
+  [
+    "a batch",
+    "DELETE FROM batch WHERE last = 7; DELETE FROM record WHERE seq BETWEEN 5 AND 7",
+    /expected 5, found 8/,
+    5,
+  ],
+  [
+    "the last records",
+    "DELETE FROM batch WHERE last > 7; DELETE FROM record WHERE seq > 7",
+    /ends at 7, expected 13/,
+    8,
+  ],
+  [
+    "the first records",
+    "DELETE FROM batch WHERE last < 5; DELETE FROM record WHERE seq < 5",
+    /expected 1, found 5/,
+    1,
+  ],
+  [
+    "a record too many",
+    "INSERT INTO record SELECT 14, kind, severity, size, total, bytes FROM record WHERE seq = 13",
+    /14 records, signed are 13/,
+    14,
+  ],
+  ["everything", "DELETE FROM batch; DELETE FROM record", /there is no chain/, 1],
+];
+
+for (const [what, sql, word, seq] of cuts) {
+  test(`what was cut out or put in is found: ${what}`, (t) => {
+    using state = new State();
+    const outbox = state.outbox();
+    for (let n = 0; n < 4; n += 1) append(state, outbox, 3);
+    t.true(verify(state).ok);
+    state.db.exec(sql);
+    const report = verify(state);
+    t.false(report.ok);
+    if (!report.ok) {
+      t.regex(report.fault, word);
+      t.is(report.seq, seq);
+    }
+  });
+}
+
+test("records that were cut off are not covered up by those that follow", (t) => {
+  using state = new State();
+  const outbox = state.outbox();
+  append(state, outbox, 3);
+  append(state, outbox, 3);
+  state.db.exec("DELETE FROM batch WHERE last > 4; DELETE FROM record WHERE seq > 4");
+  append(state, outbox, 1);
+  t.like(verify(state), { ok: false, seq: 5 });
+});
+
+test("a head that was put back is refused", (t) => {
+  using state = new State();
+  const outbox = state.outbox();
+  const old =
+    state.db.prepare<[], string>("SELECT value FROM meta WHERE key = 'head'").pluck().get() ?? "";
+  append(state, outbox, 3);
+  transact(state.db, () => writeMeta(state.db, "head", old));
+  const error = t.throws(() => append(state, outbox, 1), { instanceOf: IntegrityError });
+  t.is(error?.code, "CHAIN_BROKEN");
+});
+
+test("a chain by a stranger's key is not sound", (t) => {
+  using state = new State();
+  state.outbox();
+  const { publicKey } = generateKeyPairSync("ed25519");
+  const report = verifyChain(state.db, [publicKey]);
+  t.like(report, {
+    ok: false,
+    seq: 1,
+    fault: `the batch is signed by ${state.key.id}, which is not trusted`,
+  });
+});
+
+test("a chain goes on under a new key, which the old one signed for", (t) => {
+  using state = new State();
+  const outbox = state.outbox();
+  append(state, outbox, 1);
+  const { before, after } = rotateKey(state.dir, at);
+  const body = (): unknown => ({ publicKey: rawPublicKey(after.publicKey).toString("base64") });
+  transact(state.db, () => outbox.append([{ kind: "rekey", severity: "medium", body }], at));
+  append(state, state.outbox(after), 2);
+  t.like(verifyChain(state.db, [before.publicKey]), { ok: true, records: 5 });
+  t.like(verifyChain(state.db, [after.publicKey, ...after.past]), { ok: true, records: 5 });
+  t.false(verifyChain(state.db, [after.publicKey]).ok);
+});
+
+test("a full disk fails the append, and the chain stays sound", (t) => {
+  using state = new State();
+  const disk = join(state.dir, "disk");
+  const mounted = spawnSync("sh", [
+    "-c",
+    `mkdir ${disk} && mount -t tmpfs -o size=2m none ${disk}`,
+  ]);
+  if (mounted.status !== 0) return t.pass("mounting needs root, which a container may not have");
+  try {
+    using small = new State(disk);
+    const outbox = small.outbox();
+    let appended = 1;
+    const error = t.throws(
+      () => {
+        for (; appended < 100_000; appended += 20) append(small, outbox, 20);
+      },
+      { instanceOf: IntegrityError },
+    );
+    t.is(error?.code, "STATE_UNUSABLE");
+    t.truthy(error?.hint);
+    t.like(verify(small), { ok: true, records: appended });
+  } finally {
+    spawnSync("umount", [disk]);
+  }
+});

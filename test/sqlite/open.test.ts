@@ -1,0 +1,200 @@
+import test from "ava";
+import { execFileSync, spawnSync } from "node:child_process";
+import {
+  chmodSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { IntegrityError } from "../../src/core/error.ts";
+import { inSnapshot, openDatabase, readMeta, transact, writeMeta } from "../../src/sqlite/open.ts";
+import { schemaVersion } from "../../src/sqlite/migrate.ts";
+
+function place(): { file: string; [Symbol.dispose](): void } {
+  const dir = mkdtempSync(join(tmpdir(), "fim-sqlite-"));
+  return {
+    file: join(dir, "state.db"),
+    [Symbol.dispose]: () => rmSync(dir, { recursive: true, force: true }),
+  };
+}
+
+test("every commit is durable, and memory is bounded", (t) => {
+  using at = place();
+  const db = openDatabase(at.file);
+  const pragma = (name: string): unknown => db.pragma(name, { simple: true });
+  t.is(pragma("journal_mode"), "wal");
+  t.is(pragma("synchronous"), 2);
+  t.is(pragma("cache_size"), -2000);
+  t.is(pragma("mmap_size"), 0);
+  t.is(pragma("foreign_keys"), 1);
+  t.is(pragma("trusted_schema"), 0);
+  t.is(pragma("auto_vacuum"), 2);
+  t.is(pragma("user_version"), schemaVersion);
+  db.close();
+});
+
+test("the database and its companions can be read by their owner alone", (t) => {
+  using at = place();
+  writeFileSync(at.file, "");
+  chmodSync(at.file, 0o644);
+  const db = openDatabase(at.file);
+  for (const name of ["", "-wal", "-shm"]) t.is(statSync(at.file + name).mode & 0o777, 0o600);
+  db.close();
+});
+
+test("a commit reaches the disk before it returns", (t) => {
+  if (spawnSync("strace", ["-V"]).error) return t.pass("there is no strace here");
+  using at = place();
+  openDatabase(at.file).close();
+  const commits = 25;
+  const program = `
+    import { openDatabase, transact, writeMeta } from ${JSON.stringify(join(import.meta.dirname, "../../src/sqlite/open.ts"))};
+    const db = openDatabase(${JSON.stringify(at.file)});
+    for (let n = 0; n < ${commits}; n += 1) transact(db, () => writeMeta(db, "n", String(n)));
+    process.exit();`;
+  const log = `${at.file}.strace`;
+  const command = ["-f", "-o", log, "-e", "trace=fsync,fdatasync", process.execPath];
+  const traced = spawnSync("strace", [...command, "--input-type=module-typescript", "-e", program]);
+  if (traced.status !== 0) return t.pass("strace may not trace here");
+  t.true(readFileSync(log, "utf8").split("sync(").length - 1 >= commits);
+});
+
+test("what is not a database is refused with what to do", (t) => {
+  using at = place();
+  writeFileSync(
+    at.file,
+    "these bytes are no database, and there are more than a hundred of them. ".repeat(20),
+  );
+  const error = t.throws(() => openDatabase(at.file), { instanceOf: IntegrityError });
+  t.is(error?.code, "STATE_UNUSABLE");
+  t.regex(error?.message ?? "", /not an SQLite database/);
+  t.truthy(error?.hint);
+});
+
+test("a damaged database is refused, not read as if it were empty", (t) => {
+  using at = place();
+  const db = openDatabase(at.file);
+  transact(db, () => {
+    for (let n = 0; n < 2000; n += 1) writeMeta(db, `key-${n}`, "x".repeat(200));
+  });
+  db.pragma("wal_checkpoint(TRUNCATE)");
+  db.close();
+  const bytes = readFileSync(at.file);
+  bytes.fill(0xa5, 8192);
+  writeFileSync(at.file, bytes);
+  const error = t.throws(
+    () => {
+      const damaged = openDatabase(at.file);
+      transact(damaged, () => damaged.prepare("SELECT count(*), max(value) FROM meta").get());
+    },
+    { instanceOf: IntegrityError },
+  );
+  t.is(error?.code, "STATE_UNUSABLE");
+  t.regex(error?.message ?? "", /damaged/);
+});
+
+test("a newer database is refused by an older program and left as it is", (t) => {
+  using at = place();
+  const db = openDatabase(at.file);
+  db.pragma(`user_version = ${schemaVersion + 1}`);
+  db.close();
+  const error = t.throws(() => openDatabase(at.file), { instanceOf: IntegrityError });
+  t.regex(error?.message ?? "", new RegExp(`schema ${schemaVersion + 1} is newer`));
+  t.throws(() => openDatabase(at.file, { readonly: true }), { instanceOf: IntegrityError });
+});
+
+test("a symbolic link, a directory and a missing directory are refused", (t) => {
+  using at = place();
+  symlinkSync("/etc/passwd", at.file);
+  const codes = [at.file, join(at.file, ".."), join(at.file, "../none/state.db"), tmpdir()].map(
+    (file) => t.throws(() => openDatabase(file), { instanceOf: IntegrityError })?.code,
+  );
+  t.deepEqual(new Set(codes), new Set(["STATE_UNUSABLE"]));
+  const missing = join(at.file, "../none/state.db");
+  const error = t.throws(() => openDatabase(missing, { readonly: true }), {
+    instanceOf: IntegrityError,
+  });
+  t.is(error?.code, "STATE_UNUSABLE");
+});
+
+test("a database that another holds is said to be busy", (t) => {
+  using at = place();
+  const one = openDatabase(at.file);
+  const other = openDatabase(at.file);
+  other.pragma("busy_timeout = 1");
+  one.exec("BEGIN IMMEDIATE");
+  const error = t.throws(() => transact(other, () => undefined), { instanceOf: IntegrityError });
+  t.is(error?.code, "STATE_BUSY");
+  t.is(
+    inSnapshot(other, () => readMeta(other, "none")),
+    undefined,
+  );
+  one.exec("ROLLBACK");
+  one.close();
+  other.close();
+});
+
+test("a reader changes nothing", (t) => {
+  using at = place();
+  openDatabase(at.file).close();
+  const db = openDatabase(at.file, { readonly: true });
+  const error = t.throws(() => transact(db, () => writeMeta(db, "a", "b")), {
+    instanceOf: IntegrityError,
+  });
+  t.is(error?.code, "STATE_UNUSABLE");
+  db.close();
+});
+
+test("a transaction that fails leaves nothing, and may not be nested", (t) => {
+  using at = place();
+  const db = openDatabase(at.file);
+  t.throws(() =>
+    transact(db, () => {
+      writeMeta(db, "a", "b");
+      throw new Error("stop");
+    }),
+  );
+  t.is(readMeta(db, "a"), undefined);
+  t.throws(() => transact(db, () => transact(db, () => undefined)), {
+    message: /within a transaction/,
+  });
+  db.close();
+});
+
+test("a full disk is said to be full, and the state stays sound", (t) => {
+  using at = place();
+  const dir = join(at.file, "../disk");
+  const mounted = spawnSync("sh", ["-c", `mkdir ${dir} && mount -t tmpfs -o size=2m none ${dir}`]);
+  if (mounted.status !== 0) return t.pass("mounting needs root, which a container may not have");
+  try {
+    const db = openDatabase(join(dir, "state.db"));
+    let written = 0;
+    const error = t.throws(
+      () => {
+        for (; written < 10_000; written += 1) {
+          transact(db, () => {
+            writeMeta(db, `a-${written}`, "x".repeat(4000));
+            writeMeta(db, `b-${written}`, "x".repeat(4000));
+          });
+        }
+      },
+      { instanceOf: IntegrityError },
+    );
+    t.is(error?.code, "STATE_UNUSABLE");
+    t.regex(error?.message ?? "", /disk is full|cannot be/);
+    const count = (like: string): unknown =>
+      db.prepare("SELECT count(*) FROM meta WHERE key LIKE ?").pluck().get(like);
+    t.true(written > 0);
+    t.is(count("a-%"), written);
+    t.is(count("b-%"), written);
+    t.is(db.pragma("integrity_check", { simple: true }), "ok");
+    db.close();
+  } finally {
+    execFileSync("umount", [dir]);
+  }
+});
