@@ -2,6 +2,7 @@ import { accept } from "../agent/accept.ts";
 import { openNode } from "../agent/node.ts";
 import type { Settings } from "../agent/settings.ts";
 import { openState } from "../agent/state.ts";
+import { compare } from "../core/compare.ts";
 import { IntegrityError } from "../core/error.ts";
 import { printable, showPath } from "../core/path.ts";
 import { exit } from "./fail.ts";
@@ -25,7 +26,8 @@ export async function acceptPaths(
   using node = await openNode(settings);
   using state = openState(settings);
   const { statement, looks } = await accept(node, state, { settings, paths, reason });
-  const accepted = looks.map(({ path }) => path);
+  // Of the others only times moved that nobody compares.
+  const accepted = looks.filter((look) => compare(look) !== undefined).map(({ path }) => path);
   const { counter, digest, rows, at } = statement;
   const result = {
     counter,

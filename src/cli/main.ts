@@ -121,7 +121,9 @@ function evidenceCommands(parser: Argv): Argv {
     .command("key", "this agent's key: show, rotate", keyCommands);
 }
 
-const loadPolicyCommands = () => import("./policy.ts");
+function loadPolicyCommands() {
+  return import("./policy.ts");
+}
 
 function policyCommands(parser: Argv): Argv {
   return parser
@@ -146,7 +148,9 @@ function policyCommands(parser: Argv): Argv {
     .demandCommand(1, "policy: lint, explain or show is needed");
 }
 
-const loadKeyCommands = () => import("./key.ts");
+function loadKeyCommands() {
+  return import("./key.ts");
+}
 
 function keyCommands(parser: Argv): Argv {
   return parser

@@ -132,7 +132,10 @@ function difference(field: Field, { before, after }: Pair): string {
     case "links":
       return between((seen) => seen.nlink);
     case "inode":
-      return between((seen) => seen.ino);
+      // The number may have been used again at once: then only the birth time differs.
+      return before.ino === after.ino
+        ? `inode ${after.ino} made anew`
+        : between((seen) => seen.ino);
   }
 }
 

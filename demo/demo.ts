@@ -1,0 +1,117 @@
+import { execFileSync } from "node:child_process";
+import * as fs from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
+import { fail } from "../src/cli/fail.ts";
+import { runLocally, stopSignal } from "../src/cli/local.ts";
+import { out } from "../src/cli/print.ts";
+import { makeControlPlane } from "../test/helpers/tree.ts";
+
+interface Attack {
+  readonly title: string;
+  readonly play: (at: (path: string) => string) => void;
+}
+
+const manifests = "/etc/kubernetes/manifests";
+
+/** Each is what an intruder with root does to a control-plane node, done to a throw-away tree. */
+const attacks: readonly Attack[] = [
+  {
+    title: "anonymous requests allowed in the API server's manifest (T1562.001)",
+    play: (at) =>
+      execFileSync("sed", [
+        "-i",
+        "s/- --authorization-mode=.*/- --authorization-mode=AlwaysAllow/",
+        at(`${manifests}/kube-apiserver.yaml`),
+      ]),
+  },
+  {
+    title: "a static pod dropped beside the real ones (T1610)",
+    play: (at) => fs.writeFileSync(at(`${manifests}/kube-apiserver.yml`), "kind: Pod\n"),
+  },
+  {
+    title: "a second certificate authority appended to the cluster's (T1649)",
+    play: (at) =>
+      fs.appendFileSync(
+        at("/etc/kubernetes/pki/ca.crt"),
+        fs.readFileSync(at("/etc/kubernetes/pki/etcd/ca.crt")),
+      ),
+  },
+  {
+    title: "the administrator's kubeconfig made readable for everyone (T1552.001)",
+    play: (at) => fs.chmodSync(at("/etc/kubernetes/admin.conf"), 0o644),
+  },
+  {
+    title: "the key that signs service-account tokens swapped (T1528)",
+    play: (at) => {
+      execFileSync("openssl", ["genrsa", "-out", at("/etc/kubernetes/pki/.new"), "2048"], {
+        stdio: "ignore",
+      });
+      fs.renameSync(at("/etc/kubernetes/pki/.new"), at("/etc/kubernetes/pki/sa.key"));
+    },
+  },
+  {
+    title: "a kubelet setting slipped in by a systemd drop-in (T1543.002)",
+    play: (at) => {
+      const dir = at("/etc/systemd/system/kubelet.service.d");
+      fs.mkdirSync(dir, { recursive: true });
+      fs.writeFileSync(
+        join(dir, "20-debug.conf"),
+        "[Service]\nEnvironment=KUBELET_EXTRA_ARGS=--anonymous-auth=true\n",
+      );
+    },
+  },
+  {
+    title: "a CNI plugin replaced: it runs as root for every pod (T1574)",
+    play: (at) => {
+      const plugin = fs.readdirSync(at("/opt/cni/bin"))[0] ?? "bridge";
+      fs.appendFileSync(at(`/opt/cni/bin/${plugin}`), "\n#!implant");
+    },
+  },
+  {
+    title: "the kubelet's client certificate link pointed elsewhere (T1550)",
+    play: (at) => {
+      const link = at("/var/lib/kubelet/pki/kubelet-client-current.pem");
+      fs.rmSync(link);
+      fs.symlinkSync("/tmp/stolen.pem", link);
+    },
+  },
+  {
+    title: "a cron job that calls home (T1053.003)",
+    play: (at) => {
+      fs.mkdirSync(at("/etc/cron.d"), { recursive: true });
+      fs.writeFileSync(at("/etc/cron.d/update"), "* * * * * root true\n");
+    },
+  },
+  {
+    title: "the scheduler taken down by removing its manifest (T1489)",
+    play: (at) => fs.rmSync(at(`${manifests}/kube-scheduler.yaml`)),
+  },
+];
+
+const place = mkdtempSync(join(tmpdir(), "fim-demo-"));
+const root = join(place, "node");
+const at = (path: string): string => join(root, path);
+const ended = new AbortController();
+const signal = AbortSignal.any([stopSignal(), ended.signal]);
+
+try {
+  makeControlPlane(root);
+  await runLocally({ root, state: join(place, "state"), onReady: () => void playAll() }, signal);
+} catch (error) {
+  process.exitCode = fail("fim-agent", error);
+} finally {
+  rmSync(place, { recursive: true, force: true });
+}
+
+async function playAll(): Promise<void> {
+  for (const [number, attack] of attacks.entries()) {
+    if (signal.aborted) return;
+    out(`\n${number + 1}. ${attack.title}`);
+    attack.play(at);
+    await pause(700);
+  }
+  ended.abort();
+}

@@ -1,0 +1,67 @@
+import { mkdirSync } from "node:fs";
+import { captureBaseline } from "../agent/capture.ts";
+import { loadSettings } from "../agent/config.ts";
+import { openNode } from "../agent/node.ts";
+import type { Settings } from "../agent/settings.ts";
+import { createState } from "../agent/state.ts";
+import type { State } from "../agent/state.ts";
+import type { Node } from "../agent/node.ts";
+import { watchNode } from "../agent/watch.ts";
+import { readText } from "./files.ts";
+import { createLog } from "./log.ts";
+import { out, printAlert } from "./print.ts";
+
+export interface LocalOptions {
+  readonly root: string;
+  readonly state: string;
+  /** Called when no change can be missed any more. */
+  readonly onReady?: () => void;
+}
+
+/** An agent for this terminal: takes a baseline if there is none, then prints each alert as one line. */
+export async function runLocally(options: LocalOptions, signal: AbortSignal): Promise<void> {
+  mkdirSync(options.state, { recursive: true, mode: 0o700 });
+  const settings = await localSettings(options);
+  using node = await openNode(settings);
+  using state = createState(settings);
+  await requireBaseline(node, state, settings);
+  await watchNode(node, state, {
+    signal,
+    options: {
+      settings,
+      log: createLog(settings),
+      onAlert: (alert) => printAlert("table", alert),
+      onReady: ({ host, port }) => {
+        out(
+          `watching ${state.current.count()} paths; health and metrics on http://${host}:${port}/`,
+        );
+        out("alerts appear here; Ctrl-C stops");
+        options.onReady?.();
+      },
+    },
+  });
+}
+
+/** Whatever listens on the usual port: an agent for a terminal takes any that is free. */
+function localSettings({ root, state }: LocalOptions): Promise<Settings> {
+  const argv = { root, state, listen: "127.0.0.1:0", logLevel: "warn" };
+  return loadSettings(argv, process.env, readText);
+}
+
+async function requireBaseline(node: Node, state: State, settings: Settings): Promise<void> {
+  if (state.baseline.exists()) return;
+  out(`policy ${node.policy.name}: capturing a baseline of ${settings.root}`);
+  const { statement } = await captureBaseline(node, state, {
+    settings,
+    reason: "first start",
+    replace: false,
+  });
+  out(`baseline: ${statement.rows} paths, signed by ${statement.key}`);
+}
+
+/** Ctrl-C and SIGTERM end it in order. */
+export function stopSignal(): AbortSignal {
+  const stop = new AbortController();
+  for (const name of ["SIGTERM", "SIGINT"] as const) process.once(name, () => stop.abort());
+  return stop.signal;
+}

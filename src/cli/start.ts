@@ -1,0 +1,9 @@
+import { resolve } from "node:path";
+import { fail } from "./fail.ts";
+import { runLocally, stopSignal } from "./local.ts";
+
+try {
+  await runLocally({ root: "/", state: resolve(".fim/agent") }, stopSignal());
+} catch (error) {
+  process.exitCode = fail("fim-agent", error);
+}
