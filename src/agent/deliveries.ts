@@ -8,12 +8,14 @@ import { Webhook, webhookName } from "../deliver/webhook.ts";
 import type { Metrics } from "./metrics.ts";
 import type { Settings } from "./settings.ts";
 import type { State } from "./state.ts";
+import type { Wellbeing } from "./wellbeing.ts";
 
 export interface DeliveryOptions {
   readonly settings: Settings;
   readonly state: State;
   readonly log: Logger;
   readonly metrics: Metrics;
+  readonly wellbeing: Wellbeing;
 }
 
 /** How often the outbox is looked at for what another process put there (accept, key rotate). */
@@ -79,8 +81,17 @@ export class Deliveries implements AsyncDisposable {
       random: Math.random,
       onAttempt: (attempted: Attempted) => this.#note(attempted),
     };
-    const loop = deliver(sink, this.#stop.signal).finally(() => receiver[Symbol.dispose]());
+    const loop = deliver(sink, this.#stop.signal)
+      .then((end) => {
+        if (end === "disabled") this.#fail(name, "the receiver answered 410: it is gone");
+      })
+      .catch((error: unknown) => this.#fail(name, error instanceof Error ? error.message : "error"))
+      .finally(() => receiver[Symbol.dispose]());
     this.#loops.push(loop);
+  }
+
+  #fail(name: string, why: string): void {
+    this.#options.wellbeing.trouble(`delivery ${name}`, why);
   }
 
   #note({ sink, outcome, records, failures, delay }: Attempted): void {

@@ -1,13 +1,18 @@
 import { join } from "node:path";
+import type { JudgedChange } from "../core/change.ts";
 import { isBelow } from "../core/path.ts";
 import type { Hint } from "../core/hint.ts";
 import type { RuleIndex } from "../core/rule.ts";
+import { Attribution } from "../attribute/attribute.ts";
+import type { AttributionMode } from "../attribute/attribute.ts";
 import { startChokidar } from "../watch/chokidar.ts";
+import { fanotifyEngine } from "../watch/fanotify.ts";
 import { watchMounts } from "../watch/mounts.ts";
 import type { MountWatch } from "../watch/mounts.ts";
 import { startEngine } from "../watch/select.ts";
 import type { EngineFactories, Selected } from "../watch/select.ts";
 import { Probe } from "../watch/selftest.ts";
+import { SelfGuard } from "./self.ts";
 import type { Running } from "./watch.ts";
 
 /** Pause before a failed engine is tried again, doubled each time. */
@@ -20,11 +25,25 @@ export class Engines implements AsyncDisposable {
   readonly #stop = new AbortController();
   readonly #loops: Promise<void>[] = [];
   readonly #mounts: MountWatch;
+  readonly #attribution: Attribution;
+  readonly #factories: EngineFactories;
+  readonly #self: SelfGuard;
   #name = "sweep";
 
-  constructor(running: Running) {
+  constructor(running: Running, report: (change: JudgedChange) => void) {
     this.#running = running;
-    const { node } = running;
+    const { node, settings } = running;
+    this.#self = new SelfGuard({
+      stateDir: settings.state,
+      ownProgram: process.execPath,
+      ownPid: process.pid,
+      report,
+    });
+    this.#attribution = Attribution.open({ root: node.root });
+    this.#factories = {
+      fanotify: fanotifyEngine({ describe: (pid, now) => this.#attribution.describe(pid, now) }),
+      chokidar: startChokidar,
+    };
     this.#mounts = watchMounts({
       root: node.root,
       isWatched: (path) => matters(path, node.index),
@@ -36,6 +55,11 @@ export class Engines implements AsyncDisposable {
   /** "sweep" when no engine works here. */
   get name(): string {
     return this.#name;
+  }
+
+  /** Who did it: from the exec history, from /proc alone, or not at all; an engine without pids tells nobody. */
+  get attribution(): AttributionMode {
+    return this.#name === "fanotify" ? this.#attribution.mode : "none";
   }
 
   async start(): Promise<void> {
@@ -51,18 +75,21 @@ export class Engines implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stop();
+    this.#self[Symbol.dispose]();
+    this.#attribution[Symbol.dispose]();
   }
 
   async #select(): Promise<Selected> {
     const { node, settings, log, metrics, wellbeing } = this.#running;
     const directory = join(settings.state, "probe");
-    const selected = await startEngine(settings.engine, factories, {
+    const selected = await startEngine(settings.engine, this.#factories, {
       root: node.root,
       index: node.index,
       directories: () => [],
       signal: this.#stop.signal,
       now: Date.now,
       probe: new Probe({ directory }),
+      aside: this.#self,
       canaryEvery: settings.watch.heartbeatEvery,
     });
     this.#name = selected.engine?.name ?? "sweep";
@@ -70,7 +97,15 @@ export class Engines implements AsyncDisposable {
     for (const failure of selected.failures)
       wellbeing.trouble(`engine ${failure.engine}`, failure.reason);
     if (selected.engine) wellbeing.over(`engine ${selected.engine.name}`);
-    log.info({ engine: this.#name, watched: selected.engine?.watched() ?? 0 }, "engine");
+    metrics.attributionMode(this.attribution);
+    log.info(
+      {
+        engine: this.#name,
+        attribution: this.attribution,
+        watched: selected.engine?.watched() ?? 0,
+      },
+      "engine",
+    );
     return selected;
   }
 
@@ -125,8 +160,6 @@ export class Engines implements AsyncDisposable {
       coalescer.add({ kind: "tree", engine: "sweep", at: Date.now(), path, why });
   }
 }
-
-const factories: EngineFactories = { chokidar: startChokidar };
 
 /** True for a mount point at, above or inside of something that is watched. */
 function matters(path: string, index: RuleIndex): boolean {

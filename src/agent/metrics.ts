@@ -25,6 +25,8 @@ export interface Metrics {
   /** The engine that is in use now. */
   engine(engine: EngineName): void;
   overflow(engine: EngineName): void;
+  /** How processes are named now. */
+  attributionMode(mode: string): void;
   attribution(result: string): void;
   baselineCounter(counter: number): void;
   watchedPaths(count: number): void;
@@ -55,6 +57,10 @@ export function createMetrics(sources: MetricSources): Metrics {
       // A counter that begins at 0 lets a first increase be seen (prometheus.io, instrumentation).
       events.hints.inc({ engine }, 0);
       events.overflows.inc({ engine }, 0);
+    },
+    attributionMode: (mode) => {
+      state.attributionMode.reset();
+      state.attributionMode.set({ mode }, 1);
     },
     overflow: (engine) => events.overflows.inc({ engine }),
     attribution: (result) => events.attribution.inc({ result }),
@@ -139,6 +145,7 @@ function stateMetrics(registry: Registry, clock: () => number) {
     sweepEnds,
     sweepDuration: gauge("fim_sweep_duration_seconds", "How long the last sweep took", ["sweep"]),
     engine: gauge("fim_engine_info", "1 for the engine in use", ["engine"]),
+    attributionMode: gauge("fim_attribution_info", "1 for how processes are named", ["mode"]),
     baselineCounter: gauge("fim_baseline_counter", "The signed counter of the baseline", []),
     watchedPaths: gauge("fim_watched_paths", "Paths that are watched now", []),
   };

@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import type { Logger } from "pino";
 import type { FoldedChange, JudgedChange } from "../core/change.ts";
+import type { Actor } from "../core/hint.ts";
 import { IntegrityError } from "../core/error.ts";
 import { lockFile } from "../linux/lock.ts";
 import { HashPool } from "../observe/pool.ts";
@@ -8,6 +9,7 @@ import { systemClock } from "../watch/clock.ts";
 import { Coalescer } from "../watch/coalesce.ts";
 import { Deliveries } from "./deliveries.ts";
 import { Engines } from "./engines.ts";
+import { isGenuine } from "./genuine.ts";
 import { namesOf, readHostFacts } from "./host.ts";
 import { HealthServer } from "./http.ts";
 import { Ledger } from "./ledger.ts";
@@ -60,7 +62,7 @@ export async function watchNode(
   const metrics = createMetrics({ clock: Date.now, outbox: () => state.queue.backlog() });
   const ledger = makeLedger(node, state, settings);
   const wellbeing = new Wellbeing(ledger, log);
-  await using deliveries = new Deliveries({ settings, state, log, metrics });
+  await using deliveries = new Deliveries({ settings, state, log, metrics, wellbeing });
   await requireTrust({ state, ledger, deliveries, metrics });
   const pool = stack.use(new HashPool({ root: node.root, workers: 2 }));
   const coalescer = stack.use(
@@ -94,17 +96,27 @@ async function work(running: Running, around: Surroundings): Promise<void> {
     options.onAlert(alert);
     deliveries.wake();
   };
-  const eyes = makeEyes(node, { known: state.current, pool });
+  const eyes = {
+    ...makeEyes(node, { known: state.current, pool }),
+    isGenuine: (actor: Actor) => isGenuine(actor, { node, state }),
+  };
   const sweeps = new Sweeps(running);
   const reconciliation = new Reconciliation(running, { eyes, sweeps, onAlert });
-  await using engines = new Engines(running);
+  await using engines = new Engines(running, (change) => {
+    try {
+      for (const told of ledger.commit([], [change])) onAlert(told);
+    } catch (error) {
+      wellbeing.trouble("state", error instanceof Error ? error.message : String(error));
+    }
+  });
   await engines.start();
   await reconciliation.firstSweep();
   wellbeing.ready();
-  ledger.announce("started", { engine: engines.name, ...deliveries.summary() }, "info");
+  const { name: engine, attribution } = engines;
+  ledger.announce("started", { engine, attribution, ...deliveries.summary() }, "info");
   deliveries.wake();
   options.onReady(address);
-  log.info({ engine: engines.name, paths: state.current.count(), ...address }, "ready");
+  log.info({ engine, attribution, paths: state.current.count(), ...address }, "ready");
 
   sweeps.start(
     () => engines.name !== "fanotify",
@@ -114,7 +126,7 @@ async function work(running: Running, around: Surroundings): Promise<void> {
     },
   );
   const stopped = reconciliation.run();
-  await aborted(signal);
+  await Promise.race([aborted(signal), stopped]);
   sweeps.stop();
   await engines.stop();
   coalescer.end();

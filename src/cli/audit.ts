@@ -22,7 +22,8 @@ export async function audit(settings: Settings): Promise<Exit> {
       continue;
     }
     const seen = node.observer.observe(found.path, { hash: false });
-    if (seen) results.push(...auditPath(found.path, seen, { rule: found.rule, names }));
+    const match = node.index.find(found.path);
+    if (seen && match) results.push(...auditPath(found.path, seen, { match, names }));
   }
   const failed = results.filter(({ passed }) => !passed);
   print(settings, results, failed);

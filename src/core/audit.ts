@@ -1,5 +1,6 @@
+import { parseGlob } from "./globs.ts";
 import type { Observation } from "./observation.ts";
-import type { Rule } from "./rule.ts";
+import type { Match } from "./rule.ts";
 
 /** One check of a rule at a path, and what came of it. */
 export interface AuditResult {
@@ -17,16 +18,21 @@ export interface OwnerNames {
   readonly group: (gid: number) => string | undefined;
 }
 
-/** Owner and mode as the rule wants them. Symbolic links have neither of their own. */
+/**
+ * Owner and mode as the rule wants them. Symbolic links have neither of their own. The mode is meant for files,
+ * and for a directory that the rule names: one that a wildcard brings along needs its search bits.
+ */
 export function audit(
   path: string,
   seen: Observation,
-  { rule, names }: { readonly rule: Rule; readonly names: OwnerNames },
+  { match, names }: { readonly match: Match; readonly names: OwnerNames },
 ): readonly AuditResult[] {
   if (seen.type === "symlink") return [];
+  const { rule, glob } = match;
   const base = { path, rule: rule.id, cis: rule.cis };
   const results: AuditResult[] = [];
-  if (rule.mode !== undefined && seen.type === "file")
+  const hasMode = seen.type === "file" || (seen.type === "directory" && isNamed(path, glob));
+  if (rule.mode !== undefined && hasMode)
     results.push({
       ...base,
       check: "mode",
@@ -42,6 +48,11 @@ export function audit(
     results.push({ ...base, check: "owner", expected: rule.owner, found: found.join(":"), passed });
   }
   return results;
+}
+
+function isNamed(path: string, glob: string): boolean {
+  const parsed = parseGlob(glob);
+  return "globs" in parsed && parsed.globs.some((one) => one.literal && one.prefix === path);
 }
 
 /** No bit is set that the greatest allowed mode lacks, over all twelve bits (CIS Kubernetes Benchmark, kube-bench's bitmask). */

@@ -18,6 +18,8 @@ export interface Actor {
   readonly pid: number;
   readonly comm?: string;
   readonly exe?: string;
+  /** Which file that is, seen while the process lived; as in an observation. Never shown. */
+  readonly executable?: { readonly dev: string; readonly ino: string };
   readonly cmdline?: readonly string[];
   readonly uid?: number;
   readonly loginUid?: number;
@@ -48,6 +50,8 @@ export type Hint =
       readonly step: Step;
       /** The old name of a rename, when it lies on a watched path. */
       readonly from?: string;
+      /** The other name of the file (a hard link) by which it was done. */
+      readonly through?: string;
       readonly actor?: Actor;
     })
   /** Look at this directory and everything below it. */

@@ -1,16 +1,20 @@
 import type { Change, Field, Verdict } from "./change.ts";
-import type { Actor } from "./hint.ts";
+import type { Actor, Step } from "./hint.ts";
 import { nameOf } from "./path.ts";
 import { isAtLeast } from "./rule.ts";
-import type { Rule, Severity } from "./rule.ts";
+import type { FileClass, Rule, Severity } from "./rule.ts";
 
 /** What is known beside the change itself. */
 export interface Circumstances {
-  /** Who did it, and whether its executable may be trusted to be what its path says. */
   readonly actor?: Actor;
-  readonly trustedExecutable?: boolean;
-  /** Names of the other files in the directory under the same rule: for class sealed. */
+  /** The actor's executable is the node's own file of that name, and is as it was approved. */
+  readonly isGenuine?: boolean;
+  /** Names of the other files that are in the directory under the same rule: for class sealed. */
   readonly siblings: readonly string[];
+  /** Names of those that were there before. */
+  readonly formerSiblings?: readonly string[];
+  /** Of the rule for the old name of a rename. */
+  readonly fromClass?: FileClass;
   /** The rule's validators ran and all held. Undefined: it has none, or they could not run. */
   readonly valid?: boolean;
 }
@@ -39,11 +43,13 @@ export function judge(change: Change, rule: Rule, facts: Circumstances): Judgeme
 
 type Writer = "allowed" | "stranger" | "unknown";
 
-function judgeWriter(rule: Rule, { actor, trustedExecutable }: Circumstances): Writer {
+/** By path and by identity: a copy, a bind mount or an altered file of that name is a stranger. */
+function judgeWriter(rule: Rule, { actor, isGenuine }: Circumstances): Writer {
   if (rule.writers.length === 0 || actor?.exe === undefined) return "unknown";
-  const listed = rule.writers.includes(actor.exe) && trustedExecutable !== false;
-  const contained = actor.container !== undefined && !rule.containerWriters;
-  return listed && !contained ? "allowed" : "stranger";
+  if (!rule.writers.includes(actor.exe)) return "stranger";
+  if (actor.container !== undefined) return rule.containerWriters ? "allowed" : "stranger";
+  if (isGenuine === undefined) return "unknown";
+  return isGenuine ? "allowed" : "stranger";
 }
 
 function isAllowed(writer: Writer, rule: Rule, { valid }: Circumstances): boolean {
@@ -52,34 +58,48 @@ function isAllowed(writer: Writer, rule: Rule, { valid }: Circumstances): boolea
   return writer === "allowed";
 }
 
+type Contents = Change & { readonly kind: "modified" | "renamed" };
+
 const followsContent: readonly Field[] = ["content", "mtime", "inode"];
 
 /** What the class lets happen all day long is taken out of the change. */
 function withoutExpected(change: Change, rule: Rule, facts: Circumstances): Change | undefined {
-  if (change.kind !== "modified" || !isFree(change, rule, facts)) return change;
+  if (!isOfContents(change, facts) || !isFree(change, rule, facts)) return change;
   const fields = change.fields.filter((field) => !followsContent.includes(field));
   return fields.length > 0 ? { ...change, fields } : undefined;
 }
 
-/** True when the content of this file may be what it now is. */
-function isFree(change: Change & { kind: "modified" }, rule: Rule, facts: Circumstances): boolean {
+/** A file's own modification, or its replacement by one that was made beside it to take its place. */
+function isOfContents(change: Change, { fromClass }: Circumstances): change is Contents {
+  if (change.kind === "renamed") return fromClass === "volatile" && replaces(change);
+  return change.kind === "modified";
+}
+
+/** The name was another file's before. */
+function replaces({ fields }: Contents): boolean {
+  return fields.includes("inode");
+}
+
+/** True when the content of this file may be what it now is. A directory has none: another in its place is told. */
+function isFree(change: Contents, rule: Rule, facts: Circumstances): boolean {
   switch (rule.class) {
     case "volatile":
-      return true;
+      return change.after.type !== "directory";
     case "sealed":
       return (
         change.after.type === "file" &&
+        !replaces(change) &&
         (change.before.sha256 === undefined || isNewest(change.path, facts.siblings))
       );
     case "append-only":
-      return change.after.type === "file" && !change.fields.includes("inode") && grew(change);
+      return change.after.type === "file" && !replaces(change) && grew(change);
     case "immutable":
     case "rotates":
       return false;
   }
 }
 
-function grew({ before, after }: Change & { kind: "modified" }): boolean {
+function grew({ before, after }: Contents): boolean {
   return (
     before.sha256 !== undefined &&
     after.size >= before.size &&
@@ -88,13 +108,44 @@ function grew({ before, after }: Change & { kind: "modified" }): boolean {
   );
 }
 
-/** Sealed files come and go in the order of their names: the newest appears, the oldest is removed. */
-function isExpectedByClass(change: Change, rule: Rule, { siblings }: Circumstances): boolean {
-  if (rule.class !== "sealed") return false;
-  if (change.kind === "created" || change.kind === "renamed")
-    return change.after.type === "file" && isNewest(change.path, siblings);
+function isExpectedByClass(change: Change, rule: Rule, facts: Circumstances): boolean {
+  switch (rule.class) {
+    case "sealed":
+      return isNextInOrder(change, facts);
+    case "volatile":
+      return rule.severity === "info" && isOfNames(change);
+    case "immutable":
+    case "rotates":
+    case "append-only":
+      return false;
+  }
+}
+
+/** Sealed files come and go in the order of their names: newer ones than there were appear, the oldest is removed. */
+function isNextInOrder(change: Change, facts: Circumstances): boolean {
+  const { siblings, formerSiblings = siblings } = facts;
   const name = nameOf(change.path);
-  return change.kind === "deleted" && siblings.length > 0 && siblings.every((one) => one > name);
+  if (change.kind === "deleted") return siblings.length > 0 && siblings.every((one) => one > name);
+  if (change.kind !== "created" && change.kind !== "renamed") return false;
+  const isMade = change.kind === "created" || (facts.fromClass === "volatile" && !replaces(change));
+  return isMade && change.after.type === "file" && formerSiblings.every((one) => one < name);
+}
+
+/** Of files that are made for moments, which only info says: they come, go and are renamed. */
+function isOfNames(change: Change): boolean {
+  switch (change.kind) {
+    case "created":
+    case "renamed":
+      return change.after.type === "file";
+    case "deleted":
+    case "transient":
+      return true;
+    case "modified":
+    case "mounted":
+    case "unmounted":
+    case "unreadable":
+      return false;
+  }
 }
 
 function isNewest(path: string, siblings: readonly string[]): boolean {
@@ -102,10 +153,13 @@ function isNewest(path: string, siblings: readonly string[]): boolean {
   return siblings.every((one) => one <= name);
 }
 
+const slightSteps: readonly Step[] = ["attributes", "linked"];
 const slight: readonly Field[] = ["mtime", "inode", "links"];
 
-/** Only the time, the inode or the link count changed: low at most. */
+/** Only the time, the inode or the link count changed, or an attribute for a moment (or to what it was): low at most. */
 function severityOf(change: Change, severity: Severity): Severity {
-  const isSlight = change.kind === "modified" && change.fields.every((one) => slight.includes(one));
+  const isSlight =
+    (change.kind === "modified" && change.fields.every((one) => slight.includes(one))) ||
+    (change.kind === "transient" && change.steps.every((one) => slightSteps.includes(one)));
   return isSlight && isAtLeast(severity, "low") ? "low" : severity;
 }

@@ -2,7 +2,7 @@ import type { Change, JudgedChange, Mount } from "../core/change.ts";
 import type { Actor, EngineName } from "../core/hint.ts";
 import { judge } from "../core/judge.ts";
 import type { Circumstances, Judgement } from "../core/judge.ts";
-import { isBelow } from "../core/path.ts";
+import { isBelow, nameOf, parentOf } from "../core/path.ts";
 import { graver } from "../core/rule.ts";
 import type { Match, Rule, RuleIndex } from "../core/rule.ts";
 import { siblingsOf } from "./look.ts";
@@ -22,8 +22,11 @@ export function judgeChange(change: Change, origin: Origin, eyes: Eyes): JudgedC
   const match = matchOf(change, eyes);
   if (!match) return undefined;
   const { rule } = match;
-  const siblings = rule.class === "sealed" ? siblingsOf(change.path, rule, eyes) : [];
-  const told = worst(change, rule, { siblings, actors: origin.actors });
+  const told = worst(change, rule, {
+    ...namesAround(change, rule, eyes),
+    actors: origin.actors,
+    eyes,
+  });
   if (!told) return undefined;
   return {
     change: told.judgement.change,
@@ -41,18 +44,43 @@ export function judgeChange(change: Change, origin: Origin, eyes: Eyes): JudgedC
   };
 }
 
+type NamesAround = Pick<Circumstances, "siblings" | "formerSiblings" | "fromClass">;
+
+/** What a change of names is held against. */
+function namesAround(change: Change, rule: Rule, eyes: Eyes): NamesAround {
+  const from = change.kind === "renamed" ? eyes.index.find(change.from)?.rule.class : undefined;
+  const fromClass = from !== undefined && { fromClass: from };
+  if (rule.class !== "sealed") return { siblings: [], ...fromClass };
+  const siblings = siblingsOf(change.path, rule, eyes);
+  return { siblings, formerSiblings: formerSiblingsOf(change.path, rule, eyes), ...fromClass };
+}
+
+/** Names of the other files under the same rule that were known in the directory. */
+function formerSiblingsOf(path: string, rule: Rule, { known, index }: Eyes): readonly string[] {
+  const dir = parentOf(path);
+  return [...known.below(dir)]
+    .filter((one) => one.path !== path && parentOf(one.path) === dir)
+    .filter((one) => index.find(one.path)?.rule.id === rule.id)
+    .map((one) => nameOf(one.path));
+}
+
 /** When several touched a file, the one that may not is told; else the last. */
 function worst(
   change: Change,
   rule: Rule,
-  { siblings, actors }: { siblings: Circumstances["siblings"]; actors: readonly Actor[] },
+  { actors, eyes, ...names }: NamesAround & { actors: readonly Actor[]; eyes: Eyes },
 ): { judgement: Judgement; actor?: Actor } | undefined {
   if (actors.length === 0) {
-    const judgement = judge(change, rule, { siblings });
+    const judgement = judge(change, rule, names);
     return judgement && { judgement };
   }
   const all = actors.flatMap((actor) => {
-    const judgement = judge(change, rule, { siblings, actor });
+    const isGenuine = eyes.isGenuine?.(actor);
+    const judgement = judge(change, rule, {
+      ...names,
+      actor,
+      ...(isGenuine !== undefined && { isGenuine }),
+    });
     return judgement ? [{ judgement, actor }] : [];
   });
   return all.findLast(({ judgement }) => judgement.verdict === "unexpected") ?? all.at(-1);
@@ -65,7 +93,10 @@ function matchOf(change: Change, { index, known }: Eyes): Match | undefined {
     case "renamed": {
       const below = change.count === undefined ? [] : known.below(change.from);
       let gravest = graverMatch(match, index.find(change.from));
-      for (const { path } of below) gravest = graverMatch(gravest, index.find(path));
+      for (const { path } of below) {
+        const moved = change.path + path.slice(change.from.length);
+        gravest = graverMatch(gravest, graverMatch(index.find(path), index.find(moved)));
+      }
       return gravest;
     }
     case "mounted":

@@ -1,5 +1,6 @@
 import { differences } from "../core/compare.ts";
 import type { Look } from "../core/compare.ts";
+import type { Actor } from "../core/hint.ts";
 import { rowOf } from "../core/observation.ts";
 import type { Observation } from "../core/observation.ts";
 import { joinPath, nameOf, parentOf } from "../core/path.ts";
@@ -19,6 +20,8 @@ export interface Eyes {
     below(dir: string): Iterable<{ readonly path: string }>;
     findByInode(dev: string, ino: string): readonly string[];
   };
+  /** Whether the actor's executable is the node's approved file of that name; undefined: it cannot be known any more. */
+  readonly isGenuine?: (actor: Actor) => boolean | undefined;
   /** Every watched path at or below a directory, as it is now. */
   readonly walk: (dir: string) => Iterable<{ readonly path: string }>;
 }

@@ -6,11 +6,11 @@ import type { EngineOptions } from "./engine.ts";
 
 /**
  * Lets an engine work on paths as they are seen from here, so that it can also watch what lies outside the node's
- * root: the probe in the agent's own state directory.
+ * root: the agent's own state directory with its probe.
  */
-export function asSeen(options: EngineOptions, probe: string): EngineOptions {
+export function asSeen(options: EngineOptions, aside: readonly string[]): EngineOptions {
   const { root, index } = options;
-  const directories = () => [probe, ...mapped(options.directories(), root)];
+  const directories = () => [...aside, ...mapped(options.directories(), root)];
   return { ...options, root: "/", index: seenIndex(index, root), directories };
 }
 

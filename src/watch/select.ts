@@ -12,6 +12,8 @@ export type EnginePreference = "auto" | "fanotify" | "chokidar" | "sweep";
 
 export interface SelectOptions extends EngineOptions {
   readonly probe: Probe;
+  /** Directories that are watched for somebody else, as seen from here, who takes their hints. */
+  readonly aside?: { readonly directories: readonly string[]; offer(hint: Hint): boolean };
   /** Milliseconds in which an engine must set its watches; a slow disk holding 100,000 directories needs most of it. */
   readonly readyWithin?: number;
   /** Milliseconds in which the probe's series must be reported. */
@@ -74,7 +76,10 @@ async function prove(start: StartEngine, options: SelectOptions): Promise<Engine
   const signal = AbortSignal.any([options.signal, stop.signal]);
   probe.prepare();
   try {
-    const engine = start({ ...asSeen(options, probe.path), signal });
+    const engine = start({
+      ...asSeen(options, [probe.path, ...(options.aside?.directories ?? [])]),
+      signal,
+    });
     const guarded = new HintQueue(engine.name);
     void pump(engine, options, guarded);
     await withDeadline(engine.ready, options.readyWithin ?? 120_000, "was not ready");
@@ -100,7 +105,8 @@ async function prove(start: StartEngine, options: SelectOptions): Promise<Engine
 async function pump(engine: Engine, options: SelectOptions, into: HintQueue): Promise<void> {
   try {
     for await (const hint of engine.hints) {
-      const told = options.probe.offer(hint) ? undefined : asNode(hint, options.root);
+      const isTaken = options.probe.offer(hint) || options.aside?.offer(hint) === true;
+      const told = isTaken ? undefined : asNode(hint, options.root);
       if (told) into.push(told);
     }
   } catch (error) {

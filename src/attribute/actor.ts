@@ -1,0 +1,186 @@
+import { closeSync, existsSync, openSync } from "node:fs";
+import { chooseCgroup, parseCgroupPath } from "../core/cgroup.ts";
+import { redactArguments } from "../core/cmdline.ts";
+import type { Actor } from "../core/hint.ts";
+import { cgroupPathOf } from "../linux/handles.ts";
+import { ContainerNames } from "./container.ts";
+import { readArguments, readHistory } from "./exec-history.ts";
+import type { ExecRecord, HistoryMaps } from "./exec-history.ts";
+import { readLoginUid, readProcess, readStat } from "./process.ts";
+import type { LiveProcess, Stat } from "./process.ts";
+
+/** What naming a process needs. */
+export interface AttributionSettings {
+  /** Where the node's root is seen. */
+  readonly root: string;
+  readonly proc: string;
+  /** The exec history's; absent: only living processes are named. */
+  readonly maps?: HistoryMaps;
+}
+
+const mostAncestors = 8;
+const mostRemembered = 256;
+/** Milliseconds in which a process that is gone is still taken for the one that had its pid. */
+const rememberedFor = 1000;
+
+interface Remembered {
+  readonly actor: Actor;
+  readonly startedAt: number | undefined;
+  readonly comm: string | undefined;
+  readonly notedAt: bigint | undefined;
+  readonly until: number;
+}
+
+/** A pid -> who that is, from /proc while it lives and from the exec history in any case. */
+export class ActorReader implements Disposable {
+  readonly #settings: AttributionSettings;
+  readonly #containers: ContainerNames;
+  readonly #remembered = new Map<number, Remembered>();
+  #cgroupFd: number | undefined;
+
+  constructor(settings: AttributionSettings) {
+    this.#settings = settings;
+    this.#containers = new ContainerNames(settings.root);
+  }
+
+  /** Undefined: nothing at all is known of it. To be asked as early as possible: short-lived processes vanish. */
+  describe(pid: number, now: number): Actor | undefined {
+    if (pid <= 0) return undefined;
+    const record = this.#recordOf(pid);
+    const known = this.#remembered.get(pid);
+    if (known && this.#isSame(pid, known, { record, now })) return known.actor;
+    const live = readProcess(this.#settings.proc, pid);
+    if (!live && !record) return undefined;
+    const actor = this.#actorOf(pid, { live, record, now });
+    if (this.#remembered.size >= mostRemembered) this.#remembered.clear();
+    this.#remembered.set(pid, {
+      actor,
+      startedAt: live?.startedAt,
+      comm: live?.comm,
+      notedAt: record?.notedAt,
+      until: now + rememberedFor,
+    });
+    return actor;
+  }
+
+  [Symbol.dispose](): void {
+    if (this.#cgroupFd !== undefined && this.#cgroupFd >= 0) closeSync(this.#cgroupFd);
+    this.#cgroupFd = undefined;
+  }
+
+  /** A pid can pass to another process, and a process can execute another program. */
+  #isSame(
+    pid: number,
+    known: Remembered,
+    { record, now }: { readonly record: ExecRecord | undefined; readonly now: number },
+  ): boolean {
+    if (record?.notedAt !== known.notedAt) return false;
+    const stat = readStat(this.#settings.proc, pid);
+    if (stat) return stat.startedAt === known.startedAt && stat.comm === known.comm;
+    return record !== undefined || now < known.until;
+  }
+
+  #actorOf(pid: number, { live, record, now }: Subject): Actor {
+    const exe = live?.exe ?? record?.filename;
+    const comm = live?.comm ?? record?.comm;
+    const uid = live?.uid ?? record?.uid;
+    const cmdline = this.#cmdlineOf(pid, { live, record });
+    const parents = this.#parents({ live, record });
+    const loginUid = live ? live.loginUid : this.#loginUidOf(parents);
+    const ancestry = parents.map(({ comm: name }) => name);
+    const cgroup = live ? chooseCgroup(live.cgroups) : record && this.#cgroupOf(record.cgroupId);
+    const identity = cgroup === undefined ? undefined : parseCgroupPath(cgroup);
+    return {
+      pid,
+      ...(comm === undefined ? {} : { comm }),
+      ...(exe === undefined ? {} : { exe }),
+      ...(cmdline.length > 0 ? { cmdline: redactArguments(cmdline) } : {}),
+      ...(uid === undefined ? {} : { uid }),
+      ...(loginUid === undefined ? {} : { loginUid }),
+      ...(ancestry.length === 0 ? {} : { ancestry }),
+      ...(cgroup === undefined ? {} : { cgroup }),
+      ...(identity ? { container: this.#containers.describe(identity, now) } : {}),
+    };
+  }
+
+  /** A process that is exiting has lost its own. */
+  #cmdlineOf(pid: number, { live, record }: Omit<Subject, "now">): readonly string[] {
+    if (live && live.cmdline.length > 0) return live.cmdline;
+    const { maps } = this.#settings;
+    return (maps && record && readArguments(maps, pid, record)) ?? [];
+  }
+
+  /** Nearest first. The history knows the parent that made the process, /proc the one that adopted it. */
+  #parents(first: Evidence): readonly Parent[] {
+    const parents: Parent[] = [];
+    let child = first;
+    while (parents.length < mostAncestors) {
+      const pid = child.record?.parent || child.live?.parent || 0;
+      if (pid <= 0) break;
+      const parent = this.#evidenceOf(pid, child);
+      const name = parent?.live?.comm ?? parent?.record?.comm ?? child.record?.parentComm;
+      if (name === undefined || name === "") break;
+      parents.push({ pid, comm: name, isLiving: parent?.live !== undefined });
+      if (!parent || parents.some((one, at) => one.pid === pid && at < parents.length - 1)) break;
+      child = parent;
+    }
+    return parents;
+  }
+
+  /** Undefined: nobody has this pid, or somebody younger than the child. */
+  #evidenceOf(pid: number, child: Evidence): Evidence | undefined {
+    const record = this.#recordOf(pid);
+    const live = readStat(this.#settings.proc, pid);
+    const youngRecord =
+      record !== undefined && child.record !== undefined && record.forkedAt > child.record.forkedAt;
+    const youngLive = live && child.live && live.startedAt > child.live.startedAt;
+    if ((!record && !live) || (youngRecord && child.record?.forkedAt !== 0n) || youngLive)
+      return undefined;
+    return { record, live };
+  }
+
+  #loginUidOf(parents: readonly Parent[]): number | undefined {
+    const living = parents.find(({ isLiving }) => isLiving);
+    return living && readLoginUid(this.#settings.proc, living.pid);
+  }
+
+  #recordOf(pid: number): ExecRecord | undefined {
+    const { maps } = this.#settings;
+    return maps && readHistory(maps, pid);
+  }
+
+  #cgroupOf(id: bigint): string | undefined {
+    this.#cgroupFd ??= openCgroups(this.#settings.root);
+    if (this.#cgroupFd < 0) return undefined;
+    const seen = cgroupPathOf(id, this.#cgroupFd);
+    const mount = cgroupMounts(this.#settings.root).find((dir) => seen?.startsWith(dir));
+    return seen === undefined || mount === undefined ? seen : seen.slice(mount.length) || "/";
+  }
+}
+
+interface Evidence {
+  readonly live: Stat | undefined;
+  readonly record: ExecRecord | undefined;
+}
+
+interface Subject extends Evidence {
+  readonly live: LiveProcess | undefined;
+  readonly now: number;
+}
+
+interface Parent {
+  readonly pid: number;
+  readonly comm: string;
+  readonly isLiving: boolean;
+}
+
+/** Where cgroup v2 is mounted: alone, or beside version 1. */
+function cgroupMounts(root: string): readonly string[] {
+  const at = root === "/" ? "" : root;
+  return [`${at}/sys/fs/cgroup/unified`, `${at}/sys/fs/cgroup`];
+}
+
+function openCgroups(root: string): number {
+  const mount = cgroupMounts(root).find((dir) => existsSync(`${dir}/cgroup.procs`));
+  return mount === undefined ? -1 : openSync(mount, "r");
+}

@@ -1,0 +1,94 @@
+import { readlinkSync } from "node:fs";
+import type { Actor } from "../core/hint.ts";
+import { ActorReader } from "./actor.ts";
+import type { AttributionSettings } from "./actor.ts";
+import { ExecHistory } from "./exec-history.ts";
+import { readStat } from "./process.ts";
+
+/** "bpf": dead processes are named too; "proc": only who still lives; "none": not even that. */
+export type AttributionMode = "bpf" | "proc" | "none";
+
+export interface AttributionOptions {
+  /** Where the node's root is seen. */
+  readonly root: string;
+  /** The node's own /proc (with hostPID, ours). */
+  readonly proc?: string;
+  /** The best mode to use; "bpf" when absent. */
+  readonly best?: AttributionMode;
+}
+
+/** PROC_PID_INIT_INO (include/linux/proc_ns.h): the inode of the node's own PID namespace. */
+const nodePidNamespace = "pid:[4026531836]";
+
+const otherNamespace =
+  "processes outside of this PID namespace: hostPID is not set, so the kernel tells no pid";
+
+/** Names the processes behind events. Never throws because it cannot: then `mode` and `blind` say so. */
+export class Attribution implements Disposable {
+  readonly mode: AttributionMode;
+  /** What it cannot tell, in sentences for `doctor`. */
+  readonly blind: readonly string[];
+  readonly #history: ExecHistory | undefined;
+  readonly #reader: ActorReader;
+
+  private constructor(opened: Opened) {
+    this.#history = opened.history;
+    this.mode = opened.mode;
+    this.blind = opened.blind;
+    this.#reader = new ActorReader(opened.settings);
+  }
+
+  static open(options: AttributionOptions): Attribution {
+    return new Attribution(openBest(options));
+  }
+
+  /** Now is milliseconds since 1970. */
+  describe(pid: number, now: number): Actor | undefined {
+    return this.mode === "none" ? undefined : this.#reader.describe(pid, now);
+  }
+
+  [Symbol.dispose](): void {
+    this.#reader[Symbol.dispose]();
+    this.#history?.[Symbol.dispose]();
+  }
+}
+
+interface Opened {
+  readonly mode: AttributionMode;
+  readonly blind: readonly string[];
+  readonly settings: AttributionSettings;
+  readonly history?: ExecHistory;
+}
+
+function openBest({ root, proc = "/proc", best = "bpf" }: AttributionOptions): Opened {
+  const settings = { root, proc };
+  if (best === "none" || !readStat(proc, process.pid))
+    return { mode: "none", blind: [`who did it: ${proc} is not readable`], settings };
+  const isNode = readNamespace(proc) === nodePidNamespace;
+  const blind = isNode ? [] : [otherNamespace];
+  if (best === "proc" || !isNode)
+    return {
+      mode: "proc",
+      blind: [...blind, shortLived("the exec history is not used")],
+      settings,
+    };
+  try {
+    const history = ExecHistory.open();
+    return { mode: "bpf", blind, settings: { ...settings, maps: history.maps }, history };
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    return { mode: "proc", blind: [...blind, shortLived(reason)], settings };
+  }
+}
+
+function shortLived(reason: string): string {
+  return `the program and command line of processes that live for a moment only (${reason})`;
+}
+
+function readNamespace(proc: string): string | undefined {
+  try {
+    return readlinkSync(`${proc}/self/ns/pid`);
+  } catch {
+    return undefined;
+  }
+}

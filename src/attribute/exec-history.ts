@@ -1,0 +1,186 @@
+import { Buffer } from "node:buffer";
+import { createMap, loadProgram, lookup } from "../linux/bpf.ts";
+import { close } from "../linux/files.ts";
+import { attach, findTracepoint, openTracefs, readTracepoint } from "../linux/perf.ts";
+import type { Tracefs, Tracepoint } from "../linux/perf.ts";
+import { IntegrityError } from "../core/error.ts";
+import {
+  argumentLayout,
+  argumentsProgram,
+  argumentsSize,
+  execProgram,
+  forkProgram,
+  layout,
+  valueSize,
+} from "./exec-programs.ts";
+
+/** What the kernel noted when a process was made or last executed a program. It outlives the process. */
+export interface ExecRecord {
+  /** Nanoseconds since boot: it differs whenever the process executes something. */
+  readonly notedAt: bigint;
+  /** As it was executed: it can be relative, or a script. Absent: older than the history. At most 175 bytes. */
+  readonly filename?: string;
+  readonly comm: string;
+  /** The real user id. */
+  readonly uid: number;
+  /** The inode number of the cgroup v2 directory. */
+  readonly cgroupId: bigint;
+  /** 0: not known. */
+  readonly parent: number;
+  readonly parentComm: string;
+  /** Nanoseconds since boot of the fork, 0n when that was before the history. */
+  readonly forkedAt: bigint;
+}
+
+/** The descriptors of the history's maps, for `readHistory` and `readArguments`. */
+export interface HistoryMaps {
+  readonly records: number;
+  /** Absent: the kernel does not trace execve. */
+  readonly arguments?: number;
+}
+
+/** Processes that the history remembers: about 5 MB in the kernel. Threads take a place too. */
+const capacity = 16_384;
+/** Command lines that it remembers, 2 MB: those of living processes are in /proc. */
+const argumentCapacity = 4096;
+
+/**
+ * BPF programs that note who runs, at sched_process_fork, sched_process_exec and execve, in LRU maps: even a process
+ * that has exited is named. Nothing runs in user space until someone asks.
+ */
+export class ExecHistory implements Disposable {
+  readonly maps: HistoryMaps;
+  readonly #descriptors: readonly number[];
+
+  private constructor(maps: HistoryMaps, descriptors: readonly number[]) {
+    this.maps = maps;
+    this.#descriptors = descriptors;
+  }
+
+  /** Throws UNSUPPORTED with the reason: no BPF, no right to it, no tracefs. */
+  static open(): ExecHistory {
+    const descriptors: number[] = [];
+    try {
+      using tracefs = openTracefs();
+      const records = openRecords(tracefs, descriptors);
+      const argumentMap = openArguments(tracefs, descriptors);
+      const maps = { records, ...(argumentMap === undefined ? {} : { arguments: argumentMap }) };
+      return new ExecHistory(maps, descriptors);
+    } catch (cause) {
+      closeAll(descriptors);
+      const reason = cause instanceof Error ? cause.message : String(cause);
+      throw new IntegrityError("UNSUPPORTED", `exec history: ${reason}`, {
+        hint: "it needs CAP_BPF and CAP_PERFMON (or CAP_SYS_ADMIN), tracefs, and no lockdown in confidentiality mode",
+        cause,
+      });
+    }
+  }
+
+  [Symbol.dispose](): void {
+    closeAll(this.#descriptors);
+  }
+}
+
+const key = Buffer.alloc(4);
+const value = Buffer.alloc(valueSize);
+const argumentBytes = Buffer.alloc(argumentsSize);
+
+/** One system call. Undefined: the process is older than the history, or was forgotten. */
+export function readHistory(maps: HistoryMaps, pid: number): ExecRecord | undefined {
+  key.writeUInt32LE(pid >>> 0);
+  return lookup(maps.records, key, value) ? parseRecord(value) : undefined;
+}
+
+/** The arguments of the process that the record is of; undefined when they are of another, or of an execve that failed. */
+export function readArguments(
+  maps: HistoryMaps,
+  pid: number,
+  record: ExecRecord,
+): readonly string[] | undefined {
+  key.writeUInt32LE(pid >>> 0);
+  if (maps.arguments === undefined || !lookup(maps.arguments, key, argumentBytes)) return undefined;
+  const notedAt = argumentBytes.readBigUInt64LE(argumentLayout.notedAt);
+  if (notedAt < record.forkedAt || notedAt > record.notedAt) return undefined;
+  return parseArguments(argumentBytes);
+}
+
+/** At most sixteen arguments of 127 bytes, and about 400 bytes in all. */
+export function parseArguments(bytes: Buffer): readonly string[] {
+  const end = Math.min(bytes.readUInt32LE(argumentLayout.end), bytes.length);
+  const text = bytes.toString("utf8", argumentLayout.text, end);
+  return text === "" ? [] : text.replace(/\0$/, "").split("\0");
+}
+
+function openRecords(tracefs: Tracefs, descriptors: number[]): number {
+  const exec = readTracepoint(tracefs, "sched", "sched_process_exec");
+  const fork = readTracepoint(tracefs, "sched", "sched_process_fork");
+  const shape = { keySize: 4, valueSize, maxEntries: capacity };
+  const map = keep(descriptors, createMap({ type: "lruHash", name: "fim_exec", ...shape }));
+  run(descriptors, fork, forkProgram(map, fieldOf(fork, "child_pid")));
+  run(descriptors, exec, execProgram(map, fieldOf(exec, "filename")));
+  return map;
+}
+
+function openArguments(tracefs: Tracefs, descriptors: number[]): number | undefined {
+  const calls = ["sys_enter_execve", "sys_enter_execveat"].flatMap((name) => {
+    const point = findTracepoint(tracefs, "syscalls", name);
+    return point ? [point] : [];
+  });
+  if (calls.length === 0) return undefined;
+  const shape = { keySize: 4, valueSize: argumentsSize };
+  const argumentsFd = keep(
+    descriptors,
+    createMap({ type: "lruHash", name: "fim_args", ...shape, maxEntries: argumentCapacity }),
+  );
+  const scratchFd = keep(
+    descriptors,
+    createMap({ type: "perCpuArray", name: "fim_scratch", ...shape, maxEntries: 1 }),
+  );
+  for (const call of calls) {
+    const program = argumentsProgram({ argumentsFd, scratchFd }, fieldOf(call, "argv"));
+    run(descriptors, call, program);
+  }
+  return argumentsFd;
+}
+
+function run(descriptors: number[], tracepoint: Tracepoint, program: Buffer): void {
+  const loaded = keep(descriptors, loadProgram("fim_exec_history", program));
+  keep(descriptors, attach(tracepoint, loaded));
+}
+
+function keep(descriptors: number[], fd: number): number {
+  descriptors.push(fd);
+  return fd;
+}
+
+/** Programs are detached before what they use is given back. */
+function closeAll(descriptors: readonly number[]): void {
+  for (const fd of descriptors.toReversed()) close(fd);
+}
+
+/** The map's value as the programs lay it out. */
+export function parseRecord(bytes: Buffer): ExecRecord {
+  const filename = textAt(bytes, layout.filename);
+  return {
+    ...(filename === "" ? {} : { filename }),
+    notedAt: bytes.readBigUInt64LE(layout.notedAt.offset),
+    comm: textAt(bytes, layout.comm),
+    uid: bytes.readUInt32LE(layout.uid.offset),
+    cgroupId: bytes.readBigUInt64LE(layout.cgroup.offset),
+    parent: bytes.readUInt32LE(layout.parent.offset),
+    parentComm: textAt(bytes, layout.parentComm),
+    forkedAt: bytes.readBigUInt64LE(layout.forkedAt.offset),
+  };
+}
+
+function textAt(bytes: Buffer, { offset, size }: { offset: number; size: number }): string {
+  const all = bytes.subarray(offset, offset + size);
+  const end = all.indexOf(0);
+  return all.toString("utf8", 0, end < 0 ? size : end);
+}
+
+function fieldOf(tracepoint: Tracepoint, name: string): number {
+  const field = tracepoint.fields.get(name);
+  if (!field) throw new IntegrityError("UNSUPPORTED", `tracepoint field ${name}: not found`);
+  return field.offset;
+}

@@ -1,0 +1,210 @@
+import type { Buffer } from "node:buffer";
+import {
+  add,
+  and,
+  assemble,
+  at,
+  call,
+  exit,
+  jumpIfAbove,
+  jumpIfNegative,
+  jumpIfZero,
+  label,
+  ldx,
+  loadMap,
+  mov,
+  shiftRight,
+  stx,
+} from "../linux/bpf-asm.ts";
+import type { Line, Place } from "../linux/bpf-asm.ts";
+
+/** The record of one process: offsets and sizes in bytes, native byte order (little-endian on x64 and arm64). */
+export const layout = {
+  notedAt: { offset: 0, size: 8 },
+  cgroup: { offset: 8, size: 8 },
+  uid: { offset: 16, size: 4 },
+  parent: { offset: 20, size: 4 },
+  comm: { offset: 24, size: 16 },
+  filename: { offset: 40, size: 176 },
+  parentComm: { offset: 216, size: 16 },
+  forkedAt: { offset: 232, size: 8 },
+} as const;
+
+export const valueSize = 240;
+
+/** The arguments of one process's last execve: when, where the text ends, and the text, a NUL after each argument. */
+export const argumentLayout = { notedAt: 0, end: 8, text: 16 } as const;
+
+export const argumentsSize = 512;
+const mostArguments = 16;
+/** Bytes of one argument, its NUL included. */
+const longestArgument = 128;
+
+/** Both programs keep the new record and two keys at the end of their stack. */
+const recordAt = -valueSize;
+const ownKeyAt = recordAt - 8;
+const childKeyAt = recordAt - 16;
+
+/** sched_process_exec: a new record for this process; what its fork noted of the parent is kept. */
+export function execProgram(mapFd: number, filenameOffset: number): Buffer {
+  return assemble([
+    mov("r6", "r1"),
+    ...clearRecord(),
+    ...ownKey(),
+    ...find(mapFd, ownKeyAt),
+    jumpIfZero("r0", "describe"),
+    ldx("w", "r1", at("r0", layout.parent.offset)),
+    stx("w", field("parent"), "r1"),
+    ...copy(layout.parentComm),
+    ...copy(layout.forkedAt),
+    label("describe"),
+    ...describeCurrent(),
+    // The field holds the offset of the text from the record's beginning, in its low half.
+    ldx("w", "r3", at("r6", filenameOffset)),
+    and("r3", 0xffff),
+    add("r3", "r6"),
+    mov("r1", "r10"),
+    add("r1", recordAt + layout.filename.offset),
+    mov("r2", layout.filename.size),
+    call("probe_read_kernel_str"),
+    ...store(mapFd, ownKeyAt),
+  ]);
+}
+
+/** sched_process_fork, which runs in the parent: the child is the parent's copy until it executes something. */
+export function forkProgram(mapFd: number, childPidOffset: number): Buffer {
+  return assemble([
+    mov("r6", "r1"),
+    ldx("w", "r7", at("r6", childPidOffset)),
+    stx("w", at("r10", childKeyAt), "r7"),
+    ...clearRecord(),
+    ...ownKey(),
+    ...find(mapFd, ownKeyAt),
+    jumpIfZero("r0", "describe"),
+    ...copy(layout.filename),
+    label("describe"),
+    ...describeCurrent(),
+    ldx("w", "r1", at("r10", ownKeyAt)),
+    stx("w", field("parent"), "r1"),
+    ldx("dw", "r1", field("comm")),
+    stx("dw", field("parentComm"), "r1"),
+    ldx("dw", "r1", field("comm", 8)),
+    stx("dw", field("parentComm", 8), "r1"),
+    ldx("dw", "r1", field("notedAt")),
+    stx("dw", field("forkedAt"), "r1"),
+    ...store(mapFd, childKeyAt),
+  ]);
+}
+
+/**
+ * sys_enter_execve: the arguments, while they still are in the memory of the process that calls. Their text is put
+ * together in the scratch map, since it is larger than a program's stack.
+ */
+export function argumentsProgram(
+  maps: { readonly argumentsFd: number; readonly scratchFd: number },
+  argvOffset: number,
+): Buffer {
+  const pointer = at("r10", recordAt);
+  return assemble([
+    ldx("dw", "r9", at("r1", argvOffset)),
+    ...ownKey(),
+    mov("r1", 0),
+    stx("w", at("r10", childKeyAt), "r1"),
+    ...find(maps.scratchFd, childKeyAt),
+    jumpIfZero("r0", "nothing"),
+    mov("r7", "r0"),
+    mov("r8", argumentLayout.text),
+    ...Array.from({ length: mostArguments }, (_, index) => copyArgument(index, pointer)).flat(),
+    label("done"),
+    call("ktime_get_ns"),
+    stx("dw", at("r7", argumentLayout.notedAt), "r0"),
+    stx("dw", at("r7", argumentLayout.end), "r8"),
+    loadMap("r1", maps.argumentsFd),
+    mov("r2", "r10"),
+    add("r2", ownKeyAt),
+    mov("r3", "r7"),
+    mov("r4", 0),
+    call("map_update_elem"),
+    label("nothing"),
+    mov("r0", 0),
+    exit(),
+  ]);
+}
+
+/** r9 is argv, r7 the scratch record, r8 where the text ends so far. */
+function copyArgument(index: number, pointer: Place): Line[] {
+  return [
+    mov("r1", "r10"),
+    add("r1", pointer.offset),
+    mov("r2", 8),
+    mov("r3", "r9"),
+    add("r3", 8 * index),
+    call("probe_read_user"),
+    jumpIfNegative("r0", "done"),
+    ldx("dw", "r3", pointer),
+    jumpIfZero("r3", "done"),
+    mov("r1", "r7"),
+    add("r1", "r8"),
+    mov("r2", longestArgument),
+    call("probe_read_user_str"),
+    jumpIfNegative("r0", "done"),
+    add("r8", "r0"),
+    // The kernel's verifier must see that the next argument has room.
+    jumpIfAbove("r8", argumentsSize - longestArgument, "done"),
+  ];
+}
+
+function field(name: keyof typeof layout, extra: number = 0): Place {
+  return at("r10", recordAt + layout[name].offset + extra);
+}
+
+function clearRecord(): Line[] {
+  const words = Array.from({ length: valueSize / 8 }, (_, index) => index);
+  return [mov("r1", 0), ...words.map((word) => stx("dw", at("r10", recordAt + 8 * word), "r1"))];
+}
+
+/** The process id is the upper half of what the kernel calls pid and tgid. */
+function ownKey(): Line[] {
+  return [call("get_current_pid_tgid"), shiftRight("r0", 32), stx("w", at("r10", ownKeyAt), "r0")];
+}
+
+function find(mapFd: number, keyAt: number): Line[] {
+  return [loadMap("r1", mapFd), mov("r2", "r10"), add("r2", keyAt), call("map_lookup_elem")];
+}
+
+function store(mapFd: number, keyAt: number): Line[] {
+  return [
+    loadMap("r1", mapFd),
+    mov("r2", "r10"),
+    add("r2", keyAt),
+    mov("r3", "r10"),
+    add("r3", recordAt),
+    mov("r4", 0),
+    call("map_update_elem"),
+    mov("r0", 0),
+    exit(),
+  ];
+}
+
+/** From the record that r0 points to into the one on the stack, eight bytes at a time. */
+function copy({ offset, size }: { readonly offset: number; readonly size: number }): Line[] {
+  return Array.from({ length: size / 8 }, (_, index) => offset + 8 * index).flatMap((byte) => [
+    ldx("dw", "r1", at("r0", byte)),
+    stx("dw", at("r10", recordAt + byte), "r1"),
+  ]);
+}
+
+function describeCurrent(): Line[] {
+  return [
+    call("ktime_get_ns"),
+    stx("dw", field("notedAt"), "r0"),
+    call("get_current_cgroup_id"),
+    stx("dw", field("cgroup"), "r0"),
+    call("get_current_uid_gid"),
+    stx("w", field("uid"), "r0"),
+    mov("r1", "r10"),
+    add("r1", recordAt + layout.comm.offset),
+    mov("r2", layout.comm.size),
+    call("get_current_comm"),
+  ];
+}

@@ -1,0 +1,36 @@
+/** What a cgroup's path says of the container that a process runs in. */
+export interface CgroupIdentity {
+  /** 64 hex digits. */
+  readonly containerId: string;
+  /** With dashes; a static pod's is 32 hex digits without. */
+  readonly podUid?: string;
+}
+
+const containerPattern = /[0-9a-f]{64}/g;
+/** Not containers: CRI-O's monitors, and the sandboxes of other runtimes' helpers. */
+const monitorPattern = /(?:^|\/)crio-conmon-[^/]*/g;
+const podPattern =
+  /pod(?<uid>[0-9a-f]{8}[-_][0-9a-f]{4}[-_][0-9a-f]{4}[-_][0-9a-f]{4}[-_][0-9a-f]{12}|[0-9a-f]{32})(?![0-9a-f])/;
+
+/** One cgroup's path -> its container, or undefined. The last id counts: containers nest. */
+export function parseCgroupPath(path: string): CgroupIdentity | undefined {
+  const clean = path.replace(monitorPattern, "");
+  const containerId = clean.match(containerPattern)?.at(-1);
+  if (containerId === undefined) return undefined;
+  const before = clean.slice(0, clean.lastIndexOf(containerId));
+  const uid = podPattern.exec(before)?.groups?.["uid"]?.replaceAll("_", "-");
+  return uid === undefined ? { containerId } : { containerId, podUid: uid };
+}
+
+/**
+ * The text of /proc/PID/cgroup (cgroups(7)) -> the path that says most: version 2's ("0::"), unless a version 1
+ * hierarchy names a container and it does not. Undefined: there is none.
+ */
+export function chooseCgroup(text: string): string | undefined {
+  const lines = text.split("\n").filter((line) => line !== "");
+  const paths = lines.map((line) => line.split(":").slice(2).join(":"));
+  const named = paths.find((path) => parseCgroupPath(path) !== undefined);
+  if (named !== undefined) return named;
+  const second = lines.findIndex((line) => line.startsWith("0::"));
+  return second < 0 ? (paths.find((path) => path !== "/") ?? paths[0]) : paths[second];
+}

@@ -1,0 +1,165 @@
+import type { Buffer } from "node:buffer";
+import { IntegrityError } from "../core/error.ts";
+import type { Actor } from "../core/hint.ts";
+import { levels, openGroup, parseEvents } from "../linux/fanotify.ts";
+import type { FanotifyEvent, Group, Level } from "../linux/fanotify.ts";
+import { close } from "../linux/files.ts";
+import type { Engine, EngineOptions, StartEngine } from "./engine.ts";
+import { Tracker } from "./fanotify-events.ts";
+import { Marker } from "./fanotify-marks.ts";
+import { EventReader } from "./fanotify-reader.ts";
+import { Inodes } from "./inodes.ts";
+import { HintQueue } from "./queue.ts";
+
+export interface FanotifyOptions {
+  /** Names a process, at once and synchronously: it may be gone a moment later. Without it a hint carries the pid alone. */
+  readonly describe?: (pid: number, now: number) => Actor | undefined;
+  /** What the group may tell, best first; all by default. */
+  readonly levels?: readonly Level[];
+}
+
+/** More unwatched directories than this are not named one by one. */
+const namedFailures = 1000;
+
+const blind = [
+  "flags set with chattr, and mounts over a watched path",
+  "writes to the block device behind the filesystem",
+] as const;
+
+/** The kernel's own word for each directory and each watched file: what was done, and by which process. */
+export function fanotifyEngine(own: FanotifyOptions = {}): StartEngine {
+  return (options) => new FanotifyWatch(options, own).engine;
+}
+
+class FanotifyWatch {
+  readonly engine: Engine;
+  readonly #options: EngineOptions;
+  readonly #own: FanotifyOptions;
+  readonly #queue = new HintQueue("fanotify");
+  readonly #inodes = new Inodes();
+  readonly #unwatched = new Set<string>();
+  readonly #group: Group;
+  readonly #marker: Marker;
+  readonly #tracker: Tracker;
+  readonly #reader: EventReader;
+  #isStopping = false;
+
+  constructor(options: EngineOptions, own: FanotifyOptions) {
+    this.#options = options;
+    this.#own = own;
+    this.#group = open(own.levels ?? levels);
+    const { index, root } = options;
+    const inodes = this.#inodes;
+    const onUnwatched = (path: string, detail: string) => this.#noteUnwatched(path, detail);
+    this.#marker = new Marker({ group: this.#group, root, index, inodes, onUnwatched });
+    const push = this.#queue.push.bind(this.#queue);
+    this.#tracker = new Tracker({ index, inodes, marker: this.#marker, push });
+    this.#reader = new EventReader({
+      groupFd: this.#group.fd,
+      onEvents: (bytes) => this.#onEvents(bytes),
+      onFailed: (detail) => this.#fail(detail),
+      onStopped: () => this.#close(),
+    });
+    this.engine = {
+      name: "fanotify",
+      ready: this.#start(),
+      hints: this.#queue,
+      add: (path) => this.#add(path),
+      watched: () => this.#inodes.size,
+      blind,
+    };
+    // The caller may look at it late; until then a rejection is not unhandled.
+    this.engine.ready.catch(() => undefined);
+    const stop = () => this.#stop();
+    if (options.signal.aborted) stop();
+    else options.signal.addEventListener("abort", stop, { once: true });
+  }
+
+  /** Until every mark is set nothing is read: this does not return to the event loop before. */
+  async #start(): Promise<void> {
+    this.#coverAll();
+    if (this.#inodes.size > 0) return;
+    this.#stop();
+    throw failure("not one mark could be set");
+  }
+
+  #onEvents(bytes: Buffer): void {
+    if (this.#isStopping) return;
+    const at = Date.now();
+    const { events, isWhole } = parseEvents(bytes);
+    const actors = this.#nameAll(events, at);
+    for (const event of events) {
+      const actor = actors.get(event.pid);
+      this.#tracker.take(event, { at, ...(actor ? { actor } : {}) });
+    }
+    this.#tracker.settle({ at });
+    if (!isWhole || events.some((event) => event.bits.includes("overflow"))) this.#recover(at);
+  }
+
+  /** All of them before anything else is done: short-lived processes vanish. */
+  #nameAll(events: readonly FanotifyEvent[], now: number): ReadonlyMap<number, Actor> {
+    const actors = new Map<number, Actor>();
+    for (const { pid } of events)
+      if (pid > 0 && !actors.has(pid)) actors.set(pid, this.#own.describe?.(pid, now) ?? { pid });
+    return actors;
+  }
+
+  /** After a loss nobody knows what is where: the marks are set anew, then everything is looked at. */
+  #recover(at: number): void {
+    this.#inodes.clear();
+    this.#coverAll();
+    const detail = "the kernel's queue of events overflowed";
+    this.#queue.push({ kind: "overflow", engine: "fanotify", at, detail });
+  }
+
+  #coverAll(): void {
+    this.#marker.coverAll();
+    for (const path of this.#options.directories()) this.#marker.request(path);
+    this.#marker.rest();
+  }
+
+  #add(path: string): void {
+    if (this.#isStopping) return;
+    this.#unwatched.delete(path);
+    this.#marker.requestAnew(path);
+    this.#marker.rest();
+  }
+
+  #noteUnwatched(path: string, errno: string): void {
+    if (this.#unwatched.has(path) || this.#unwatched.size > namedFailures) return;
+    this.#unwatched.add(path);
+    const isNamed = this.#unwatched.size <= namedFailures;
+    const detail = isNamed ? errno : `more than ${namedFailures} directories: ${errno}`;
+    const at = this.#options.now();
+    const where = isNamed ? path : "/";
+    this.#queue.push({ kind: "unwatched", engine: "fanotify", at, path: where, detail });
+  }
+
+  #fail(detail: string): void {
+    this.#queue.push({ kind: "failed", engine: "fanotify", at: this.#options.now(), detail });
+  }
+
+  #stop(): void {
+    this.#isStopping = true;
+    this.#reader.stop();
+  }
+
+  #close(): void {
+    this.#isStopping = true;
+    this.#marker[Symbol.dispose]();
+    close(this.#group.fd);
+    this.#queue.end();
+  }
+}
+
+function open(allowed: readonly Level[]): Group {
+  try {
+    return openGroup(allowed);
+  } catch (cause) {
+    throw failure(cause instanceof Error ? cause.message : String(cause), cause);
+  }
+}
+
+function failure(detail: string, cause?: unknown): IntegrityError {
+  return new IntegrityError("ENGINE_FAILED", `fanotify: ${detail}`, { cause });
+}

@@ -1,0 +1,153 @@
+import { execFileSync, spawn, spawnSync } from "node:child_process";
+import test from "ava";
+import * as fc from "fast-check";
+import { ActorReader } from "../../src/attribute/actor.ts";
+import { Attribution } from "../../src/attribute/attribute.ts";
+import { parseArguments, parseRecord } from "../../src/attribute/exec-history.ts";
+
+/** Without BPF (an old kernel, not root, a container) only what /proc tells is tested. */
+const best = openMode();
+const withHistory = best === "bpf" ? test.serial : test.serial.skip;
+
+function openMode(): string {
+  using attribution = Attribution.open({ root: "/" });
+  return attribution.mode;
+}
+
+const now = () => Date.now();
+
+test("a living process is named with its command line and its parents", (t) => {
+  using attribution = Attribution.open({ root: "/", best: "proc" });
+  const own = attribution.describe(process.pid, now());
+  t.is(own?.pid, process.pid);
+  t.is(own?.uid, process.geteuid?.());
+  t.true((own?.cmdline?.length ?? 0) > 0);
+  t.true((own?.ancestry?.length ?? 0) > 0);
+  t.is(attribution.mode, "proc");
+  t.true(attribution.blind.length > 0);
+});
+
+test("a secret on a command line is not told", async (t) => {
+  using attribution = Attribution.open({ root: "/", best: "proc" });
+  const child = spawn("sh", ["-c", "echo up; read -r _", "x", "--token=abc123"]);
+  await new Promise((resolve) => child.stdout.once("data", resolve));
+  const actor = attribution.describe(child.pid ?? -1, now());
+  child.stdin.end("\n");
+  await new Promise((resolve) => child.once("exit", resolve));
+  t.is(actor?.cmdline?.at(-1), "--token=***");
+});
+
+test("without the exec history a process that is gone is not named", (t) => {
+  using attribution = Attribution.open({ root: "/", best: "proc" });
+  t.is(attribution.describe(spawnSync("true").pid, now()), undefined);
+});
+
+test("a process outside of our PID namespace is not named", (t) => {
+  using reader = new ActorReader({ root: "/", proc: "/proc" });
+  t.is(reader.describe(0, now()), undefined);
+});
+
+test("where /proc is not there nothing is named, and that is said", (t) => {
+  using attribution = Attribution.open({ root: "/", proc: "/nowhere" });
+  t.is(attribution.mode, "none");
+  t.is(attribution.describe(process.pid, now()), undefined);
+  t.regex(attribution.blind[0] ?? "", /nowhere is not readable/);
+});
+
+test("without the right to BPF the reason is said", (t) => {
+  const file = new URL("../../src/attribute/attribute.ts", import.meta.url).href;
+  const code = `import { Attribution } from ${JSON.stringify(file)};
+    process.setuid?.(65534);
+    const { mode, blind } = Attribution.open({ root: "/" });
+    process.stdout.write(JSON.stringify({ mode, blind }));`;
+  const text = execFileSync(process.execPath, ["--input-type=module", "-e", code], {
+    encoding: "utf8",
+  });
+  const { mode, blind } = JSON.parse(text) as { mode: string; blind: string[] };
+  t.is(mode, "proc");
+  t.regex(blind[0] ?? "", /exec history/);
+});
+
+withHistory("a process that is gone is named with its parents, dead ones too", (t) => {
+  using attribution = Attribution.open({ root: "/" });
+  const { stdout } = spawnSync("bash", ["-c", "(chmod 600 /nowhere & echo $!; wait); exit 0"]);
+  const actor = attribution.describe(Number(stdout.toString()), now());
+  t.is(actor?.comm, "chmod");
+  t.regex(actor?.exe ?? "", /\/chmod$/);
+  t.is(actor?.uid, 0);
+  t.deepEqual(actor?.ancestry?.slice(0, 2), ["bash", "bash"]);
+});
+
+withHistory("a process that is gone is named with its command line, secrets hidden", (t) => {
+  using attribution = Attribution.open({ root: "/" });
+  const { pid } = spawnSync("true", ["--password=abc", "", "x y", "last"]);
+  const actor = attribution.describe(pid, now());
+  t.deepEqual(actor?.cmdline, ["true", "--password=***", "", "x y", "last"]);
+});
+
+withHistory("a long command line of a process that is gone is cut, not lost", (t) => {
+  using attribution = Attribution.open({ root: "/" });
+  const many = Array.from({ length: 40 }, (_, index) => `argument-${index}`);
+  const { pid } = spawnSync("true", ["x".repeat(5000), ...many]);
+  const cmdline = attribution.describe(pid, now())?.cmdline ?? [];
+  t.is(cmdline[0], "true");
+  t.is(cmdline[1], "x".repeat(127));
+  t.is(cmdline[2], "argument-0");
+  t.true(cmdline.length <= 16);
+});
+
+withHistory("an execve that failed does not lend its arguments", (t) => {
+  using attribution = Attribution.open({ root: "/" });
+  const script = "import os\ntry: os.execv('/nowhere', ['wrong'])\nexcept OSError: pass";
+  const { pid } = spawnSync("python3", ["-c", script]);
+  const actor = attribution.describe(pid, now());
+  t.regex(actor?.comm ?? "", /python/);
+  t.is(actor?.cmdline, undefined);
+});
+
+withHistory("a child that never executed anything has its parent's program", (t) => {
+  using attribution = Attribution.open({ root: "/" });
+  const { stdout } = spawnSync("bash", ["-c", "(:; exit 0) & echo $!; wait"]);
+  const actor = attribution.describe(Number(stdout.toString()), now());
+  t.regex(actor?.exe ?? "", /\/bash$/);
+  t.is(actor?.ancestry?.[0], "bash");
+});
+
+withHistory("a process that executes another program is that from then on", async (t) => {
+  using attribution = Attribution.open({ root: "/" });
+  const child = spawn("bash", ["-c", "echo up; read -r _; exec sleep 60"]);
+  const pid = child.pid ?? -1;
+  await new Promise((resolve) => child.stdout.once("data", resolve));
+  t.is(attribution.describe(pid, now())?.comm, "bash");
+  child.stdin.end("\n");
+  const deadline = Date.now() + 10_000;
+  while (attribution.describe(pid, now())?.comm !== "sleep" && Date.now() < deadline)
+    await new Promise((resolve) => setImmediate(resolve));
+  t.is(attribution.describe(pid, now())?.comm, "sleep");
+  child.kill();
+  await new Promise((resolve) => child.once("exit", resolve));
+});
+
+test("a record without a name is of a process that is older than the history", (t) => {
+  const bytes = Buffer.alloc(240);
+  bytes.write("comm", 24);
+  t.deepEqual(parseRecord(bytes), {
+    notedAt: 0n,
+    comm: "comm",
+    uid: 0,
+    cgroupId: 0n,
+    parent: 0,
+    parentComm: "",
+    forkedAt: 0n,
+  });
+});
+
+test("whatever a record of arguments holds, reading it does not throw", (t) => {
+  fc.assert(
+    fc.property(fc.uint8Array({ minLength: 512, maxLength: 512 }), (bytes) => {
+      parseArguments(Buffer.from(bytes));
+      parseRecord(Buffer.from(bytes));
+    }),
+  );
+  t.deepEqual(parseArguments(Buffer.alloc(512)), []);
+});
