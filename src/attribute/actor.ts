@@ -7,7 +7,7 @@ import { ContainerNames } from "./container.ts";
 import { readArguments, readHistory } from "./exec-history.ts";
 import type { ExecRecord, HistoryMaps } from "./exec-history.ts";
 import { readLoginUid, readProcess, readStat } from "./process.ts";
-import type { LiveProcess, Stat } from "./process.ts";
+import type { LiveProcess, ProcessStat } from "./process.ts";
 
 /** What naming a process needs. */
 export interface AttributionSettings {
@@ -94,6 +94,7 @@ export class ActorReader implements Disposable {
       pid,
       ...(comm === undefined ? {} : { comm }),
       ...(exe === undefined ? {} : { exe }),
+      ...(live?.executable ? { executable: live.executable } : {}),
       ...(cmdline.length > 0 ? { cmdline: redactArguments(cmdline) } : {}),
       ...(uid === undefined ? {} : { uid }),
       ...(loginUid === undefined ? {} : { loginUid }),
@@ -159,7 +160,7 @@ export class ActorReader implements Disposable {
 }
 
 interface Evidence {
-  readonly live: Stat | undefined;
+  readonly live: ProcessStat | undefined;
   readonly record: ExecRecord | undefined;
 }
 

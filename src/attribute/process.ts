@@ -1,6 +1,7 @@
 import { Buffer } from "node:buffer";
-import { close, lookFlags, openPlain, readAt, readLink } from "../linux/files.ts";
 import { constants } from "node:fs";
+import { close, lookFlags, openPlain, readAt, readLink } from "../linux/files.ts";
+import { Stat } from "../linux/statx.ts";
 
 /** What /proc says of a living process. */
 export interface LiveProcess {
@@ -8,6 +9,8 @@ export interface LiveProcess {
   readonly comm: string;
   /** Absent: a kernel thread, or a process that is exiting. */
   readonly exe?: string;
+  /** Which file that is: device and inode as an observation has them. */
+  readonly executable?: { readonly dev: string; readonly ino: string };
   readonly cmdline: readonly string[];
   /** The effective user id. */
   readonly uid?: number;
@@ -20,7 +23,7 @@ export interface LiveProcess {
 }
 
 /** Part of /proc/PID/stat. */
-export interface Stat {
+export interface ProcessStat {
   readonly comm: string;
   readonly parent: number;
   readonly startedAt: number;
@@ -39,6 +42,7 @@ const readFlags = constants.O_RDONLY | constants.O_NOFOLLOW | 0x80000;
 export function readProcess(proc: string, pid: number): LiveProcess | undefined {
   const dir = `${proc}/${pid}`;
   const exe = readExe(dir);
+  const executable = identifyExe(dir);
   const cmdline = parseCmdline(readBytes(`${dir}/cmdline`));
   const stat = readStat(proc, pid);
   if (!stat) return undefined;
@@ -48,6 +52,7 @@ export function readProcess(proc: string, pid: number): LiveProcess | undefined 
     pid,
     comm: stat.comm,
     ...(exe === undefined ? {} : { exe }),
+    ...(executable === undefined ? {} : { executable }),
     cmdline,
     ...(uid === undefined ? {} : { uid }),
     ...(loginUid === undefined ? {} : { loginUid }),
@@ -58,7 +63,7 @@ export function readProcess(proc: string, pid: number): LiveProcess | undefined 
 }
 
 /** One file only: enough to follow parents, and to see that a pid still is the same process. */
-export function readStat(proc: string, pid: number): Stat | undefined {
+export function readStat(proc: string, pid: number): ProcessStat | undefined {
   return parseStat(readText(`${proc}/${pid}/stat`));
 }
 
@@ -70,7 +75,7 @@ export function readLoginUid(proc: string, pid: number): number | undefined {
 }
 
 /** "12 (a) b) S 1 …": the name is in parentheses and can hold some itself. */
-export function parseStat(text: string): Stat | undefined {
+export function parseStat(text: string): ProcessStat | undefined {
   const open = text.indexOf("(");
   const shut = text.lastIndexOf(")");
   if (open < 0 || shut < open) return undefined;
@@ -101,6 +106,19 @@ function readExe(dir: string): string | undefined {
   try {
     const target = readLink(fd);
     return typeof target === "string" ? target.replace(/ \(deleted\)$/, "") : undefined;
+  } finally {
+    close(fd);
+  }
+}
+
+const fileStat = new Stat();
+
+/** Through the link in /proc, which leads to the file itself, in whatever mount namespace it lies. */
+function identifyExe(dir: string): LiveProcess["executable"] {
+  const fd = openPlain(-1, `${dir}/exe`, lookFlags & ~constants.O_NOFOLLOW);
+  if (fd < 0) return undefined;
+  try {
+    return fileStat.fill(fd) === 0 ? { dev: fileStat.dev, ino: fileStat.ino } : undefined;
   } finally {
     close(fd);
   }

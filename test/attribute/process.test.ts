@@ -1,11 +1,12 @@
 import { spawn } from "node:child_process";
-import { readlinkSync } from "node:fs";
+import { readlinkSync, statSync } from "node:fs";
 import test from "ava";
 import { parseCmdline, parseStat, parseUid, readProcess } from "../../src/attribute/process.ts";
 
 test("our own process is told as it is", (t) => {
   const own = readProcess("/proc", process.pid);
   t.is(own?.exe, readlinkSync("/proc/self/exe"));
+  t.is(own?.executable?.ino, String(statSync("/proc/self/exe").ino));
   t.is(own?.parent, process.ppid);
   t.is(own?.uid, process.geteuid?.());
   t.true((own?.cmdline.length ?? 0) > 0);
