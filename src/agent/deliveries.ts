@@ -3,7 +3,7 @@ import { parseRecord } from "../core/chain.ts";
 import { redactUrl } from "../core/redact.ts";
 import { Pace } from "../deliver/pace.ts";
 import { deliver } from "../deliver/sink.ts";
-import type { Attempted } from "../deliver/sink.ts";
+import type { Attempted, Sink } from "../deliver/sink.ts";
 import { Webhook, webhookName } from "../deliver/webhook.ts";
 import type { Metrics } from "./metrics.ts";
 import type { Settings } from "./settings.ts";
@@ -81,13 +81,17 @@ export class Deliveries implements AsyncDisposable {
       random: Math.random,
       onAttempt: (attempted: Attempted) => this.#note(attempted),
     };
-    const loop = deliver(sink, this.#stop.signal)
-      .then((end) => {
-        if (end === "disabled") this.#fail(name, "the receiver answered 410: it is gone");
-      })
-      .catch((error: unknown) => this.#fail(name, error instanceof Error ? error.message : "error"))
-      .finally(() => receiver[Symbol.dispose]());
+    const loop = this.#run(sink).finally(() => receiver[Symbol.dispose]());
     this.#loops.push(loop);
+  }
+
+  async #run(sink: Sink): Promise<void> {
+    try {
+      const end = await deliver(sink, this.#stop.signal);
+      if (end === "disabled") this.#fail(sink.name, "the receiver answered 410: it is gone");
+    } catch (error) {
+      this.#fail(sink.name, error instanceof Error ? error.message : String(error));
+    }
   }
 
   #fail(name: string, why: string): void {

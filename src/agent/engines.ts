@@ -13,7 +13,7 @@ import { startEngine } from "../watch/select.ts";
 import type { EngineFactories, Selected } from "../watch/select.ts";
 import { Probe } from "../watch/selftest.ts";
 import { SelfGuard } from "./self.ts";
-import type { Running } from "./watch.ts";
+import type { Running } from "./running.ts";
 
 /** Pause before a failed engine is tried again, doubled each time. */
 const firstRetry = 1000;
@@ -65,6 +65,9 @@ export class Engines implements AsyncDisposable {
   async start(): Promise<void> {
     this.#loops.push(this.#read(this.#mounts.hints));
     const selected = await this.#select();
+    if (this.#name === "fanotify")
+      for (const loss of this.#attribution.blind)
+        this.#running.wellbeing.incident("attribution", loss);
     if (selected.engine) this.#loops.push(this.#keep(selected.engine));
   }
 

@@ -4,7 +4,7 @@ import type { ChangeKind, Verdict } from "../core/change.ts";
 import type { EngineName } from "../core/hint.ts";
 import type { Severity } from "../core/rule.ts";
 
-export type Sweep = "quick" | "full";
+type Sweep = "quick" | "full";
 
 /** What is read at the moment of the scrape rather than told. */
 export interface MetricSources {

@@ -10,7 +10,7 @@ import { scan } from "../reconcile/sweep.ts";
 import type { HintGroup } from "../watch/coalesce.ts";
 import { differing } from "./pass.ts";
 import type { Sweeps } from "./sweeps.ts";
-import type { Running } from "./watch.ts";
+import type { Running } from "./running.ts";
 
 interface Helpers {
   readonly eyes: Eyes;
@@ -117,7 +117,7 @@ export class Reconciliation {
   /** Rows of paths that the policy no longer watches are dropped without a word: nothing was deleted. */
   #forgetUnwatched(): void {
     const { state, node } = this.#running;
-    for (const { path } of state.current.all())
+    for (const path of state.current.paths())
       if (!node.index.find(path)) state.current.delete(path);
   }
 

@@ -15,7 +15,7 @@ export interface Options {
   readonly logLevel: string;
 }
 
-export interface CollectorSettings {
+interface CollectorSettings {
   readonly url: string;
   readonly ca?: string;
   readonly joinToken?: string;

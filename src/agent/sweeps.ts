@@ -2,7 +2,7 @@ import type { Look } from "../core/compare.ts";
 import { isAtLeast } from "../core/rule.ts";
 import { QuickSweep } from "../reconcile/sweep.ts";
 import { differing } from "./pass.ts";
-import type { Running } from "./watch.ts";
+import type { Running } from "./running.ts";
 
 /** Share of one core that a quick sweep may take for paths that are not urgent, when an engine watches them too. */
 const idleShare = 0.001;

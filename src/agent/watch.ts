@@ -17,9 +17,11 @@ import { createMetrics } from "./metrics.ts";
 import type { Metrics } from "./metrics.ts";
 import type { Node } from "./node.ts";
 import { makeEyes } from "./pass.ts";
+import { lacking, lossOf } from "./privileges.ts";
 import { Reconciliation } from "./reconciliation.ts";
 import type { Settings } from "./settings.ts";
 import type { State } from "./state.ts";
+import type { Running } from "./running.ts";
 import { Sweeps } from "./sweeps.ts";
 import { version } from "./version.ts";
 import { Wellbeing } from "./wellbeing.ts";
@@ -36,20 +38,6 @@ export interface WatchOptions {
 /** How long what is queued may still be delivered when the agent stops. */
 const lastDelivery = 2000;
 
-/** Everything that the parts of a running agent share. */
-export interface Running {
-  readonly node: Node;
-  readonly state: State;
-  readonly settings: Settings;
-  readonly log: Logger;
-  readonly ledger: Ledger;
-  readonly metrics: Metrics;
-  readonly wellbeing: Wellbeing;
-  readonly coalescer: Coalescer;
-  readonly pool: HashPool;
-  readonly signal: AbortSignal;
-}
-
 /** Watches until the signal aborts: hints, sweeps and deliveries, each in its own loop. */
 export async function watchNode(
   node: Node,
@@ -64,6 +52,9 @@ export async function watchNode(
   const wellbeing = new Wellbeing(ledger, log);
   await using deliveries = new Deliveries({ settings, state, log, metrics, wellbeing });
   await requireTrust({ state, ledger, deliveries, metrics });
+  // No trouble that a restart could end: it must not make /healthz ask for one.
+  const loss = lossOf(lacking(settings.engine));
+  if (loss !== undefined) wellbeing.incident("capabilities", loss);
   const pool = stack.use(new HashPool({ root: node.root, workers: 2 }));
   const coalescer = stack.use(
     new Coalescer({

@@ -28,7 +28,7 @@ export class ProgressLine implements Disposable {
 }
 
 /** "12,345 files  1.2 GiB  812 MiB/s  3 s left" */
-export function progressText(
+function progressText(
   { files, bytes }: Progress,
   seconds: number,
   expected: number | undefined,

@@ -1,5 +1,6 @@
 import type { FileClass, Severity } from "./rule.ts";
 import type { Actor, EngineName, Step } from "./hint.ts";
+import type { Mount } from "./mount.ts";
 import type { Observation } from "./observation.ts";
 
 /** An attribute in which two observations of a path can differ. Size goes with content. */
@@ -74,18 +75,6 @@ export type Change =
       readonly before?: Observation;
       readonly after?: Observation;
     });
-
-/** One line of /proc/PID/mountinfo (proc_pid_mountinfo(5)), as far as it matters. */
-export interface Mount {
-  readonly id: number;
-  readonly path: string;
-  /** The path inside the filesystem that is mounted: tells a bind mount. */
-  readonly root: string;
-  readonly type: string;
-  readonly source: string;
-  readonly options: readonly string[];
-  readonly dev: string;
-}
 
 export type Verdict = "unexpected" | "approved";
 

@@ -1,4 +1,4 @@
-import type { Mount } from "./change.ts";
+import type { Mount } from "./mount.ts";
 
 export type EngineName = "fanotify" | "chokidar" | "sweep" | "mounts";
 

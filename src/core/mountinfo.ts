@@ -1,5 +1,5 @@
 import { Buffer } from "node:buffer";
-import type { Mount } from "./change.ts";
+import type { Mount } from "./mount.ts";
 import { IntegrityError } from "./error.ts";
 import { decodePath } from "./path.ts";
 

@@ -1,6 +1,7 @@
 import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
-import type { ChangeKind, Field, FoldedChange, JudgedChange, Mount, Verdict } from "./change.ts";
+import type { ChangeKind, Field, FoldedChange, JudgedChange, Verdict } from "./change.ts";
+import type { Mount } from "./mount.ts";
 import type { Actor, EngineName, Step } from "./hint.ts";
 import type { FileType, Observation } from "./observation.ts";
 import { showPath } from "./path.ts";

@@ -45,8 +45,8 @@ export interface RowsDigest {
   readonly digest: string;
 }
 
-/** A row as it is signed: the path's bytes and the row's bytes. */
-export type SignedRow = readonly [path: Buffer, row: Buffer];
+/** A row as it is signed: the path's bytes and the row's bytes. A string stands for its UTF-8. */
+export type SignedRow = readonly [path: Buffer | string, row: Buffer | string];
 
 const chunkSize = 65_536;
 
@@ -57,16 +57,23 @@ export function digestRows(rows: Iterable<SignedRow>): RowsDigest {
   const chunk = Buffer.allocUnsafe(chunkSize);
   let used = 0;
   let count = 0;
-  const put = (bytes: Buffer): void => {
-    if (used + 4 + bytes.length > chunkSize) {
+  const put = (data: Buffer | string): void => {
+    // A UTF-16 unit takes at most three bytes.
+    const most = typeof data === "string" ? 3 * data.length : data.length;
+    if (used + 4 + most > chunkSize) {
       hash.update(chunk.subarray(0, used));
       used = 0;
     }
-    used = chunk.writeUInt32BE(bytes.length, used);
-    if (used + bytes.length > chunkSize) {
-      hash.update(chunk.subarray(0, used)).update(bytes);
-      used = 0;
-    } else used += bytes.copy(chunk, used);
+    const from = used + 4;
+    if (from + most > chunkSize) {
+      const bytes = Buffer.from(data);
+      chunk.writeUInt32BE(bytes.length);
+      hash.update(chunk.subarray(0, 4)).update(bytes);
+      return;
+    }
+    const size = typeof data === "string" ? chunk.write(data, from) : data.copy(chunk, from);
+    chunk.writeUInt32BE(size, used);
+    used = from + size;
   };
   for (const [path, row] of rows) {
     put(path);

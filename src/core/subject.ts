@@ -1,4 +1,5 @@
-import type { Change, Mount } from "./change.ts";
+import type { Change } from "./change.ts";
+import type { Mount } from "./mount.ts";
 import type { Actor } from "./hint.ts";
 import type { FileType, Observation } from "./observation.ts";
 import { isSameInode } from "./observation.ts";

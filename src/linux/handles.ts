@@ -105,7 +105,7 @@ export function cgroupPathOf(id: bigint, mountFd: number): string | undefined {
 }
 
 /** Gives a descriptor, or minus errno. */
-export function openHandle(handle: Buffer, mountFd: number, flags: number): number {
+function openHandle(handle: Buffer, mountFd: number, flags: number): number {
   openByHandle ??= declare("int open_by_handle_at(int mount, const void *handle, int flags)");
   const fd = openByHandle(mountFd, handle, flags);
   return fd >= 0 ? fd : -errno();

@@ -8,7 +8,7 @@ const largeBytes = 1024 * 1024;
 /** A worker is given its next job before it has ended one, so that it need not wait for the main thread. */
 const tasksPerLane = 2;
 
-export interface Progress {
+interface Progress {
   readonly files: number;
   readonly bytes: number;
 }

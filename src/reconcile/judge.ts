@@ -1,4 +1,5 @@
-import type { Change, JudgedChange, Mount } from "../core/change.ts";
+import type { Change, JudgedChange } from "../core/change.ts";
+import type { Mount } from "../core/mount.ts";
 import type { Actor, EngineName } from "../core/hint.ts";
 import { judge } from "../core/judge.ts";
 import type { Circumstances, Judgement } from "../core/judge.ts";

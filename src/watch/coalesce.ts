@@ -5,7 +5,7 @@ import type { Clock } from "./clock.ts";
 import { PendingPaths } from "./pending.ts";
 import type { HintedPath, PathHint } from "./pending.ts";
 
-export interface HintedTree {
+interface HintedTree {
   readonly path: string;
   readonly engine: EngineName;
   /** Milliseconds since 1970, of the last hint. */

@@ -1,6 +1,6 @@
 import type { Buffer } from "node:buffer";
 import { readFileSync, readlinkSync, statSync } from "node:fs";
-import type { Mount } from "../core/change.ts";
+import type { Mount } from "../core/mount.ts";
 import { diffMounts, parseMountinfo } from "../core/mountinfo.ts";
 import { nodePath } from "./engine.ts";
 import type { Engine } from "./engine.ts";

@@ -22,7 +22,7 @@ export interface SelectOptions extends EngineOptions {
   readonly canaryWithin?: number;
 }
 
-export interface EngineFailure {
+interface EngineFailure {
   readonly engine: EngineName;
   readonly reason: string;
 }

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import test from "ava";
 import fc from "fast-check";
-import type { Mount } from "../../src/core/change.ts";
+import type { Mount } from "../../src/core/mount.ts";
 import { IntegrityError } from "../../src/core/error.ts";
 import { diffMounts, parseMountinfo } from "../../src/core/mountinfo.ts";
 import { decodePath, encodePath } from "../../src/core/path.ts";

@@ -108,7 +108,7 @@ export class HeldClock implements Clock {
 }
 
 /** Every promise that can go on without time or I/O has gone on. */
-export function settled(): Promise<void> {
+function settled(): Promise<void> {
   return new Promise((resolve) => {
     setImmediate(resolve);
   });
