@@ -36,6 +36,7 @@ export async function loadSettings(
     listen: { host: "127.0.0.1", port: 9464 },
     logLevel: "info",
     ...given,
+    ...(file === undefined ? {} : { config: resolve(file) }),
     node,
     ...(fromFile.collector ? { collector: fromFile.collector } : {}),
     webhooks,

@@ -6,13 +6,14 @@ import type { RuleIndex } from "../core/rule.ts";
 import { Attribution } from "../attribute/attribute.ts";
 import type { AttributionMode } from "../attribute/attribute.ts";
 import { startChokidar } from "../watch/chokidar.ts";
+import { nodePath } from "../watch/engine.ts";
 import { fanotifyEngine } from "../watch/fanotify.ts";
 import { watchMounts } from "../watch/mounts.ts";
 import type { MountWatch } from "../watch/mounts.ts";
 import { startEngine } from "../watch/select.ts";
 import type { EngineFactories, Selected } from "../watch/select.ts";
 import { Probe } from "../watch/selftest.ts";
-import { SelfGuard } from "./self.ts";
+import { ownFiles, SelfGuard } from "./self.ts";
 import type { Running } from "./running.ts";
 
 /** Pause before a failed engine is tried again, doubled each time. */
@@ -28,13 +29,18 @@ export class Engines implements AsyncDisposable {
   readonly #attribution: Attribution;
   readonly #factories: EngineFactories;
   readonly #self: SelfGuard;
-  #name = "sweep";
+  #engine: Selected["engine"];
 
   constructor(running: Running, report: (change: JudgedChange) => void) {
     this.#running = running;
     const { node, settings } = running;
     this.#self = new SelfGuard({
       stateDir: settings.state,
+      own: ownFiles(settings),
+      isRuled: (seen) => {
+        const path = nodePath(node.root, seen);
+        return path !== undefined && node.index.find(path) !== undefined;
+      },
       ownProgram: process.execPath,
       ownPid: process.pid,
       report,
@@ -54,18 +60,18 @@ export class Engines implements AsyncDisposable {
 
   /** "sweep" when no engine works here. */
   get name(): string {
-    return this.#name;
+    return this.#engine?.name ?? "sweep";
   }
 
   /** Who did it: from the exec history, from /proc alone, or not at all; an engine without pids tells nobody. */
   get attribution(): AttributionMode {
-    return this.#name === "fanotify" ? this.#attribution.mode : "none";
+    return this.name === "fanotify" ? this.#attribution.mode : "none";
   }
 
   async start(): Promise<void> {
     this.#loops.push(this.#read(this.#mounts.hints));
     const selected = await this.#select();
-    if (this.#name === "fanotify")
+    if (this.name === "fanotify")
       for (const loss of this.#attribution.blind)
         this.#running.wellbeing.incident("attribution", loss);
     if (selected.engine) this.#loops.push(this.#keep(selected.engine));
@@ -95,15 +101,15 @@ export class Engines implements AsyncDisposable {
       aside: this.#self,
       canaryEvery: settings.watch.heartbeatEvery,
     });
-    this.#name = selected.engine?.name ?? "sweep";
-    metrics.engine(selected.engine?.name ?? "sweep");
+    this.#engine = selected.engine;
+    metrics.engine(this.name);
     for (const failure of selected.failures)
       wellbeing.trouble(`engine ${failure.engine}`, failure.reason);
     if (selected.engine) wellbeing.over(`engine ${selected.engine.name}`);
     metrics.attributionMode(this.attribution);
     log.info(
       {
-        engine: this.#name,
+        engine: this.name,
         attribution: this.attribution,
         watched: selected.engine?.watched() ?? 0,
       },
@@ -150,10 +156,13 @@ export class Engines implements AsyncDisposable {
       case "unwatched":
         wellbeing.trouble("watches", `not every directory is watched: ${hint.detail}`);
         return;
-      case "path":
-      case "tree":
       case "mounted":
       case "unmounted":
+        // What is to be seen there now are other inodes, which nobody watches yet.
+        this.#engine?.add(hint.mount.path);
+        return;
+      case "path":
+      case "tree":
     }
   }
 

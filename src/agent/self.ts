@@ -1,19 +1,44 @@
-import { join } from "node:path";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
 import type { JudgedChange } from "../core/change.ts";
 import type { Actor, Hint, Step } from "../core/hint.ts";
 import { isBelow } from "../core/path.ts";
+import type { Rule, RuleIndex } from "../core/rule.ts";
+import { compileRules } from "../core/rules.ts";
 import { appendStep } from "../core/settle.ts";
+
+import type { Settings } from "./settings.ts";
 
 type PathHint = Extract<Hint, { readonly kind: "path" }>;
 
+/** The program that runs, its interpreter, and every file that was given to it. */
+export function ownFiles(settings: Settings): readonly string[] {
+  const program = fileURLToPath(new URL("..", import.meta.url)).replace(/\/$/, "");
+  const home = dirname(program);
+  const given = settings.webhooks.flatMap(({ secret, ca }) => [secret, ...(ca ? [ca] : [])]);
+  return [
+    program,
+    join(home, "bin"),
+    join(home, "baselines"),
+    process.execPath,
+    ...(settings.config === undefined ? [] : [settings.config]),
+    ...settings.policy.filter((name) => name.startsWith("/")),
+    ...given,
+  ];
+}
+
 interface Touched {
   readonly hint: PathHint;
-  readonly actor: Actor;
+  readonly actor: Actor | undefined;
   readonly steps: readonly Step[];
 }
 
 export interface SelfGuardOptions {
   readonly stateDir: string;
+  /** Files and directories that make up the agent's program and configuration, as seen from here. */
+  readonly own: readonly string[];
+  /** Whether a rule watches a path, as seen from here: then that rule speaks. */
+  readonly isRuled: (path: string) => boolean;
   /** The program that this process runs: its other commands (accept, check) may open the state. */
   readonly ownProgram: string;
   readonly ownPid: number;
@@ -25,15 +50,18 @@ const gathering = 100;
 
 /**
  * Watches the agent's own key, database and anchor, which no rule can: they change all the time, by us. Only an engine
- * that names processes can tell us from others.
+ * that names processes can tell us from others. And its program and configuration, which nobody changes unannounced.
  */
 export class SelfGuard implements Disposable {
   readonly #options: SelfGuardOptions;
   readonly #touched = new Map<string, Touched>();
+  /** What an engine must watch for this, beside the rules. */
+  readonly index: RuleIndex;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(options: SelfGuardOptions) {
     this.#options = options;
+    this.index = compileRules([ownRule(options.own)]);
   }
 
   get directories(): readonly string[] {
@@ -43,10 +71,12 @@ export class SelfGuard implements Disposable {
   /** True: the hint concerns the state directory, as seen from here, and goes no further. */
   offer(hint: Hint): boolean {
     if (hint.kind !== "path" && hint.kind !== "tree") return false;
-    const { stateDir } = this.#options;
-    if (hint.path !== stateDir && !isBelow(hint.path, stateDir)) return false;
-    if (hint.kind === "path" && hint.actor) this.#note(hint, hint.actor);
-    return true;
+    const { stateDir, isRuled } = this.#options;
+    const isState = hint.path === stateDir || isBelow(hint.path, stateDir);
+    if (hint.kind === "path" && isState && hint.actor) this.#note(hint);
+    else if (hint.kind === "path" && this.index.find(hint.path) && !isRuled(hint.path))
+      this.#note(hint);
+    return isState;
   }
 
   [Symbol.dispose](): void {
@@ -54,11 +84,13 @@ export class SelfGuard implements Disposable {
     this.#tell();
   }
 
-  #note(hint: PathHint, actor: Actor): void {
+  #note(hint: PathHint): void {
     const { ownPid, ownProgram, stateDir } = this.#options;
-    if (actor.pid === ownPid || actor.exe === ownProgram) return;
+    const { actor } = hint;
+    if (actor?.pid === ownPid || (actor?.exe === ownProgram && isBelow(hint.path, stateDir)))
+      return;
     if (isBelow(hint.path, join(stateDir, "probe"))) return;
-    const key = `${actor.pid} ${hint.path}`;
+    const key = `${actor?.pid ?? ""} ${hint.path}`;
     const known = this.#touched.get(key);
     const steps = appendStep(known?.steps ?? [], hint.step);
     this.#touched.set(key, { hint: known?.hint ?? hint, actor, steps });
@@ -76,15 +108,38 @@ export class SelfGuard implements Disposable {
 function judged({ hint, actor, steps }: Touched): JudgedChange {
   return {
     change: { kind: "transient", path: hint.path, steps },
-    rule: "agent/state",
+    rule: ruleId,
     class: "immutable",
     severity: "critical",
     verdict: "unexpected",
-    meaning: ["the agent's own key, database or anchor was touched by another process"],
+    meaning: [
+      "the agent's own program, configuration, key or database was touched by another process",
+    ],
     attack: ["T1562.001"],
-    why: "Whoever alters the agent's state can hide every other change.",
+    why,
     at: hint.at,
     engine: hint.engine,
-    actor,
+    ...(actor && { actor }),
+  };
+}
+
+const ruleId = "agent/self";
+const why = "Whoever alters the agent can hide every other change.";
+
+function ownRule(own: readonly string[]): Rule {
+  return {
+    id: ruleId,
+    // Of a file it is the file, of a directory everything in it. Characters that globs use are taken as they are.
+    paths: own.map((path) => `${path.replaceAll(/[*?[\]{}\\]/g, "[$&]")}/**`),
+    exclude: [],
+    class: "immutable",
+    severity: "critical",
+    why,
+    writers: [],
+    containerWriters: false,
+    content: "secret",
+    validators: [],
+    cis: [],
+    attack: [],
   };
 }

@@ -23,6 +23,8 @@ interface CollectorSettings {
 
 /** Everything that can be set, with every default filled in. File paths are absolute. */
 export interface Settings {
+  /** The file that they were read from. */
+  readonly config?: string;
   readonly root: string;
   readonly state: string;
   readonly policy: readonly string[];

@@ -4,14 +4,30 @@ import type { RuleIndex } from "../core/rule.ts";
 import { nodePath, seenAt } from "./engine.ts";
 import type { EngineOptions } from "./engine.ts";
 
+/** What is watched beside the node's own paths, as seen from here: the agent itself. */
+export interface Aside {
+  readonly directories: readonly string[];
+  readonly index: RuleIndex;
+}
+
 /**
  * Lets an engine work on paths as they are seen from here, so that it can also watch what lies outside the node's
- * root: the agent's own state directory with its probe.
+ * root: the agent's own state directory with its probe, its program, its configuration.
  */
-export function asSeen(options: EngineOptions, aside: readonly string[]): EngineOptions {
-  const { root, index } = options;
-  const directories = () => [...aside, ...mapped(options.directories(), root)];
-  return { ...options, root: "/", index: seenIndex(index, root), directories };
+export function asSeen(options: EngineOptions, aside: Aside): EngineOptions {
+  const { root } = options;
+  const directories = () => [...aside.directories, ...mapped(options.directories(), root)];
+  const index = either(seenIndex(options.index, root), aside.index);
+  return { ...options, root: "/", index, directories };
+}
+
+function either(first: RuleIndex, second: RuleIndex): RuleIndex {
+  const roots = [...first.roots, ...second.roots];
+  return {
+    roots: roots.filter((path) => !roots.some((one) => isBelow(path, one))),
+    find: (path) => first.find(path) ?? second.find(path),
+    mayMatchBelow: (dir) => first.mayMatchBelow(dir) || second.mayMatchBelow(dir),
+  };
 }
 
 /** The engine's hint with the node's own paths. Undefined: it lies outside the node's root. */
@@ -19,10 +35,16 @@ export function asNode(hint: Hint, root: string): Hint | undefined {
   if (root === "/" || !("path" in hint)) return hint;
   const path = nodePath(root, hint.path);
   if (path === undefined) return undefined;
-  if (hint.kind !== "path" || hint.from === undefined) return { ...hint, path };
-  const from = nodePath(root, hint.from);
-  const { from: _seen, ...rest } = hint;
-  return from === undefined ? { ...rest, path } : { ...rest, path, from };
+  if (hint.kind !== "path") return { ...hint, path };
+  const { from: seenFrom, through: seenThrough, ...rest } = hint;
+  const from = seenFrom === undefined ? undefined : nodePath(root, seenFrom);
+  const through = seenThrough === undefined ? undefined : nodePath(root, seenThrough);
+  return {
+    ...rest,
+    path,
+    ...(from === undefined ? {} : { from }),
+    ...(through === undefined ? {} : { through }),
+  };
 }
 
 function seenIndex(index: RuleIndex, root: string): RuleIndex {

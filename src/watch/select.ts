@@ -5,6 +5,7 @@ import type { Engine, EngineOptions, StartEngine } from "./engine.ts";
 import { seenAt } from "./engine.ts";
 import { HintQueue } from "./queue.ts";
 import { asNode, asSeen } from "./rooted.ts";
+import type { Aside } from "./rooted.ts";
 import type { Probe } from "./selftest.ts";
 
 /** "auto" tries fanotify, then chokidar. "sweep" tries none. */
@@ -12,8 +13,8 @@ export type EnginePreference = "auto" | "fanotify" | "chokidar" | "sweep";
 
 export interface SelectOptions extends EngineOptions {
   readonly probe: Probe;
-  /** Directories that are watched for somebody else, as seen from here, who takes their hints. */
-  readonly aside?: { readonly directories: readonly string[]; offer(hint: Hint): boolean };
+  /** What is watched for somebody else, as seen from here, who is offered each hint and may keep it. */
+  readonly aside?: Aside & { offer(hint: Hint): boolean };
   /** Milliseconds in which an engine must set its watches; a slow disk holding 100,000 directories needs most of it. */
   readonly readyWithin?: number;
   /** Milliseconds in which the probe's series must be reported. */
@@ -77,7 +78,7 @@ async function prove(start: StartEngine, options: SelectOptions): Promise<Engine
   probe.prepare();
   try {
     const engine = start({
-      ...asSeen(options, [probe.path, ...(options.aside?.directories ?? [])]),
+      ...asSeen(options, withProbe(probe, options.aside)),
       signal,
     });
     const guarded = new HintQueue(engine.name);
@@ -100,6 +101,12 @@ async function prove(start: StartEngine, options: SelectOptions): Promise<Engine
     stop.abort();
     throw error;
   }
+}
+
+function withProbe(probe: Probe, aside: Aside | undefined): Aside {
+  const nothing = { roots: [], find: () => undefined, mayMatchBelow: () => false };
+  const directories = [probe.path, ...(aside?.directories ?? [])];
+  return { directories, index: aside?.index ?? nothing };
 }
 
 async function pump(engine: Engine, options: SelectOptions, into: HintQueue): Promise<void> {
