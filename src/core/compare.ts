@@ -48,11 +48,13 @@ export function differences(before: Observation, after: Observation): readonly F
   return (Object.keys(differs) as Field[]).filter((field) => differs[field]);
 }
 
-/** Where one of the two was not hashed, only the size can tell, and that it is another file. */
+/** Where one of the two was not hashed, another size, time or file means another content: nothing says that it is the same. */
 function contentDiffers(before: Observation, after: Observation): boolean {
   if (before.type !== "file") return false;
   if (before.sha256 === undefined || after.sha256 === undefined)
-    return before.size !== after.size || inodeDiffers(before, after);
+    return (
+      before.size !== after.size || before.mtime !== after.mtime || inodeDiffers(before, after)
+    );
   return before.sha256 !== after.sha256;
 }
 

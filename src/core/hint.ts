@@ -18,7 +18,7 @@ export interface Actor {
   readonly pid: number;
   readonly comm?: string;
   readonly exe?: string;
-  /** Which file that is, seen while the process lived; as in an observation. Never shown. */
+  /** Which file that is, seen while the process lived or noted when it was executed; as in an observation. Never shown. */
   readonly executable?: { readonly dev: string; readonly ino: string };
   readonly cmdline?: readonly string[];
   readonly uid?: number;

@@ -9,6 +9,8 @@ export interface Circumstances {
   readonly actor?: Actor;
   /** The actor's executable is the node's own file of that name, and is as it was approved. */
   readonly isGenuine?: boolean;
+  /** The actor's executable is one of the rule's writers, under whichever name. Undefined: the names are compared. */
+  readonly isListed?: boolean;
   /** Names of the other files that are in the directory under the same rule: for class sealed. */
   readonly siblings: readonly string[];
   /** Names of those that were there before. */
@@ -44,9 +46,9 @@ export function judge(change: Change, rule: Rule, facts: Circumstances): Judgeme
 type Writer = "allowed" | "stranger" | "unknown";
 
 /** By path and by identity: a copy, a bind mount or an altered file of that name is a stranger. */
-function judgeWriter(rule: Rule, { actor, isGenuine }: Circumstances): Writer {
+function judgeWriter(rule: Rule, { actor, isGenuine, isListed }: Circumstances): Writer {
   if (rule.writers.length === 0 || actor?.exe === undefined) return "unknown";
-  if (!rule.writers.includes(actor.exe)) return "stranger";
+  if (!(isListed ?? rule.writers.includes(actor.exe))) return "stranger";
   if (actor.container !== undefined) return rule.containerWriters ? "allowed" : "stranger";
   if (isGenuine === undefined) return "unknown";
   return isGenuine ? "allowed" : "stranger";

@@ -75,6 +75,11 @@ export function rowOf(observation: Observation): string {
   return JSON.stringify(row);
 }
 
+/** Not even its inode could be looked at: something may be there, or nothing. */
+export function isUnseen({ unreadable, nlink }: Observation): boolean {
+  return unreadable !== undefined && nlink === 0;
+}
+
 /** A stored row -> observation. Only for rows that our own database holds. */
 export function parseRow(row: string): Observation {
   return JSON.parse(row) as Observation;

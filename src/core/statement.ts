@@ -176,7 +176,8 @@ function openBy<T extends { readonly key: string }>(
   keys: readonly KeyObject[],
   format: { readonly type: string; readonly parse: (payload: Buffer) => T | undefined },
 ): Opened<T> {
-  const keyid = envelope.signatures[0]?.keyid ?? "nobody";
+  const keyid = envelope.signatures[0]?.keyid;
+  if (keyid === undefined) return { kind: "forged" };
   const key = keys.find((one) => keyIdOf(one) === keyid);
   if (!key) return { kind: "foreign", keyid };
   const payload = open(format.type, envelope, key);

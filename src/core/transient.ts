@@ -14,6 +14,8 @@ export function transient(look: Look, steps: readonly Step[]): Change | undefine
   if (!before && !after)
     return told.includes("created") ? { kind: "transient", path, steps: told } : undefined;
   if (!before || !after || compare(look)) return undefined;
+  // A write moves mtime, and to put that back is a step of its own: without one it was only open for writing.
+  if (steps.every((step) => step === "closed" || step === "changed")) return undefined;
   return before.ctime === after.ctime
     ? undefined
     : { kind: "transient", path, steps: told, before };

@@ -3,7 +3,7 @@ import type { Mount } from "../core/mount.ts";
 import type { Actor, EngineName } from "../core/hint.ts";
 import { judge } from "../core/judge.ts";
 import type { Circumstances, Judgement } from "../core/judge.ts";
-import { isBelow, nameOf, parentOf } from "../core/path.ts";
+import { isBelow, nameOf, parentOf, showPath } from "../core/path.ts";
 import { graver } from "../core/rule.ts";
 import type { Match, Rule, RuleIndex } from "../core/rule.ts";
 import { siblingsOf } from "./look.ts";
@@ -15,6 +15,8 @@ export interface Origin {
   /** Absent: a check, which nobody hinted. */
   readonly engine?: EngineName;
   readonly actors: readonly Actor[];
+  /** Other names of the file (hard links) by which it was changed. */
+  readonly through?: readonly string[];
   readonly offline: boolean;
 }
 
@@ -35,7 +37,9 @@ export function judgeChange(change: Change, origin: Origin, eyes: Eyes): JudgedC
     class: rule.class,
     severity: told.judgement.severity,
     verdict: told.judgement.verdict,
-    meaning: [],
+    meaning: (origin.through ?? []).map(
+      (name) => `changed through its other name ${showPath(name).text}`,
+    ),
     attack: rule.attack,
     why: rule.why,
     at: origin.at,
@@ -77,10 +81,12 @@ function worst(
   }
   const all = actors.flatMap((actor) => {
     const isGenuine = eyes.isGenuine?.(actor);
+    const isListed = eyes.isListed?.(actor, rule.writers);
     const judgement = judge(change, rule, {
       ...names,
       actor,
       ...(isGenuine !== undefined && { isGenuine }),
+      ...(isListed !== undefined && { isListed }),
     });
     return judgement ? [{ judgement, actor }] : [];
   });

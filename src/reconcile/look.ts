@@ -1,7 +1,7 @@
 import { differences } from "../core/compare.ts";
 import type { Look } from "../core/compare.ts";
 import type { Actor } from "../core/hint.ts";
-import { rowOf } from "../core/observation.ts";
+import { isUnseen, rowOf } from "../core/observation.ts";
 import type { Observation } from "../core/observation.ts";
 import { joinPath, nameOf, parentOf } from "../core/path.ts";
 import type { Rule, RuleIndex } from "../core/rule.ts";
@@ -22,6 +22,8 @@ export interface Eyes {
   };
   /** Whether the actor's executable is the node's approved file of that name; undefined: it cannot be known any more. */
   readonly isGenuine?: (actor: Actor) => boolean | undefined;
+  /** Whether the actor's executable is one of these, under this name or another that leads to it. */
+  readonly isListed?: (actor: Actor, writers: readonly string[]) => boolean;
   /** Every watched path at or below a directory, as it is now. */
   readonly walk: (dir: string) => Iterable<{ readonly path: string }>;
 }
@@ -114,6 +116,8 @@ export class Looks {
     let after = observer.observe(path, { ...want, maxBytes: largeBytes });
     if (want.hash && after?.type === "file" && after.size > largeBytes && !after.unreadable)
       after = await observeLarge(path, want);
+    // Nobody knows of anything here, and nobody can look: that is no finding.
+    if (!before && after && isUnseen(after)) return { path };
     return { path, ...(before && { before }), ...(after && { after }) };
   }
 
@@ -124,7 +128,9 @@ export class Looks {
     const left = before !== undefined && (!after || movedInode(before, after));
     if (left && before.type === "directory") yield* pathsOf(known.below(path));
     if (arrived && after.type === "directory") yield* this.#walkOnce(path);
-    if (!before && !after && index.mayMatchBelow(path)) yield* this.#walkOnce(path);
+    // A directory without a rule, of which all is known that some event or sweep did not tell: nothing is read again.
+    if (!before && !after && index.mayMatchBelow(path))
+      for (const below of this.#walkOnce(path)) if (hasMoved(below, this.#eyes)) yield below;
     if (arrived) yield* known.findByInode(after.dev, after.ino);
     if (arrived) yield* this.#nowSealed(path);
   }
@@ -147,6 +153,13 @@ export class Looks {
       yield path;
     }
   }
+}
+
+/** Its inode alone says that the path is not what was last seen there. */
+export function hasMoved(path: string, { known, observer }: Eyes): boolean {
+  const before = known.get(path);
+  const after = observer.observe(path, { hash: false });
+  return !before || !after || before.ctime !== after.ctime || before.ino !== after.ino;
 }
 
 /** True when what is stored must be written again. */

@@ -16,6 +16,8 @@ export interface PathHints {
   readonly path: string;
   readonly steps: readonly Step[];
   readonly from: readonly string[];
+  /** Other names of the file by which it was changed. */
+  readonly through?: readonly string[];
   readonly actors: readonly Actor[];
   /** Of the last of them, milliseconds since 1970. */
   readonly lastAt: number;
@@ -107,21 +109,27 @@ function transients(
   });
 }
 
-/** Who and when: of the path's own hints, of the old name's, else of this look. */
+function isOf(change: Change, { kind, mount }: MountHint): boolean {
+  return change.kind === kind && change.mount === mount;
+}
+
+/** Who and when: of a mount's own hint, of the path's own hints, of the old name's, else of this look. */
 function origins(
   group: Group,
   hints: ReadonlyMap<string, PathHints>,
   now: number,
 ): (change: Change) => Origin {
   return (change) => {
+    const mount = group.mounts.find((one) => isOf(change, one));
+    if (mount) return { at: mount.at, engine: mount.engine, actors: [], offline: group.offline };
     const own = hints.get(change.path);
     const other = change.kind === "renamed" ? hints.get(change.from) : undefined;
     const hint = own ?? other;
-    const mount = group.mounts.find((one) => one.mount.path === change.path);
     return {
-      at: hint?.lastAt ?? mount?.at ?? now,
-      engine: hint?.engine ?? mount?.engine ?? "sweep",
+      at: hint?.lastAt ?? now,
+      engine: hint?.engine ?? "sweep",
       actors: [...(own?.actors ?? []), ...(other?.actors ?? [])],
+      through: own?.through ?? [],
       offline: group.offline,
     };
   };

@@ -342,6 +342,20 @@ const cases: readonly Case[] = [
     is: "approved",
   },
   {
+    title: "an allowed writer under another of its names",
+    change: modified(["content"]),
+    rule: { writers: ["/bin/etcd"] },
+    facts: { actor: etcd, isGenuine: true, isListed: true },
+    is: "approved",
+  },
+  {
+    title: "a program of another name that is not one of the writer's",
+    change: modified(["content"]),
+    rule: { writers: ["/bin/etcd"] },
+    facts: { actor: etcd, isGenuine: true, isListed: false },
+    is: "critical content",
+  },
+  {
     title: "a program of the writer's name that is another file",
     change: modified(["content"]),
     rule: { writers: ["/usr/bin/etcd"] },

@@ -1,0 +1,52 @@
+import test from "ava";
+import { chmodSync, rmSync } from "node:fs";
+import { QuickSweep } from "../../src/reconcile/sweep.ts";
+import { makeBench } from "./bench.ts";
+import type { Bench } from "./bench.ts";
+
+/* Directories for which no rule holds, but in which something is watched: "/later" of the bench's rules. */
+
+const looked = (bench: Bench): readonly string[] => bench.looked.map(({ path }) => path);
+
+test("a directory without a rule is found by the quick sweep once for each change in it, and not for ever", (t) => {
+  using bench = makeBench();
+  bench.write("/later/deep/file", "x");
+  const sweep = new QuickSweep(bench.root);
+  for (const place of ["/later/deep", "/later/none"]) sweep.learnPlace(place);
+  const twice = () => [sweep.sweep(Infinity), sweep.sweep(Infinity)];
+  t.deepEqual(twice(), [[], []]);
+  bench.write("/later/deep/other", "x");
+  t.deepEqual(twice(), [["/later/deep"], []]);
+  bench.write("/later/none/file", "x");
+  t.deepEqual(twice(), [["/later/none"], []]);
+  rmSync(bench.at("/later"), { recursive: true });
+  t.deepEqual(twice(), [["/later/deep", "/later/none"], []]);
+  t.is(sweep.present, 0);
+});
+
+test("a hint for a directory without a rule has only that read again in it which has moved", async (t) => {
+  using bench = makeBench();
+  bench.write("/later/deep/file", "x");
+  bench.learn();
+  t.deepEqual(await bench.look(["/later"]), []);
+  t.deepEqual(looked(bench), ["/later"]);
+  chmodSync(bench.at("/later/deep/file"), 0o700);
+  const changes = await bench.look(["/later"]);
+  t.deepEqual(looked(bench), ["/later", "/later/deep/file"]);
+  t.deepEqual(
+    changes.map(({ change }) => [change.kind, change.path]),
+    [["modified", "/later/deep/file"]],
+  );
+});
+
+test("what is new in a directory without a rule is found by a hint for that directory", async (t) => {
+  using bench = makeBench();
+  bench.write("/later/other", "x");
+  bench.learn();
+  bench.write("/later/deep/file", "x");
+  const changes = await bench.look(["/later"]);
+  t.deepEqual(
+    changes.map(({ change }) => [change.kind, change.path]),
+    [["created", "/later/deep/file"]],
+  );
+});
