@@ -139,10 +139,12 @@ export class Coalescer implements AsyncIterable<HintGroup>, Disposable {
     });
   }
 
+  /** What needs no settling is due at any moment: by a clock that was read before, or is read after. */
   #nextDue(): number {
+    if (this.#others.length > 0) return -Infinity;
     let next = this.#pending.nextDue ?? Infinity;
     for (const { due } of this.#trees.values()) next = Math.min(next, due);
-    return this.#others.length > 0 ? this.#clock.now() : next;
+    return next;
   }
 
   /** Without a reader nothing is scheduled: what is due waits, and goes on gathering, until it is asked for. */

@@ -68,10 +68,10 @@ export class Marker implements Disposable {
     this.#tree(path, this.#reachOf(path));
   }
 
-  /** Like `request`, although it may be known: something else may be mounted there now. */
+  /** Like `request`, although it may be known: something else may be mounted there now, on a file too. */
   requestAnew(path: string): void {
     if (this.#isOnTheWay(path)) this.cover(path);
-    else this.#tree(path, this.#reachOf(path));
+    else this.#directoryOrFile(path, this.#reachOf(path));
   }
 
   /** Marks a file that rules watch. */
@@ -137,9 +137,13 @@ export class Marker implements Disposable {
       const isKnown = known?.key !== undefined && (!isAnew || path === "/");
       if (!isKnown && !this.#way(path)) return;
     }
-    if (this.#tree(root, "watched") !== -os.errno.ENOTDIR) return;
-    const dir = this.#options.inodes.at(parentOf(root));
-    if (dir) this.attach({ dir, name: nameOf(root) });
+    this.#directoryOrFile(root, "watched");
+  }
+
+  #directoryOrFile(path: string, reach: Reach): void {
+    if (this.#tree(path, reach) !== -os.errno.ENOTDIR) return;
+    const dir = this.#options.inodes.at(parentOf(path));
+    if (dir) this.attach({ dir, name: nameOf(path) });
     this.rest();
   }
 

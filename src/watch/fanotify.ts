@@ -114,6 +114,10 @@ class FanotifyWatch {
 
   #coverAll(): void {
     this.#marker.coverAll();
+    this.#requestAll();
+  }
+
+  #requestAll(): void {
     for (const path of this.#options.directories()) this.#marker.request(path);
     this.#marker.rest();
   }
@@ -122,7 +126,7 @@ class FanotifyWatch {
     if (this.#isStopping) return;
     this.#unwatched.delete(path);
     this.#marker.requestAnew(path);
-    this.#marker.rest();
+    this.#requestAll();
   }
 
   #noteUnwatched(path: string, errno: string): void {

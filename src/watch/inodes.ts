@@ -71,7 +71,7 @@ export class Inodes {
   put(path: string, key: string, reach: Reach): Directory {
     let node = this.#top;
     for (const name of path.split("/")) if (name !== "") node = childNode(node, name);
-    if (node.key !== undefined && node.key !== key) node = replaceNode(node);
+    if (node.key !== undefined && node.key !== key) node = this.#replace(node, key);
     if (node.key === undefined) this.#addKey(node, key);
     node.reach = reach;
     return node;
@@ -112,6 +112,17 @@ export class Inodes {
   /** The watched names of a file's inode: several when it has hard links. */
   files(key: string): readonly FileName[] {
     return this.#files.get(key);
+  }
+
+  /** What had the place before another inode did (a mount hid it) has it again: the other is gone from there. */
+  #replace(node: Node, key: string): Node {
+    const hidden = this.#directories
+      .get(key)
+      ?.find((one) => one.parent === node.parent && one.name === node.name);
+    if (!hidden || !node.parent) return replaceNode(node);
+    this.remove(node);
+    attach(hidden);
+    return hidden;
   }
 
   #addKey(node: Node, key: string): void {

@@ -15,9 +15,14 @@ export interface HintedPath {
   readonly lastAt: number;
   /** Old names of renames that ended here. */
   readonly from: readonly string[];
+  /** Other names of the file by which it was changed. */
+  readonly through: readonly string[];
   /** The last known actor of each step, each named once. */
   readonly actors: readonly Actor[];
 }
+
+/** Names of one file that are told. */
+const mostNames = 10;
 
 interface Entry {
   readonly path: string;
@@ -30,6 +35,7 @@ interface Entry {
   steps: readonly Step[];
   readonly actors: Map<Step, Actor>;
   readonly from: Set<string>;
+  through: readonly string[];
   /** The other names of renames, both ways. */
   readonly partners: Set<string>;
 }
@@ -67,6 +73,7 @@ export class PendingPaths {
   add(hint: PathHint, now: number): number {
     const entry = this.#note(hint.path, hint, now);
     if (hint.actor) entry.actors.set(hint.step, hint.actor);
+    if (hint.through !== undefined) entry.through = withName(entry.through, hint.through);
     if (hint.from === undefined || hint.from === hint.path) return entry.due;
     const other = this.#note(hint.from, hint, now);
     if (hint.actor) other.actors.set(hint.step, hint.actor);
@@ -133,6 +140,7 @@ export class PendingPaths {
         steps: [],
         actors: new Map(),
         from: new Set(),
+        through: [],
         partners: new Set(),
       };
       this.#entries.set(path, entry);
@@ -187,9 +195,14 @@ export class PendingPaths {
     if (siblings?.delete(entry) && siblings.size === 0) this.#structural.delete(directory);
     const { path, engine, steps, firstAt, lastAt } = entry;
     const actors = distinct(entry.actors.values());
-    taken.push({ path, engine, steps, firstAt, lastAt, from: [...entry.from], actors });
+    const { through } = entry;
+    taken.push({ path, engine, steps, firstAt, lastAt, from: [...entry.from], through, actors });
     return true;
   }
+}
+
+function withName(names: readonly string[], name: string): readonly string[] {
+  return names.includes(name) || names.length >= mostNames ? names : [...names, name];
 }
 
 /** One for each process; of two for the same, the later one, which knows at least as much. */

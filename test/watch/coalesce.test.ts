@@ -217,6 +217,34 @@ test("overflow, mounts and failures do not wait", async (t) => {
   t.deepEqual(groups, [{ paths: [], trees: [], others: [overflow] }]);
 });
 
+test("nor do they when the clock has moved on between two readings", async (t) => {
+  const held = new HeldClock();
+  let readings = 0;
+  const clock = {
+    now: () => held.now() + (readings += 1e-6),
+    after: (milliseconds: number, run: () => void) => held.after(milliseconds, run),
+  };
+  const coalescer = new Coalescer({ isKnown: () => true, clock });
+  const groups: HintGroup[] = [];
+  const done = (async () => {
+    for await (const group of coalescer) groups.push(group);
+  })();
+  const overflow: Hint = { kind: "overflow", engine: "fanotify", at: 1, detail: "lost" };
+  coalescer.add(overflow);
+  coalescer.add(hint("/a/f", "closed"));
+  for (let turn = 0; turn < 3; turn += 1) await held.advance(1);
+  t.deepEqual(
+    groups.flatMap(({ others }) => others),
+    [overflow],
+  );
+  t.deepEqual(
+    groups.flatMap(({ paths }) => paths.map(({ path }) => path)),
+    ["/a/f"],
+  );
+  coalescer.end();
+  await done;
+});
+
 test("a storm below one directory becomes one tree, and what lies elsewhere stays as it was", async (t) => {
   const { clock, coalescer, groups } = bench({ mostPending: 100 });
   coalescer.add(hint("/b/f", "created"));
