@@ -1,3 +1,4 @@
+import { isUnseen, parseRow } from "../core/observation.ts";
 import type { Statement } from "../core/statement.ts";
 import { HashPool } from "../observe/pool.ts";
 import { pass } from "./pass.ts";
@@ -6,6 +7,7 @@ import type { Node } from "./node.ts";
 import { recordBaseline } from "./record.ts";
 import type { Settings } from "./settings.ts";
 import type { State } from "./state.ts";
+import { rememberWatched } from "./watched.ts";
 
 export interface CaptureOptions {
   readonly settings: Settings;
@@ -34,22 +36,29 @@ export async function captureBaseline(
     node,
     pool,
     known: nothingKnown,
-    onRows: (rows) => capture.add(rows),
+    onRows: (rows) => capture.add(rows.filter(isOfSomething)),
     ...(onProgress && { onProgress }),
   });
   const now = new Date().toISOString();
+  const rules = JSON.stringify(node.policy.rules);
   const statement = state.baseline.finish(capture, {
     node: settings.node,
     cluster: settings.cluster,
-    policy: { name: node.policy.name, text: JSON.stringify(node.policy.rules) },
+    policy: { name: node.policy.name, text: rules },
     at: now,
     reason,
     also: (signed) => {
       state.current.loadFromBaseline();
+      rememberWatched(state, rules);
       recordBaseline(state, { statement: signed, what: replace ? "replaced" : "captured" });
     },
   });
   return { statement, unseen };
+}
+
+/** What cannot even be looked at is not known to be there, so that there is nothing to approve. */
+function isOfSomething([, row]: readonly [path: string, row: string]): boolean {
+  return !row.includes('"unreadable"') || !isUnseen(parseRow(row));
 }
 
 const nothingKnown = { get: () => undefined, below: () => [], findByInode: () => [] };

@@ -85,12 +85,18 @@ export class Deliveries implements AsyncDisposable {
     this.#loops.push(loop);
   }
 
+  /** Until the agent stops or the receiver is gone: a queue that cannot be written now can be again later. */
   async #run(sink: Sink): Promise<void> {
-    try {
-      const end = await deliver(sink, this.#stop.signal);
-      if (end === "disabled") this.#fail(sink.name, "the receiver answered 410: it is gone");
-    } catch (error) {
-      this.#fail(sink.name, error instanceof Error ? error.message : String(error));
+    const { signal } = this.#stop;
+    while (!signal.aborted) {
+      try {
+        const end = await deliver(sink, signal);
+        if (end === "disabled") this.#fail(sink.name, "the receiver answered 410: it is gone");
+        return;
+      } catch (error) {
+        this.#fail(sink.name, error instanceof Error ? error.message : String(error));
+        await sink.pace.pause(lookEvery, signal);
+      }
     }
   }
 
@@ -99,18 +105,24 @@ export class Deliveries implements AsyncDisposable {
   }
 
   #note({ sink, outcome, records, failures, delay }: Attempted): void {
-    const { metrics, log } = this.#options;
+    const { metrics, log, wellbeing } = this.#options;
     metrics.delivery(sink, outcome.kind);
     if (outcome.kind === "delivered") {
       for (const { bytes } of records) metrics.deliveryLatency(sink, secondsSince(bytes));
+      wellbeing.over(`delivery ${sink}`);
     } else log.warn({ sink, outcome, failures, delay }, "not delivered");
   }
 
   #lookForOthers(): void {
-    const { seq } = this.#options.state.outbox.head();
-    if (seq === this.#seen) return;
-    this.#seen = seq;
-    this.wake();
+    const { state, wellbeing } = this.#options;
+    try {
+      const { seq } = state.outbox.head();
+      if (seq === this.#seen) return;
+      this.#seen = seq;
+      this.wake();
+    } catch (error) {
+      wellbeing.trouble("state", error instanceof Error ? error.message : String(error));
+    }
   }
 
   #isBusy(): boolean {

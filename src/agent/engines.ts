@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import type { JudgedChange } from "../core/change.ts";
 import { isBelow } from "../core/path.ts";
-import type { Hint } from "../core/hint.ts";
+import type { EngineName, Hint } from "../core/hint.ts";
 import type { RuleIndex } from "../core/rule.ts";
 import { Attribution } from "../attribute/attribute.ts";
 import type { AttributionMode } from "../attribute/attribute.ts";
@@ -59,7 +59,7 @@ export class Engines implements AsyncDisposable {
   }
 
   /** "sweep" when no engine works here. */
-  get name(): string {
+  get name(): EngineName {
     return this.#engine?.name ?? "sweep";
   }
 

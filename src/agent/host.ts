@@ -1,8 +1,8 @@
-import { readFileSync } from "node:fs";
+import { constants } from "node:fs";
 import { hostname, release } from "node:os";
 import type { HostFacts } from "../core/alert.ts";
 import type { Names } from "../core/subject.ts";
-import { seenAt } from "../watch/engine.ts";
+import { close, openInRoot, openPlain, openRoot, readAt } from "../linux/files.ts";
 
 /** What the node says of itself in its own files. */
 export function readHostFacts(root: string): HostFacts {
@@ -26,12 +26,34 @@ export function namesOf(root: string): Names {
   return { user: (uid) => users.get(uid), group: (gid) => groups.get(gid) };
 }
 
+const readFlags = constants.O_RDONLY | constants.O_NONBLOCK;
+/** More than any such file holds. */
+const largest = 4 << 20;
+
+/** As the node sees it: a link does not lead out of its root, and a FIFO holds nobody up. */
 function read(root: string, path: string): string | undefined {
+  const rootFd = root === "/" ? -1 : openRoot(root);
+  const fd = rootFd < 0 ? openPlain(-1, path, readFlags) : openInRoot(rootFd, path, readFlags);
+  if (rootFd >= 0) close(rootFd);
+  if (fd < 0) return undefined;
   try {
-    return readFileSync(seenAt(root, path), "utf8");
-  } catch {
-    return undefined;
+    return readText(fd);
+  } finally {
+    close(fd);
   }
+}
+
+function readText(fd: number): string | undefined {
+  const chunks: Buffer[] = [];
+  for (let offset = 0; offset < largest;) {
+    const chunk = Buffer.alloc(1 << 16);
+    const size = readAt(fd, offset, chunk);
+    if (size < 0) return undefined;
+    if (size === 0) break;
+    chunks.push(chunk.subarray(0, size));
+    offset += size;
+  }
+  return Buffer.concat(chunks).toString("utf8");
 }
 
 /** os-release(5): NAME="value" a line. */

@@ -7,6 +7,8 @@ import type { Listen } from "./options.ts";
 export interface Health {
   /** Why the agent is not fit to go on; empty: it is. */
   readonly sick: () => readonly string[];
+  /** What it knows less of than it should, though it is fit to go on. */
+  readonly degraded: () => readonly string[];
   /** What is still missing before no change can be missed; empty: ready. */
   readonly unready: () => readonly string[];
   readonly metrics: () => Promise<{ readonly type: string; readonly text: string }>;
@@ -66,7 +68,8 @@ export class HealthServer implements AsyncDisposable {
 async function answer(path: string, health: Health, response: ServerResponse): Promise<void> {
   if (path === "/healthz") {
     const reasons = health.sick();
-    send(response, reasons.length === 0 ? 200 : 503, { ok: reasons.length === 0, reasons });
+    const ok = reasons.length === 0;
+    send(response, ok ? 200 : 503, { ok, reasons, degraded: health.degraded() });
   } else if (path === "/readyz") {
     const reasons = health.unready();
     send(response, reasons.length === 0 ? 200 : 503, { ready: reasons.length === 0, reasons });

@@ -68,7 +68,7 @@ export class Ledger {
     transact(state.db, () => this.#append([this.#agentEntry(event, detail, severity)]));
   }
 
-  /** Tells what was counted: folds older than so many milliseconds, and what the budget kept out when it no longer does. */
+  /** Tells what was counted more than so many milliseconds ago: folds, and what the budget kept out. */
   flush(olderThan: number): readonly FoldedChange[] {
     const { state, now } = this.#options;
     const due = state.folds.all().filter((fold) => now() - fold.since >= olderThan);

@@ -23,13 +23,14 @@ export interface Node extends Disposable {
   readonly observer: Observer;
 }
 
+/** With the policy that the settings name, unless it was read before. */
 export async function openNode(
   settings: Pick<Settings, "root" | "policy" | "state">,
+  given?: Policy,
 ): Promise<Node> {
   const observer = openObserver(settings.root);
   try {
-    const names = await policyNamesOf(settings.policy, observer);
-    const policy = await loadPolicy(names, { dirs: policyDirs });
+    const policy = given ?? (await policyOf(settings, observer));
     const rules = compileRules(policy.rules);
     return {
       root: settings.root,
@@ -55,6 +56,17 @@ function openObserver(root: string): Observer {
       cause,
     });
   }
+}
+
+/** The policy that the settings name, or that fits the node. */
+export async function readPolicy(settings: Pick<Settings, "root" | "policy">): Promise<Policy> {
+  using observer = openObserver(settings.root);
+  return await policyOf(settings, observer);
+}
+
+async function policyOf(settings: Pick<Settings, "policy">, observer: Observer): Promise<Policy> {
+  const names = await policyNamesOf(settings.policy, observer);
+  return await loadPolicy(names, { dirs: policyDirs });
 }
 
 async function policyNamesOf(given: readonly string[], observer: Observer): Promise<string[]> {

@@ -1,5 +1,3 @@
-import { rowOf } from "../core/observation.ts";
-import { isBelow } from "../core/path.ts";
 import type { HashPool } from "../observe/pool.ts";
 import { walk } from "../observe/walk.ts";
 import { wantOf } from "../reconcile/look.ts";
@@ -69,19 +67,22 @@ export async function differing(
   known: Rows,
 ): Promise<{ readonly paths: readonly string[]; readonly unseen: readonly Unseen[] }> {
   const paths: string[] = [];
+  let met = 0;
   const unseen = await pass({
     ...run,
     onRows: (rows) => {
       for (const [path, row] of rows) {
-        const before = known.get(path);
-        if (!before || rowOf(before) !== row) paths.push(path);
+        const isSame = known.holds(path, row);
+        if (isSame !== undefined) met += 1;
+        if (isSame !== true) paths.push(path);
       }
     },
   });
+  // A pass comes upon each path once: as many met as known means that none is gone.
+  if (run.from === undefined && met === known.count()) return { paths, unseen };
   // After what is there: a name that is gone may be the old one of a rename.
-  for (const { path } of known.all()) {
-    const isAsked = run.from === undefined || path === run.from || isBelow(path, run.from);
-    if (!isAsked || !run.node.index.find(path)) continue;
+  for (const path of known.paths(run.from)) {
+    if (!run.node.index.find(path)) continue;
     if (!run.node.observer.observe(path, { hash: false })) paths.push(path);
   }
   return { paths, unseen };

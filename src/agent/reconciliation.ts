@@ -8,9 +8,11 @@ import { reconcile } from "../reconcile/reconcile.ts";
 import type { Group, MountHint, PathHints } from "../reconcile/reconcile.ts";
 import { scan } from "../reconcile/sweep.ts";
 import type { HintGroup } from "../watch/coalesce.ts";
+import { transact } from "../sqlite/open.ts";
 import { differing } from "./pass.ts";
 import type { Sweeps } from "./sweeps.ts";
 import type { Running } from "./running.ts";
+import { rememberWatched, watchedPolicy } from "./watched.ts";
 
 interface Helpers {
   readonly eyes: Eyes;
@@ -45,6 +47,7 @@ export class Reconciliation {
     const news = paths.filter((path) => !wasWatched(path));
     await this.#adopt(news);
     await this.#slices(paths.filter(wasWatched).map(found), true);
+    this.#rememberPolicy();
     metrics.sweep("full", (performance.now() - started) / 1000);
   }
 
@@ -117,11 +120,15 @@ export class Reconciliation {
   /** Rows of paths that the policy no longer watches are dropped without a word: nothing was deleted. */
   #forgetUnwatched(): void {
     const { state, node } = this.#running;
-    for (const path of state.current.paths())
-      if (!node.index.find(path)) state.current.delete(path);
+    const unwatched: string[] = [];
+    for (const path of state.current.paths()) if (!node.index.find(path)) unwatched.push(path);
+    if (unwatched.length === 0) return;
+    transact(state.db, () => {
+      for (const path of unwatched) state.current.delete(path);
+    });
   }
 
-  /** Paths that the baseline's policy did not watch are no news when they are there: they are taken as they are. */
+  /** Paths that the policy of the last run did not watch are no news when they are there: they are taken as they are. */
   async #adopt(paths: readonly string[]): Promise<void> {
     if (paths.length === 0) return;
     const { eyes, sweeps } = this.#helpers;
@@ -143,10 +150,18 @@ export class Reconciliation {
 
   #formerlyWatched(): (path: string) => boolean {
     const { state, node } = this.#running;
-    const statement = state.baseline.trust();
-    if (statement.policy.digest === node.policy.digest) return () => true;
-    const former = compileRules(JSON.parse(state.baseline.policy() ?? "[]") as Rule[]);
+    const last = watchedPolicy(state) ?? "[]";
+    if (last === JSON.stringify(node.policy.rules)) return () => true;
+    const former = compileRules(JSON.parse(last) as Rule[]);
     return (path) => former.find(path) !== undefined || state.current.get(path) !== undefined;
+  }
+
+  /** From now on everything under this policy has been seen, and what comes is news. */
+  #rememberPolicy(): void {
+    const { state, node } = this.#running;
+    const rules = JSON.stringify(node.policy.rules);
+    if (watchedPolicy(state) === rules) return;
+    transact(state.db, () => rememberWatched(state, rules));
   }
 }
 

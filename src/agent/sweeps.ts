@@ -19,7 +19,10 @@ export class Sweeps {
   constructor(running: Running) {
     this.#running = running;
     this.#quick = new QuickSweep(running.node.root);
-    for (const root of running.node.index.roots) this.#learn({ path: root });
+    for (const root of running.node.index.roots) {
+      if (running.node.index.find(root)) this.#learn({ path: root });
+      else this.#quick.learnPlace(root);
+    }
     for (const { path, observation } of running.state.current.all())
       this.#learn({ path, after: observation });
     running.metrics.watchedPaths(this.#quick.present);
@@ -28,6 +31,7 @@ export class Sweeps {
   /** What was stored is what the next quick sweep expects. */
   learn(looks: readonly Look[]): void {
     for (const look of looks) {
+      if (!look.after && !look.before && !this.#running.node.index.find(look.path)) continue;
       if (look.after || this.#running.node.index.roots.includes(look.path)) this.#learn(look);
       else this.#quick.forget(look.path);
     }

@@ -9,8 +9,9 @@ import { systemClock } from "../watch/clock.ts";
 import { Coalescer } from "../watch/coalesce.ts";
 import { Deliveries } from "./deliveries.ts";
 import { Engines } from "./engines.ts";
-import { isGenuine } from "./genuine.ts";
+import { isGenuine, isListed } from "./genuine.ts";
 import { namesOf, readHostFacts } from "./host.ts";
+import { houseKeeping } from "./house.ts";
 import { HealthServer } from "./http.ts";
 import { Ledger } from "./ledger.ts";
 import { createMetrics } from "./metrics.ts";
@@ -66,6 +67,7 @@ export async function watchNode(
   const running: Running = { ...shared, wellbeing, coalescer, pool, signal };
   await using server = await HealthServer.listen(settings.listen, {
     sick: () => wellbeing.sick(),
+    degraded: () => wellbeing.degraded(),
     unready: () => wellbeing.unready(),
     metrics: () => metrics.text(),
   });
@@ -81,7 +83,7 @@ interface Surroundings {
 
 /** From the first sweep to the last delivery. */
 async function work(running: Running, around: Surroundings): Promise<void> {
-  const { node, state, settings, log, ledger, wellbeing, coalescer, pool, signal } = running;
+  const { node, state, log, ledger, wellbeing, coalescer, pool, signal } = running;
   const { deliveries, options, address } = around;
   const onAlert = (alert: JudgedChange | FoldedChange): void => {
     options.onAlert(alert);
@@ -90,6 +92,8 @@ async function work(running: Running, around: Surroundings): Promise<void> {
   const eyes = {
     ...makeEyes(node, { known: state.current, pool }),
     isGenuine: (actor: Actor) => isGenuine(actor, { node, state }),
+    isListed: (actor: Actor, writers: readonly string[]) =>
+      isListed(actor, writers, { node, state }),
   };
   const sweeps = new Sweeps(running);
   const reconciliation = new Reconciliation(running, { eyes, sweeps, onAlert });
@@ -109,26 +113,23 @@ async function work(running: Running, around: Surroundings): Promise<void> {
   options.onReady(address);
   log.info({ engine, attribution, paths: state.current.count(), ...address }, "ready");
 
-  sweeps.start(
-    () => engines.name !== "fanotify",
-    () => {
-      state.queue.prune({ keepBytes: settings.outbox.maxBytes });
-      for (const alert of ledger.flush(foldWindow)) onAlert(alert);
-    },
-  );
+  sweeps.start(() => engines.name !== "fanotify", houseKeeping(running, onAlert));
   const stopped = reconciliation.run();
   await Promise.race([aborted(signal), stopped]);
   sweeps.stop();
   await engines.stop();
   coalescer.end();
   await stopped;
-  for (const alert of ledger.flush(0)) onAlert(alert);
-  ledger.announce("stopped", { reason: "asked to" }, "info");
+  try {
+    for (const alert of ledger.flush(0)) onAlert(alert);
+    ledger.announce("stopped", { reason: "asked to" }, "info");
+  } catch (error) {
+    // What was counted stays counted in the database, and is told after the next start.
+    if (!(error instanceof IntegrityError)) throw error;
+    log.error({ reason: error.message }, "the last records could not be stored");
+  }
   await deliveries.finish(lastDelivery);
 }
-
-/** Milliseconds for which like changes are counted before they are told. */
-const foldWindow = 10_000;
 
 function makeLedger(node: Node, state: State, settings: Settings): Ledger {
   return new Ledger({

@@ -1,6 +1,9 @@
 import type { Logger } from "pino";
 import type { Ledger } from "./ledger.ts";
 
+/** Without a state to write to and a baseline to trust there is no agent. */
+const disabling: ReadonlySet<string> = new Set(["state", "state directory", "baseline"]);
+
 /** What is wrong with the agent right now, and whether it is ready; told loudly when it changes. */
 export class Wellbeing {
   readonly #ledger: Ledger;
@@ -13,8 +16,14 @@ export class Wellbeing {
     this.#log = log;
   }
 
+  /** What keeps the agent from doing its work at all; an engine that was replaced does not. */
   sick(): readonly string[] {
-    return [...this.#troubles.values()];
+    return [...this.#troubles].filter(([what]) => disabling.has(what)).map(([, why]) => why);
+  }
+
+  /** Everything that makes it know less than it should. */
+  degraded(): readonly string[] {
+    return [...this.#troubles].map(([what, why]) => `${what}: ${why}`);
   }
 
   unready(): readonly string[] {
@@ -38,9 +47,11 @@ export class Wellbeing {
   }
 
   over(what: string): void {
-    if (!this.#troubles.delete(what)) return;
-    this.#log.info({ trouble: what }, "recovered");
-    this.#announce("recovered", { trouble: what });
+    const reason = this.#troubles.get(what);
+    if (reason === undefined) return;
+    this.#troubles.delete(what);
+    this.#announce("recovered", { trouble: what, reason });
+    if (!this.#troubles.has(what)) this.#log.info({ trouble: what }, "recovered");
   }
 
   /** Said once, for what is no lasting state: events that were lost, and then looked for. */

@@ -1,13 +1,13 @@
-import { closeSync, existsSync, openSync } from "node:fs";
 import { chooseCgroup, parseCgroupPath } from "../core/cgroup.ts";
 import { redactArguments } from "../core/cmdline.ts";
 import type { Actor } from "../core/hint.ts";
-import { cgroupPathOf } from "../linux/handles.ts";
+import { Cgroups } from "./cgroups.ts";
 import { ContainerNames } from "./container.ts";
 import { readArguments, readHistory } from "./exec-history.ts";
 import type { ExecRecord, HistoryMaps } from "./exec-history.ts";
 import { readLoginUid, readProcess, readStat } from "./process.ts";
 import type { LiveProcess, ProcessStat } from "./process.ts";
+import { programOf } from "./program.ts";
 
 /** What naming a process needs. */
 export interface AttributionSettings {
@@ -35,12 +35,13 @@ interface Remembered {
 export class ActorReader implements Disposable {
   readonly #settings: AttributionSettings;
   readonly #containers: ContainerNames;
+  readonly #cgroups: Cgroups;
   readonly #remembered = new Map<number, Remembered>();
-  #cgroupFd: number | undefined;
 
   constructor(settings: AttributionSettings) {
     this.#settings = settings;
     this.#containers = new ContainerNames(settings.root);
+    this.#cgroups = new Cgroups(settings.root);
   }
 
   /** Undefined: nothing at all is known of it. To be asked as early as possible: short-lived processes vanish. */
@@ -64,8 +65,7 @@ export class ActorReader implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    if (this.#cgroupFd !== undefined && this.#cgroupFd >= 0) closeSync(this.#cgroupFd);
-    this.#cgroupFd = undefined;
+    this.#cgroups[Symbol.dispose]();
   }
 
   /** A pid can pass to another process, and a process can execute another program. */
@@ -81,20 +81,18 @@ export class ActorReader implements Disposable {
   }
 
   #actorOf(pid: number, { live, record, now }: Subject): Actor {
-    const exe = live?.exe ?? record?.filename;
     const comm = live?.comm ?? record?.comm;
     const uid = live?.uid ?? record?.uid;
     const cmdline = this.#cmdlineOf(pid, { live, record });
     const parents = this.#parents({ live, record });
     const loginUid = live ? live.loginUid : this.#loginUidOf(parents);
     const ancestry = parents.map(({ comm: name }) => name);
-    const cgroup = live ? chooseCgroup(live.cgroups) : record && this.#cgroupOf(record.cgroupId);
+    const cgroup = this.#cgroupOf({ live, record });
     const identity = cgroup === undefined ? undefined : parseCgroupPath(cgroup);
     return {
       pid,
       ...(comm === undefined ? {} : { comm }),
-      ...(exe === undefined ? {} : { exe }),
-      ...(live?.executable ? { executable: live.executable } : {}),
+      ...programOf({ live, record }, this.#settings.root),
       ...(cmdline.length > 0 ? { cmdline: redactArguments(cmdline) } : {}),
       ...(uid === undefined ? {} : { uid }),
       ...(loginUid === undefined ? {} : { loginUid }),
@@ -102,6 +100,14 @@ export class ActorReader implements Disposable {
       ...(cgroup === undefined ? {} : { cgroup }),
       ...(identity ? { container: this.#containers.describe(identity, now) } : {}),
     };
+  }
+
+  /** Undefined: gone, with nothing noted of it that tells whether it ran in a container. */
+  #cgroupOf({ live, record }: Omit<Subject, "now">): string | undefined {
+    const told = live && chooseCgroup(live.cgroups);
+    if (live && !live.isExiting) return told;
+    const isNamed = told !== undefined && parseCgroupPath(told) !== undefined;
+    return isNamed ? told : record && this.#cgroups.pathOf(record);
   }
 
   /** A process that is exiting has lost its own. */
@@ -149,14 +155,6 @@ export class ActorReader implements Disposable {
     const { maps } = this.#settings;
     return maps && readHistory(maps, pid);
   }
-
-  #cgroupOf(id: bigint): string | undefined {
-    this.#cgroupFd ??= openCgroups(this.#settings.root);
-    if (this.#cgroupFd < 0) return undefined;
-    const seen = cgroupPathOf(id, this.#cgroupFd);
-    const mount = cgroupMounts(this.#settings.root).find((dir) => seen?.startsWith(dir));
-    return seen === undefined || mount === undefined ? seen : seen.slice(mount.length) || "/";
-  }
 }
 
 interface Evidence {
@@ -173,15 +171,4 @@ interface Parent {
   readonly pid: number;
   readonly comm: string;
   readonly isLiving: boolean;
-}
-
-/** Where cgroup v2 is mounted: alone, or beside version 1. */
-function cgroupMounts(root: string): readonly string[] {
-  const at = root === "/" ? "" : root;
-  return [`${at}/sys/fs/cgroup/unified`, `${at}/sys/fs/cgroup`];
-}
-
-function openCgroups(root: string): number {
-  const mount = cgroupMounts(root).find((dir) => existsSync(`${dir}/cgroup.procs`));
-  return mount === undefined ? -1 : openSync(mount, "r");
 }

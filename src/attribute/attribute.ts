@@ -64,7 +64,7 @@ function openBest({ root, proc = "/proc", best = "bpf" }: AttributionOptions): O
   const settings = { root, proc };
   if (best === "none" || !readStat(proc, process.pid))
     return { mode: "none", blind: [`who did it: ${proc} is not readable`], settings };
-  const isNode = readNamespace(proc) === nodePidNamespace;
+  const isNode = seesNode(proc);
   const blind = isNode ? [] : [otherNamespace];
   if (best === "proc" || !isNode)
     return {
@@ -74,7 +74,9 @@ function openBest({ root, proc = "/proc", best = "bpf" }: AttributionOptions): O
     };
   try {
     const history = ExecHistory.open();
-    return { mode: "bpf", blind, settings: { ...settings, maps: history.maps }, history };
+    const { maps, unidentified } = history;
+    const all = unidentified === undefined ? blind : [...blind, notIdentified(unidentified)];
+    return { mode: "bpf", blind: all, settings: { ...settings, maps }, history };
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     return { mode: "proc", blind: [...blind, shortLived(reason)], settings };
@@ -83,6 +85,15 @@ function openBest({ root, proc = "/proc", best = "bpf" }: AttributionOptions): O
 
 function shortLived(reason: string): string {
   return `the program and command line of processes that live for a moment only (${reason})`;
+}
+
+function notIdentified(reason: string): string {
+  return `which file a process that is gone had executed, so that it is no allowed writer (${reason})`;
+}
+
+/** Is this /proc that of the node: are all of its processes seen, under the numbers that the kernel tells? */
+export function seesNode(proc: string): boolean {
+  return readNamespace(proc) === nodePidNamespace;
 }
 
 function readNamespace(proc: string): string | undefined {

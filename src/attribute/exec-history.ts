@@ -1,5 +1,7 @@
 import { Buffer } from "node:buffer";
 import { createMap, loadProgram, lookup } from "../linux/bpf.ts";
+import { readBtf } from "../linux/btf.ts";
+import type { Btf } from "../linux/btf.ts";
 import { close } from "../linux/files.ts";
 import { attach, findTracepoint, openTracefs, readTracepoint } from "../linux/perf.ts";
 import type { Tracefs, Tracepoint } from "../linux/perf.ts";
@@ -13,6 +15,8 @@ import {
   layout,
   valueSize,
 } from "./exec-programs.ts";
+import { pathsIn } from "./kernel-paths.ts";
+import type { KernelPaths } from "./kernel-paths.ts";
 
 /** What the kernel noted when a process was made or last executed a program. It outlives the process. */
 export interface ExecRecord {
@@ -20,11 +24,15 @@ export interface ExecRecord {
   readonly notedAt: bigint;
   /** As it was executed: it can be relative, or a script. Absent: older than the history. At most 175 bytes. */
   readonly filename?: string;
+  /** Which file was executed, of a script its interpreter. The device is the filesystem's own, which on btrfs stat(2) does not tell. */
+  readonly executable?: { readonly dev: string; readonly ino: string };
   readonly comm: string;
   /** The real user id. */
   readonly uid: number;
   /** The inode number of the cgroup v2 directory. */
   readonly cgroupId: bigint;
+  /** The same in the hierarchy of the memory controller, if it has one of its own (version 1). */
+  readonly controllerId?: bigint;
   /** 0: not known. */
   readonly parent: number;
   readonly parentComm: string;
@@ -50,26 +58,28 @@ const argumentCapacity = 4096;
  */
 export class ExecHistory implements Disposable {
   readonly maps: HistoryMaps;
+  /** Why the records do not say which file was executed. Undefined: they do. */
+  readonly unidentified: string | undefined;
   readonly #descriptors: readonly number[];
 
-  private constructor(maps: HistoryMaps, descriptors: readonly number[]) {
-    this.maps = maps;
+  private constructor(opened: Opened, descriptors: readonly number[]) {
+    this.maps = opened.maps;
+    this.unidentified = opened.unidentified;
     this.#descriptors = descriptors;
   }
 
   /** Throws UNSUPPORTED with the reason: no BPF, no right to it, no tracefs. */
-  static open(): ExecHistory {
+  static open(btf: () => Btf | undefined = readBtf): ExecHistory {
     const descriptors: number[] = [];
     try {
       using tracefs = openTracefs();
-      const records = openRecords(tracefs, descriptors);
+      const { records, unidentified } = openRecords(tracefs, pathsOf(btf()), descriptors);
       const argumentMap = openArguments(tracefs, descriptors);
       const maps = { records, ...(argumentMap === undefined ? {} : { arguments: argumentMap }) };
-      return new ExecHistory(maps, descriptors);
+      return new ExecHistory({ maps, unidentified }, descriptors);
     } catch (cause) {
       closeAll(descriptors);
-      const reason = cause instanceof Error ? cause.message : String(cause);
-      throw new IntegrityError("UNSUPPORTED", `exec history: ${reason}`, {
+      throw new IntegrityError("UNSUPPORTED", `exec history: ${reasonOf(cause)}`, {
         hint: "it needs CAP_BPF and CAP_PERFMON (or CAP_SYS_ADMIN), tracefs, and no lockdown in confidentiality mode",
         cause,
       });
@@ -79,6 +89,15 @@ export class ExecHistory implements Disposable {
   [Symbol.dispose](): void {
     closeAll(this.#descriptors);
   }
+}
+
+function pathsOf(btf: Btf | undefined): KernelPaths {
+  return btf ? pathsIn(btf) : {};
+}
+
+interface Opened {
+  readonly maps: HistoryMaps;
+  readonly unidentified: string | undefined;
 }
 
 const key = Buffer.alloc(4);
@@ -111,14 +130,42 @@ export function parseArguments(bytes: Buffer): readonly string[] {
   return text === "" ? [] : text.replace(/\0$/, "").split("\0");
 }
 
-function openRecords(tracefs: Tracefs, descriptors: number[]): number {
+interface Records {
+  readonly records: number;
+  readonly unidentified: string | undefined;
+}
+
+/** A kernel that does not let its structures be looked at still tells the names. */
+function openRecords(tracefs: Tracefs, paths: KernelPaths, descriptors: number[]): Records {
   const exec = readTracepoint(tracefs, "sched", "sched_process_exec");
   const fork = readTracepoint(tracefs, "sched", "sched_process_fork");
   const shape = { keySize: 4, valueSize, maxEntries: capacity };
-  const map = keep(descriptors, createMap({ type: "lruHash", name: "fim_exec", ...shape }));
-  run(descriptors, fork, forkProgram(map, fieldOf(fork, "child_pid")));
-  run(descriptors, exec, execProgram(map, fieldOf(exec, "filename")));
-  return map;
+  const mapFd = keep(descriptors, createMap({ type: "lruHash", name: "fim_exec", ...shape }));
+  const load = (allowed: KernelPaths): void => {
+    const forks = forkProgram({ mapFd, fieldOffset: fieldOf(fork, "child_pid"), paths: allowed });
+    const execs = execProgram({ mapFd, fieldOffset: fieldOf(exec, "filename"), paths: allowed });
+    const forksFd = keep(descriptors, loadProgram("fim_exec_history", forks));
+    const execsFd = keep(descriptors, loadProgram("fim_exec_history", execs));
+    keep(descriptors, attach(fork, forksFd));
+    keep(descriptors, attach(exec, execsFd));
+  };
+  try {
+    load(paths);
+  } catch (error) {
+    if (!paths.executable && !paths.controller) throw error;
+    load({});
+    return { records: mapFd, unidentified: reasonOf(error) };
+  }
+  return { records: mapFd, unidentified: paths.executable ? undefined : noBtf };
+}
+
+const noBtf = "the kernel does not describe its structures (BTF)";
+
+/** What failed, and the last that the kernel's verifier said of it. */
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const log = error.cause instanceof Error ? error.cause.message.split("\n") : [];
+  return [error.message, ...log.slice(-2)].join(": ");
 }
 
 function openArguments(tracefs: Tracefs, descriptors: number[]): number | undefined {
@@ -161,16 +208,28 @@ function closeAll(descriptors: readonly number[]): void {
 /** The map's value as the programs lay it out. */
 export function parseRecord(bytes: Buffer): ExecRecord {
   const filename = textAt(bytes, layout.filename);
+  const executable = parseExecutable(bytes);
+  const controllerId = bytes.readBigUInt64LE(layout.controller.offset);
   return {
     ...(filename === "" ? {} : { filename }),
+    ...(executable ? { executable } : {}),
     notedAt: bytes.readBigUInt64LE(layout.notedAt.offset),
     comm: textAt(bytes, layout.comm),
     uid: bytes.readUInt32LE(layout.uid.offset),
     cgroupId: bytes.readBigUInt64LE(layout.cgroup.offset),
+    ...(controllerId === 0n ? {} : { controllerId }),
     parent: bytes.readUInt32LE(layout.parent.offset),
     parentComm: textAt(bytes, layout.parentComm),
     forkedAt: bytes.readBigUInt64LE(layout.forkedAt.offset),
   };
+}
+
+/** The kernel keeps a device as twelve bits of major and twenty of minor number (include/linux/kdev_t.h). */
+function parseExecutable(bytes: Buffer): ExecRecord["executable"] {
+  const ino = bytes.readBigUInt64LE(layout.ino.offset);
+  const dev = bytes.readUInt32LE(layout.dev.offset);
+  if (ino === 0n || dev === 0) return undefined;
+  return { dev: `${dev >>> 20}:${dev & 0xfffff}`, ino: String(ino) };
 }
 
 function textAt(bytes: Buffer, { offset, size }: { offset: number; size: number }): string {

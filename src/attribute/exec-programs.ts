@@ -17,6 +17,7 @@ import {
   stx,
 } from "../linux/bpf-asm.ts";
 import type { Line, Place } from "../linux/bpf-asm.ts";
+import type { KernelPath, KernelPaths } from "./kernel-paths.ts";
 
 /** The record of one process: offsets and sizes in bytes, native byte order (little-endian on x64 and arm64). */
 export const layout = {
@@ -28,9 +29,13 @@ export const layout = {
   filename: { offset: 40, size: 176 },
   parentComm: { offset: 216, size: 16 },
   forkedAt: { offset: 232, size: 8 },
+  ino: { offset: 240, size: 8 },
+  /** dev_t: four bytes, and four zeros. */
+  dev: { offset: 248, size: 8 },
+  controller: { offset: 256, size: 8 },
 } as const;
 
-export const valueSize = 240;
+export const valueSize = 264;
 
 /** The arguments of one process's last execve: when, where the text ends, and the text, a NUL after each argument. */
 export const argumentLayout = { notedAt: 0, end: 8, text: 16 } as const;
@@ -44,9 +49,17 @@ const longestArgument = 128;
 const recordAt = -valueSize;
 const ownKeyAt = recordAt - 8;
 const childKeyAt = recordAt - 16;
+const pointerAt = recordAt - 24;
+
+/** What the programs are made for: the records' map, where the event's field is, and how to look at a task. */
+export interface Target {
+  readonly mapFd: number;
+  readonly fieldOffset: number;
+  readonly paths: KernelPaths;
+}
 
 /** sched_process_exec: a new record for this process; what its fork noted of the parent is kept. */
-export function execProgram(mapFd: number, filenameOffset: number): Buffer {
+export function execProgram({ mapFd, fieldOffset, paths }: Target): Buffer {
   return assemble([
     mov("r6", "r1"),
     ...clearRecord(),
@@ -60,30 +73,37 @@ export function execProgram(mapFd: number, filenameOffset: number): Buffer {
     label("describe"),
     ...describeCurrent(),
     // The field holds the offset of the text from the record's beginning, in its low half.
-    ldx("w", "r3", at("r6", filenameOffset)),
+    ldx("w", "r3", at("r6", fieldOffset)),
     and("r3", 0xffff),
     add("r3", "r6"),
     mov("r1", "r10"),
     add("r1", recordAt + layout.filename.offset),
     mov("r2", layout.filename.size),
     call("probe_read_kernel_str"),
+    ...readTask(paths),
     ...store(mapFd, ownKeyAt),
   ]);
 }
 
-/** sched_process_fork, which runs in the parent: the child is the parent's copy until it executes something. */
-export function forkProgram(mapFd: number, childPidOffset: number): Buffer {
+/**
+ * sched_process_fork, which runs in the parent: the child is the parent's copy until it executes something. What the
+ * parent had executed is the record's word, for a process can change what its memory says of it (prctl(2)).
+ */
+export function forkProgram({ mapFd, fieldOffset, paths }: Target): Buffer {
   return assemble([
     mov("r6", "r1"),
-    ldx("w", "r7", at("r6", childPidOffset)),
+    ldx("w", "r7", at("r6", fieldOffset)),
     stx("w", at("r10", childKeyAt), "r7"),
     ...clearRecord(),
     ...ownKey(),
     ...find(mapFd, ownKeyAt),
     jumpIfZero("r0", "describe"),
     ...copy(layout.filename),
+    ...copy(layout.ino),
+    ...copy(layout.dev),
     label("describe"),
     ...describeCurrent(),
+    ...readTask(withoutExecutable(paths)),
     ldx("w", "r1", at("r10", ownKeyAt)),
     stx("w", field("parent"), "r1"),
     ldx("dw", "r1", field("comm")),
@@ -151,6 +171,54 @@ function copyArgument(index: number, pointer: Place): Line[] {
     add("r8", "r0"),
     // The kernel's verifier must see that the next argument has room.
     jumpIfAbove("r8", argumentsSize - longestArgument, "done"),
+  ];
+}
+
+/** Of the current task, as far as this kernel's structures are known. What cannot be read is left zero. */
+function readTask({ executable, controller }: KernelPaths): Line[] {
+  return [
+    ...(executable ? readPath(executable.ino, "ino", 8) : []),
+    ...(executable ? readPath(executable.dev, "dev", 4) : []),
+    ...(controller ? readPath(controller, "controller", 8) : []),
+  ];
+}
+
+function withoutExecutable({ controller }: KernelPaths): KernelPaths {
+  return controller ? { controller } : {};
+}
+
+function readPath(path: KernelPath, into: keyof typeof layout, size: number): Line[] {
+  const pointer = at("r10", pointerAt);
+  const end = `${into} is read`;
+  const pointers = path
+    .slice(0, -1)
+    .flatMap((offset) => [
+      ...read({ offset, size: 8, to: pointer, end }),
+      ldx("dw", "r0", pointer),
+      jumpIfZero("r0", end),
+    ]);
+  const last = path.slice(-1).flatMap((offset) => read({ offset, size, to: field(into), end }));
+  return [call("get_current_task"), ...pointers, ...last, label(end)];
+}
+
+interface Reading {
+  readonly offset: number;
+  readonly size: number;
+  readonly to: Place;
+  /** Where to go when it cannot be read. */
+  readonly end: string;
+}
+
+/** Copies from so many bytes behind r0. */
+function read({ offset, size, to, end }: Reading): Line[] {
+  return [
+    mov("r1", to.base),
+    add("r1", to.offset),
+    mov("r2", size),
+    mov("r3", "r0"),
+    add("r3", offset),
+    call("probe_read_kernel"),
+    jumpIfNegative("r0", end),
   ];
 }
 

@@ -18,8 +18,9 @@ export interface LiveProcess {
   readonly parent: number;
   /** Clock ticks since boot (proc_pid_stat(5), field 22): with the pid it identifies a process. */
   readonly startedAt: number;
-  /** The text of its cgroup file. */
+  /** The text of its cgroup file. Of a process that is exiting, version 1 says that it is in no group. */
   readonly cgroups: string;
+  readonly isExiting: boolean;
 }
 
 /** Part of /proc/PID/stat. */
@@ -27,7 +28,11 @@ export interface ProcessStat {
   readonly comm: string;
   readonly parent: number;
   readonly startedAt: number;
+  readonly isExiting: boolean;
 }
+
+/** PF_EXITING (include/linux/sched.h), in the flags of /proc/PID/stat. */
+const exitingFlag = 4;
 
 /** More of a command line than this is cut off. */
 const mostArguments = 64;
@@ -44,6 +49,8 @@ export function readProcess(proc: string, pid: number): LiveProcess | undefined 
   const exe = readExe(dir);
   const executable = identifyExe(dir);
   const cmdline = parseCmdline(readBytes(`${dir}/cmdline`));
+  const cgroups = readText(`${dir}/cgroup`);
+  // After what an exiting process loses.
   const stat = readStat(proc, pid);
   if (!stat) return undefined;
   const uid = parseUid(readText(`${dir}/status`));
@@ -58,7 +65,8 @@ export function readProcess(proc: string, pid: number): LiveProcess | undefined 
     ...(loginUid === undefined ? {} : { loginUid }),
     parent: stat.parent,
     startedAt: stat.startedAt,
-    cgroups: readText(`${dir}/cgroup`),
+    cgroups,
+    isExiting: stat.isExiting,
   };
 }
 
@@ -82,9 +90,10 @@ export function parseStat(text: string): ProcessStat | undefined {
   // Field 3, the state, comes first here.
   const fields = text.slice(shut + 2).split(" ");
   const parent = Number(fields[1]);
+  const isExiting = (Number(fields[6]) & exitingFlag) !== 0;
   const startedAt = Number(fields[19]);
   if (!Number.isSafeInteger(parent) || !Number.isSafeInteger(startedAt)) return undefined;
-  return { comm: text.slice(open + 1, shut), parent, startedAt };
+  return { comm: text.slice(open + 1, shut), parent, startedAt, isExiting };
 }
 
 export function parseCmdline(bytes: Buffer): readonly string[] {

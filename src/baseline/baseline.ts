@@ -72,6 +72,11 @@ export class Baseline {
     return this.#stored() !== undefined;
   }
 
+  /** How often one was signed; 0: there is none. */
+  counter(): number {
+    return inSnapshot(this.#db, () => this.#stored()?.counter ?? 0);
+  }
+
   /** The canonical JSON of the policy that was in force when the baseline was signed. */
   policy(): string | undefined {
     return this.#stored()?.policy;

@@ -49,6 +49,14 @@ export class Current implements Rows {
     return this.#delete.run(encodePath(path)).changes > 0;
   }
 
+  holds(path: string, row: string): boolean | undefined {
+    return this.#rows.holds(path, row);
+  }
+
+  paths(from?: string): Iterable<string> {
+    return this.#rows.paths(from);
+  }
+
   all(): Iterable<Known> {
     return this.#rows.all();
   }

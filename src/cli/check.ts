@@ -2,6 +2,7 @@ import { findDrift } from "../agent/check.ts";
 import { openNode } from "../agent/node.ts";
 import type { Settings } from "../agent/settings.ts";
 import { openState } from "../agent/state.ts";
+import type { JudgedChange } from "../core/change.ts";
 import { exit } from "./fail.ts";
 import type { Exit } from "./fail.ts";
 import { pathsOf } from "./given.ts";
@@ -27,12 +28,18 @@ export async function check(
         "hint: look at them, then: fim-agent accept --all --reason TEXT",
     );
   const incomplete = warnUnseen(drift.unseen);
-  const unexpected = drift.changes.filter(({ verdict }) => verdict === "unexpected").length;
+  const unexpected = drift.changes.filter(isDrift).length;
   const { rows, counter, at } = drift.statement;
   say(
     (unexpected === 0 ? "no drift" : `drift: ${unexpected} unexpected`) +
+      (incomplete ? " in what could be read," : "") +
       ` against baseline ${counter} (${rows} paths, ${at})`,
   );
   if (unexpected > 0) return exit.drift;
   return incomplete ? exit.incomplete : exit.fine;
+}
+
+/** What could not be read was not compared: it is listed, and the check incomplete. */
+function isDrift({ verdict, change }: JudgedChange): boolean {
+  return verdict === "unexpected" && change.kind !== "unreadable";
 }

@@ -1,13 +1,17 @@
-import { accessSync, constants, readFileSync, statfsSync } from "node:fs";
+import { readFileSync, statfsSync } from "node:fs";
 import { dirname } from "node:path";
 import { release } from "node:os";
+import { examine, nearest } from "../agent/examine.ts";
 import { openNode } from "../agent/node.ts";
+import { mayWrite } from "../agent/privileges.ts";
 import type { Settings } from "../agent/settings.ts";
 import { version } from "../agent/version.ts";
 import { walk } from "../observe/walk.ts";
 import { exit } from "./fail.ts";
 import type { Exit } from "./fail.ts";
 import { out, table } from "./print.ts";
+
+const mebibyte = 2 ** 20;
 
 /** One finding: good, or what it costs and what to do. */
 interface Finding {
@@ -28,7 +32,8 @@ export async function doctor(settings: Settings): Promise<Exit> {
     { what: "watched", ok: watched.paths > 0, detail: watchedText(watched) },
     inotify(watched.directories),
     disk(settings.state),
-    ...(await linuxFindings(settings.root)),
+    memory(),
+    ...examine(settings.root, settings.state),
   ];
   const ok = findings.every((one) => one.ok);
   if (settings.format === "table")
@@ -63,48 +68,40 @@ function watchedText({ paths, directories, unlisted }: Watched): string {
   return `${paths} paths in ${directories} directories${hidden}`;
 }
 
+/** The kernel's own defaults: with fewer, other programs leave none for the agent, or a busy moment loses events. */
+const fewestInstances = 128;
+const fewestEvents = 16_384;
+
 /** inotify(7): the limit is per user, and shared with the kubelet when both are root. */
 function inotify(directories: number): Finding {
   const limit = Number(read("/proc/sys/fs/inotify/max_user_watches") ?? "0");
+  const instances = Number(read("/proc/sys/fs/inotify/max_user_instances") ?? "0");
+  const events = Number(read("/proc/sys/fs/inotify/max_queued_events") ?? "0");
   return {
     what: "inotify",
-    ok: limit > directories * 2,
-    detail: `max_user_watches ${limit}, ${directories} would be used by chokidar`,
+    ok: limit > directories * 2 && instances >= fewestInstances && events >= fewestEvents,
+    detail: `max_user_watches ${limit}, ${directories} would be used by chokidar; max_user_instances ${instances}, shared by everything that runs as this user; max_queued_events ${events}`,
   };
 }
 
 function disk(state: string): Finding {
-  const place = existing(state);
-  const { bavail, bsize } = statfsSync(place);
-  const free = Math.floor((bavail * bsize) / 2 ** 20);
+  const place = nearest(state);
+  const { bavail, bsize, files, ffree } = statfsSync(place);
+  const free = Math.floor((bavail * bsize) / mebibyte);
+  // Filesystems that make inodes as they are needed count none.
+  const isFull = free < 512 || (files > 0 && ffree < 1000);
+  const inodes = files > 0 ? `, ${ffree} inodes` : "";
   return {
     what: "state",
-    ok: free > 512 && isWritable(place),
-    detail: `${state}: ${free} MiB free${isWritable(place) ? "" : ", not writable"}`,
+    ok: !isFull && mayWrite(place),
+    detail: `${state}: ${free} MiB free${inodes}${mayWrite(place) ? "" : ", which watch cannot write"}`,
   };
 }
 
-async function linuxFindings(root: string): Promise<readonly Finding[]> {
-  const { examine } = await import("../agent/examine.ts");
-  return examine(root);
-}
-
-function existing(path: string): string {
-  try {
-    accessSync(path);
-    return path;
-  } catch {
-    return existing(dirname(path));
-  }
-}
-
-function isWritable(path: string): boolean {
-  try {
-    accessSync(path, constants.W_OK);
-    return true;
-  } catch {
-    return false;
-  }
+/** What the node has left, or the container's limit when that is less. The agent takes about 100 MiB. */
+function memory(): Finding {
+  const free = Math.floor(process.availableMemory() / mebibyte);
+  return { what: "memory", ok: free >= 256, detail: `${free} MiB available` };
 }
 
 function read(path: string): string | undefined {

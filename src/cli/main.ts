@@ -30,8 +30,8 @@ async function main(args: readonly string[]): Promise<Exit> {
 /** Runs a command with its settings; modules are loaded by the command that needs them. */
 function run(load: () => Promise<Run>) {
   return async (given: Given): Promise<void> => {
-    const settings = await loadSettings(given, process.env, readText);
     const command = await load();
+    const settings = await loadSettings(given, process.env, readText);
     outcome = await command(settings, given);
   };
 }
@@ -79,7 +79,7 @@ function nodeCommands(parser: Argv): Argv {
       "watch",
       "run until SIGTERM: watch, alert, deliver",
       (args) => args,
-      run(async () => (await import("./watch.ts")).watch),
+      run(async () => await (await import("./confine.ts")).loadWatch()),
     )
     .command(
       "accept [path..]",

@@ -1,17 +1,20 @@
 import { openNode } from "../agent/node.ts";
 import type { Settings } from "../agent/settings.ts";
+import { requireWritable } from "../agent/privileges.ts";
 import { openState } from "../agent/state.ts";
 import { watchNode } from "../agent/watch.ts";
+import type { Policy } from "../core/rule.ts";
 import { exit } from "./fail.ts";
 import type { Exit } from "./fail.ts";
 import { createLog } from "./log.ts";
 import { printAlert } from "./print.ts";
 
-/** `watch` */
-export async function watch(settings: Settings): Promise<Exit> {
+/** `watch`, once its privileges are limited and its policy is read. */
+export async function watch(settings: Settings, policy: Policy): Promise<Exit> {
   const stop = new AbortController();
   for (const name of ["SIGTERM", "SIGINT"] as const) process.once(name, () => stop.abort());
-  using node = await openNode(settings);
+  using node = await openNode(settings, policy);
+  requireWritable(settings.state);
   using state = openState(settings);
   await watchNode(node, state, {
     options: {

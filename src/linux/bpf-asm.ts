@@ -25,8 +25,10 @@ const helpers = {
   get_current_pid_tgid: 14,
   get_current_uid_gid: 15,
   get_current_comm: 16,
+  get_current_task: 35,
   get_current_cgroup_id: 80,
   probe_read_user: 112,
+  probe_read_kernel: 113,
   probe_read_user_str: 114,
   probe_read_kernel_str: 115,
 } as const;

@@ -1,48 +1,73 @@
 import { Buffer } from "node:buffer";
 import { checked, declare } from "./libc.ts";
 
-/** A right (capabilities(7)) that the agent uses, and what is lost without it. */
-export interface Capability {
-  readonly name: string;
-  /** Bit number, linux/capability.h. */
-  readonly number: number;
-  readonly without: string;
+/*
+ * The capabilities (capabilities(7)) of this thread. The kernel keeps them for each thread; one that is started
+ * later has those of its parent.
+ */
+
+/** Bit numbers of those that are asked for by name, linux/capability.h. */
+const numbers = {
+  CAP_DAC_READ_SEARCH: 2,
+  CAP_FOWNER: 3,
+  CAP_SETPCAP: 8,
+  CAP_SYS_PTRACE: 19,
+  CAP_SYS_ADMIN: 21,
+  CAP_PERFMON: 38,
+  CAP_BPF: 39,
+} as const;
+export type CapabilityName = keyof typeof numbers;
+
+/** Sets of capabilities, as bits. */
+export interface CapabilitySets {
+  readonly effective: bigint;
+  readonly permitted: bigint;
+  readonly inheritable: bigint;
 }
 
-export const usefulCapabilities: readonly Capability[] = [
-  {
-    name: "CAP_DAC_READ_SEARCH",
-    number: 2,
-    without: "files of others that only their owner may read cannot be read",
-  },
-  { name: "CAP_FOWNER", number: 3, without: "reading a file of others changes its access time" },
-  {
-    name: "CAP_SYS_PTRACE",
-    number: 19,
-    without: "the executable of a process of another user is not told",
-  },
-  { name: "CAP_SYS_ADMIN", number: 21, without: "fanotify is not available" },
-  { name: "CAP_PERFMON", number: 38, without: "the exec history needs CAP_SYS_ADMIN instead" },
-  { name: "CAP_BPF", number: 39, without: "the exec history needs CAP_SYS_ADMIN instead" },
-];
-
-/** _LINUX_CAPABILITY_VERSION_3: two sets of three u32 (effective, permitted, inheritable). */
+/** _LINUX_CAPABILITY_VERSION_3: two structures of three u32, the low half of each set and then the high half. */
 const version = 0x20080522;
-const setSize = 12;
+const halfSize = 12;
+const setsOf = { effective: 0, permitted: 4, inheritable: 8 } as const;
 
-/** The effective capabilities of this process, as bits. */
-export function effectiveCapabilities(): bigint {
-  const capget = declare<(header: Buffer, data: Buffer) => number>(
-    "int capget(void *header, void *data)",
-  );
-  const header = Buffer.alloc(8);
-  header.writeUInt32LE(version, 0);
-  const data = Buffer.alloc(2 * setSize);
-  checked(capget(header, data), "capget", "");
-  return BigInt(data.readUInt32LE(0)) | (BigInt(data.readUInt32LE(setSize)) << 32n);
+type CapCall = (header: Buffer, data: Buffer) => number;
+
+export function readCapabilities(): CapabilitySets {
+  const capget = declare<CapCall>("int capget(void *header, void *data)");
+  const data = Buffer.alloc(2 * halfSize);
+  checked(capget(header(), data), "capget", "");
+  const read = (at: number): bigint =>
+    BigInt(data.readUInt32LE(at)) | (BigInt(data.readUInt32LE(at + halfSize)) << 32n);
+  return {
+    effective: read(setsOf.effective),
+    permitted: read(setsOf.permitted),
+    inheritable: read(setsOf.inheritable),
+  };
 }
 
-/** Which of those that the agent uses are missing. */
-export function missingCapabilities(effective: bigint): readonly Capability[] {
-  return usefulCapabilities.filter(({ number }) => ((effective >> BigInt(number)) & 1n) === 0n);
+/** What was given up cannot be taken back. */
+export function writeCapabilities(sets: CapabilitySets): void {
+  const capset = declare<CapCall>("int capset(void *header, const void *data)");
+  const data = Buffer.alloc(2 * halfSize);
+  for (const name of ["effective", "permitted", "inheritable"] as const) {
+    data.writeUInt32LE(Number(sets[name] & 0xffff_ffffn), setsOf[name]);
+    data.writeUInt32LE(Number(sets[name] >> 32n), setsOf[name] + halfSize);
+  }
+  checked(capset(header(), data), "capset", "");
+}
+
+/** A set of these. */
+export function capabilityBits(names: readonly CapabilityName[]): bigint {
+  return names.reduce((set, name) => set | (1n << BigInt(numbers[name])), 0n);
+}
+
+export function hasCapability(set: bigint, name: CapabilityName): boolean {
+  return (set & capabilityBits([name])) !== 0n;
+}
+
+/** struct __user_cap_header_struct: u32 version, s32 pid; 0 is this thread. */
+function header(): Buffer {
+  const bytes = Buffer.alloc(8);
+  bytes.writeUInt32LE(version, 0);
+  return bytes;
 }

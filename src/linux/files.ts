@@ -150,18 +150,21 @@ const direntType = 18;
 const direntName = 19;
 const direntBytes = Buffer.allocUnsafeSlow(32 * 1024);
 
-/** The names in a directory that was opened for listing, without "." and "..", or minus errno. */
+/**
+ * The names in a directory that was opened for listing, without "." and "..", or minus errno. Each once, although
+ * the kernel may tell one twice that moved while it listed (readdir(3p)).
+ */
 export function readDirectory(fd: number): Entry[] | number {
-  const entries: Entry[] = [];
+  const entries = new Map<string, Entry>();
   for (;;) {
     const size = getdents64(syscallGetdents64, fd, direntBytes, direntBytes.length);
     if (size < 0) return -errno();
-    if (size === 0) return entries;
+    if (size === 0) return [...entries.values()];
     for (let at = 0; at < size; at += direntBytes.readUInt16LE(at + direntLength)) {
       const from = at + direntName;
       const name = decodePath(direntBytes.subarray(from, direntBytes.indexOf(0, from)));
       const type = direntBytes[at + direntType];
-      if (name !== "." && name !== "..") entries.push({ name, kind: kindOf(type) });
+      if (name !== "." && name !== "..") entries.set(name, { name, kind: kindOf(type) });
     }
   }
 }

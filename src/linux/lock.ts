@@ -10,7 +10,7 @@ const flock = declare<(fd: number, operation: number) => number>("int flock(int,
 
 /** Holds a file for this process alone (flock(2)) until it is disposed or the process ends, however it ends. */
 export function lockFile(file: string): Disposable {
-  const fd = openSync(file, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o600);
+  const fd = open(file);
   if (flock(fd, lockExclusive | lockNonBlocking) === 0)
     return { [Symbol.dispose]: () => closeSync(fd) };
   const name = errnoName(errno());
@@ -18,4 +18,16 @@ export function lockFile(file: string): Disposable {
   throw new IntegrityError("STATE_BUSY", `lock ${file}: held by another process (${name})`, {
     hint: "one agent watches with one state directory: stop the other, or give this one another --state",
   });
+}
+
+function open(file: string): number {
+  try {
+    return openSync(file, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o600);
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    throw new IntegrityError("STATE_UNUSABLE", `lock ${file}: cannot be opened (${code})`, {
+      hint: "the state directory must be the agent's own and writable, and lock a plain file in it",
+      cause,
+    });
+  }
 }

@@ -1,5 +1,5 @@
 import { Buffer } from "node:buffer";
-import { existsSync, readFileSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
 import { IntegrityError } from "../core/error.ts";
 import { close } from "./files.ts";
 import { checked, declare } from "./libc.ts";
@@ -48,7 +48,7 @@ export interface Tracefs extends Disposable {
 
 /** The tracefs that is mounted, else one of our own that is attached nowhere and seen by nobody. */
 export function openTracefs(): Tracefs {
-  const path = usualMounts.find((dir) => existsSync(`${dir}/events`));
+  const path = usualMounts.find((dir) => isThere(`${dir}/events`));
   if (path !== undefined) return { path, [Symbol.dispose]() {} };
   const fd = mountDetached("tracefs");
   return {
@@ -71,11 +71,20 @@ export function findTracepoint(
   name: string,
 ): Tracepoint | undefined {
   const dir = `${tracefs.path}/events/${group}/${name}`;
-  if (!existsSync(`${dir}/id`)) return undefined;
+  if (!isThere(`${dir}/id`)) return undefined;
   return {
     id: Number(readFileSync(`${dir}/id`, "utf8")),
     fields: parseFormat(readFileSync(`${dir}/format`, "utf8")),
   };
+}
+
+/** Node's existsSync asks access(2), which leaves the capabilities of a user other than root out of account. */
+function isThere(path: string): boolean {
+  try {
+    return statSync(path, { throwIfNoEntry: false }) !== undefined;
+  } catch {
+    return false;
+  }
 }
 
 const fieldPattern =

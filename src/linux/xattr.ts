@@ -62,6 +62,12 @@ export function readXattrs(fd: number, isPathOnly: boolean): readonly Xattr[] | 
   return found;
 }
 
+/** Asks for one that nobody has: a filesystem without extended attributes answers otherwise than one without this one. */
+export function supportsXattrs(path: string): boolean {
+  const size = getxattr(path, encodePath("security.fim-agent\0"), valueBytes, maxBytes);
+  return size >= 0 || errno() === ENODATA;
+}
+
 /** Removed since it was listed, or listed by a filesystem that does not give it out. */
 function isGone(number: number): boolean {
   return number === ENODATA || number === ENOTSUP;

@@ -27,6 +27,9 @@ export interface Job {
   readonly bytesPerSecond?: number;
 }
 
+/** Main thread -> worker: there will be no more jobs. */
+export type Ending = "end";
+
 /** Worker -> main thread. */
 export type Answer =
   | {

@@ -1,6 +1,6 @@
 import { SHARE_ENV, Worker } from "node:worker_threads";
 import { IntegrityError } from "../core/error.ts";
-import type { Answer, Job, WorkerData } from "./job.ts";
+import type { Answer, Ending, Job, WorkerData } from "./job.ts";
 
 export type Done = Extract<Answer, { readonly kind: "done" }>;
 
@@ -16,6 +16,8 @@ export interface LaneEvents {
   free(): void;
   /** The thread has. */
   gone(): void;
+  /** There was no task for so long that the thread costs more than a new one. */
+  idle(): void;
 }
 
 const entry = new URL(
@@ -29,9 +31,14 @@ const resourceLimits = { maxOldGenerationSizeMb: 64 };
 export class Lane {
   readonly #worker: Worker;
   readonly #tasks = new Map<number, Task>();
+  readonly #on: LaneEvents;
+  readonly #idleAfter: number;
   #nextId = 0;
+  #idle: NodeJS.Timeout | undefined;
 
-  constructor(data: WorkerData, on: LaneEvents) {
+  constructor(data: WorkerData, idleAfter: number, on: LaneEvents) {
+    this.#on = on;
+    this.#idleAfter = idleAfter;
     this.#worker = new Worker(entry, { workerData: data, resourceLimits, env: SHARE_ENV });
     this.#worker.unref();
     this.#worker.on("message", (answer: Answer) => {
@@ -55,6 +62,7 @@ export class Lane {
     const id = this.#nextId;
     this.#nextId += 1;
     this.#tasks.set(id, task);
+    clearTimeout(this.#idle);
     this.#worker.ref();
     // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread, not a window
     this.#worker.postMessage({ id, ...task.job } satisfies Job);
@@ -66,7 +74,14 @@ export class Lane {
     this.#worker.postMessage(undefined);
   }
 
+  /** Ends a thread that has no tasks and will get none. */
+  end(): void {
+    // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread, not a window
+    this.#worker.postMessage("end" satisfies Ending);
+  }
+
   fail(error: Error): void {
+    clearTimeout(this.#idle);
     const tasks = [...this.#tasks.values()];
     this.#tasks.clear();
     this.#worker.unref();
@@ -76,10 +91,17 @@ export class Lane {
   #settle(answer: Answer): void {
     const task = this.#tasks.get(answer.id);
     this.#tasks.delete(answer.id);
-    if (this.#tasks.size === 0) this.#worker.unref();
+    if (this.#tasks.size === 0) this.#rest();
     if (!task) return;
     if (answer.kind === "done") task.done(answer);
     else task.failed(errorOf(answer));
+  }
+
+  #rest(): void {
+    this.#worker.unref();
+    clearTimeout(this.#idle);
+    this.#idle = setTimeout(() => this.#on.idle(), this.#idleAfter);
+    this.#idle.unref();
   }
 }
 

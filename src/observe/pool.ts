@@ -10,9 +10,14 @@ import type { SweepOptions } from "./sweep.ts";
 
 export interface PoolOptions {
   readonly root: string;
-  /** Threads; each costs about 11 MB. They start when there is work for them. */
+  /** Threads; each costs about 11 MB. They start when there is work for them, and end when there is none. */
   readonly workers: number;
+  /** Milliseconds without work after which a thread ends. */
+  readonly idleAfter?: number;
 }
+
+/** A sweep that waits for its budget, or a burst of large files, is not so long between two jobs. */
+const usualIdle = 5000;
 
 /** Observes many paths, or large files, on other threads. */
 export class HashPool {
@@ -96,9 +101,13 @@ export class HashPool {
 
   #start(): Lane {
     const data = { root: this.#options.root, stop: this.#stop.buffer };
-    const lane = new Lane(data, {
+    const lane = new Lane(data, this.#options.idleAfter ?? usualIdle, {
       free: () => this.#dispatch(),
       gone: () => this.#lanes.delete(lane),
+      idle: () => {
+        this.#lanes.delete(lane);
+        lane.end();
+      },
     });
     this.#lanes.add(lane);
     return lane;

@@ -2,7 +2,7 @@ import { parentPort, workerData } from "node:worker_threads";
 import { IntegrityError } from "../core/error.ts";
 import { rowOf } from "../core/observation.ts";
 import type { Observation } from "../core/observation.ts";
-import type { Answer, Item, Job, Large, Result, WorkerData } from "./job.ts";
+import type { Answer, Ending, Item, Job, Large, Result, WorkerData } from "./job.ts";
 import { bytesToRead, Observer } from "./observer.ts";
 
 /*
@@ -79,10 +79,11 @@ function failure(id: number, error: unknown): Answer {
   return { kind: "failed", id, message, code, ...(hint !== undefined && { hint }) };
 }
 
-parentPort?.on("message", (job: Job | undefined) => {
+parentPort?.on("message", (job: Job | Ending | undefined) => {
+  const isJob = job !== undefined && job !== "end";
   // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread, not a window
-  if (job && Atomics.load(stop, 0) === 0) parentPort?.postMessage(answer(job));
-  if (Atomics.load(stop, 0) === 0) return;
+  if (isJob && Atomics.load(stop, 0) === 0) parentPort?.postMessage(answer(job));
+  if (job !== "end" && Atomics.load(stop, 0) === 0) return;
   observer?.[Symbol.dispose]();
   observer = undefined;
   parentPort?.close();

@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import { readPolicy } from "./compiled.ts";
 import { invalidPolicy, policyFiles } from "./load.ts";
 import type { Detect } from "./parse.ts";
 
@@ -13,10 +14,9 @@ export async function detectPolicy(
   dirs: readonly string[],
   exists: (path: string) => boolean,
 ): Promise<string> {
-  const { parsePolicy } = await import("./parse.ts");
   const fitting = new Map<string, number>();
   for (const [name, file] of policyFiles(dirs)) {
-    const { policy, problems } = parsePolicy(readFileSync(file, "utf8"), file);
+    const { policy, problems } = await readPolicy(readFileSync(file, "utf8"), file);
     if (!policy) throw invalidPolicy([name], problems);
     if (policy.detect && fits(policy.detect, exists)) fitting.set(name, policy.detect.all.length);
   }

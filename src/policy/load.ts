@@ -4,7 +4,9 @@ import { basename, dirname, join, resolve } from "node:path";
 import { IntegrityError } from "../core/error.ts";
 import { printable } from "../core/path.ts";
 import type { Policy, Rule } from "../core/rule.ts";
-import type { Parsed, PolicyFile, Problem } from "./parse.ts";
+import { readPolicy } from "./compiled.ts";
+import { nearest } from "./nearest.ts";
+import type { PolicyFile, Problem } from "./parse.ts";
 
 /** Where policies are looked for by name: "<dir>/<name>.yaml", the first directory first. */
 interface PolicyOptions {
@@ -19,8 +21,6 @@ interface Loaded {
 
 interface Loading {
   readonly options: PolicyOptions;
-  readonly parse: (text: string, file: string) => Parsed;
-  readonly nearest: (word: string, known: readonly string[]) => string;
   /** Files already read, by their absolute path. */
   readonly seen: Set<string>;
   /** In the order of merging. */
@@ -49,30 +49,19 @@ const ruleKeys: (keyof Rule)[] = [
 /**
  * Loads and merges policies, included ones first, each file once. A name with a "/" or an ending .yaml is a file.
  * An invalid policy is refused with every problem in every file.
- * yaml and zod are loaded here and not before: most of the agent's life has no need of them.
  */
 export async function loadPolicy(
   names: readonly string[],
   options: PolicyOptions,
 ): Promise<Policy> {
-  const [{ parsePolicy }, { nearest }] = await Promise.all([
-    import("./parse.ts"),
-    import("./nearest.ts"),
-  ]);
-  const loading: Loading = {
-    options,
-    parse: parsePolicy,
-    nearest,
-    seen: new Set(),
-    policies: [],
-    problems: [],
-  };
-  const asked = names.map((name) => {
+  const loading: Loading = { options, seen: new Set(), policies: [], problems: [] };
+  const asked: string[] = [];
+  for (const name of names) {
     const file = fileOf(name, options.dirs, ".");
     if (file === undefined) throw unknownPolicy(name, loading);
-    read(file, [], loading);
-    return resolve(file);
-  });
+    await read(file, [], loading);
+    asked.push(resolve(file));
+  }
   const rules = merge(loading);
   if (loading.problems.length > 0) throw invalidPolicy(names, loading.problems);
   const own = loading.policies.filter(({ file }) => asked.includes(file));
@@ -111,7 +100,7 @@ export function invalidPolicy(
   });
 }
 
-function read(file: string, including: readonly string[], loading: Loading): void {
+async function read(file: string, including: readonly string[], loading: Loading): Promise<void> {
   const whole = resolve(file);
   if (loading.seen.has(whole)) return;
   loading.seen.add(whole);
@@ -120,19 +109,19 @@ function read(file: string, including: readonly string[], loading: Loading): voi
     loading.problems.push({ file, line: 1, message: `cannot be read: ${text.errno}` });
     return;
   }
-  const { policy, include, lines, problems } = loading.parse(text, file);
+  const { policy, include, lines, problems } = await readPolicy(text, file);
   loading.problems.push(...problems);
   const chain = [...including, whole];
   for (const { name, line } of include) {
     const next = fileOf(name, loading.options.dirs, dirname(file));
     if (next === undefined) {
-      const hint = loading.nearest(name, namesIn(loading.options.dirs));
+      const hint = nearest(name, namesIn(loading.options.dirs));
       loading.problems.push({ file, line, message: `include: no policy ${name}${hint}` });
     } else if (chain.includes(resolve(next))) {
       const circle = [...chain.slice(chain.indexOf(resolve(next))), resolve(next)];
       const spelled = circle.map((one) => basename(one)).join(" -> ");
       loading.problems.push({ file, line, message: `include: goes in a circle: ${spelled}` });
-    } else read(next, chain, loading);
+    } else await read(next, chain, loading);
   }
   if (policy) loading.policies.push({ file: whole, policy, lines });
 }
@@ -187,7 +176,7 @@ function errnoOf(error: unknown): string | undefined {
   return error instanceof Error && "code" in error ? String(error.code) : undefined;
 }
 
-function unknownPolicy(name: string, { options, nearest }: Loading): IntegrityError {
+function unknownPolicy(name: string, { options }: Loading): IntegrityError {
   const known = namesIn(options.dirs);
   return new IntegrityError(
     "POLICY_INVALID",

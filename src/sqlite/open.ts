@@ -103,6 +103,8 @@ function settle(db: Database.Database, readonly: boolean): void {
   db.pragma("journal_mode = WAL");
   expectPragma(db, "journal_mode", "wal");
   db.pragma("journal_size_limit = 8388608");
+  // 1 MiB: only a commit empties the log, so that on a small disk a log of the usual 4 MiB would bar every commit for good.
+  db.pragma("wal_autocheckpoint = 256");
   migrate(db);
 }
 

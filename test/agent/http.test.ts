@@ -9,6 +9,7 @@ const local = { host: "127.0.0.1", port: 0 };
 function healthThat(overrides: Partial<Health> = {}): Health {
   return {
     sick: () => [],
+    degraded: () => ["engine fanotify: not permitted"],
     unready: () => [],
     metrics: async () => ({ type: "text/plain; version=0.0.4", text: "fim_up 1\n" }),
     ...overrides,

@@ -4,6 +4,7 @@ import * as fc from "fast-check";
 import { ActorReader } from "../../src/attribute/actor.ts";
 import { Attribution } from "../../src/attribute/attribute.ts";
 import { parseArguments, parseRecord } from "../../src/attribute/exec-history.ts";
+import { layout, valueSize } from "../../src/attribute/exec-programs.ts";
 
 /** Without BPF (an old kernel, not root, a container) only what /proc tells is tested. */
 const best = openMode();
@@ -129,7 +130,7 @@ withHistory("a process that executes another program is that from then on", asyn
 });
 
 test("a record without a name is of a process that is older than the history", (t) => {
-  const bytes = Buffer.alloc(240);
+  const bytes = Buffer.alloc(valueSize);
   bytes.write("comm", 24);
   t.deepEqual(parseRecord(bytes), {
     notedAt: 0n,
@@ -140,6 +141,27 @@ test("a record without a name is of a process that is older than the history", (
     parentComm: "",
     forkedAt: 0n,
   });
+});
+
+test("a record tells the device as the kernel keeps it, and both numbers or none", (t) => {
+  const bytes = Buffer.alloc(valueSize);
+  const put = (ino: bigint, dev: number): void => {
+    bytes.writeBigUInt64LE(ino, layout.ino.offset);
+    bytes.writeUInt32LE(dev, layout.dev.offset);
+  };
+  const cases: readonly (readonly [bigint, number, string | undefined])[] = [
+    [7n, (259 << 20) | 2, "259:2"],
+    [7n, 0xffff_ffff, "4095:1048575"],
+    [7n, 45, "0:45"],
+    [7n, 0, undefined],
+    [0n, 45, undefined],
+  ];
+  for (const [ino, dev, text] of cases) {
+    put(ino, dev);
+    t.is(parseRecord(bytes).executable?.dev, text);
+  }
+  put(2n ** 64n - 1n, 45);
+  t.is(parseRecord(bytes).executable?.ino, "18446744073709551615");
 });
 
 test("whatever a record of arguments holds, reading it does not throw", (t) => {

@@ -2,6 +2,7 @@ import { spawn } from "node:child_process";
 import { readlinkSync, statSync } from "node:fs";
 import test from "ava";
 import { parseCmdline, parseStat, parseUid, readProcess } from "../../src/attribute/process.ts";
+import { makeZombie } from "./zombie.ts";
 
 test("our own process is told as it is", (t) => {
   const own = readProcess("/proc", process.pid);
@@ -20,7 +21,17 @@ test("a process that is gone is not told", async (t) => {
 
 test("a name with parentheses and spaces does not shift the fields", (t) => {
   const rest = ["S", "7", ...Array.from({ length: 17 }, () => "0"), "12345", "0"].join(" ");
-  t.deepEqual(parseStat(`99 (a) b (c) ${rest}`), { comm: "a) b (c", parent: 7, startedAt: 12345 });
+  const told = { comm: "a) b (c", parent: 7, startedAt: 12345, isExiting: false };
+  t.deepEqual(parseStat(`99 (a) b (c) ${rest}`), told);
+});
+
+test("a process that has died and was not yet collected is exiting, one that lives is not", async (t) => {
+  t.false(readProcess("/proc", process.pid)?.isExiting);
+  await using zombie = await makeZombie();
+  const dead = readProcess("/proc", zombie.pid);
+  t.true(dead?.isExiting);
+  t.is(dead?.comm, "cat");
+  t.is(dead?.exe, undefined);
 });
 
 test("a stat that makes no sense is none", (t) => {

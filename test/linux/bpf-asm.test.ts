@@ -36,6 +36,8 @@ const vectors: readonly (readonly [string, Line, string])[] = [
   ["*(u64 *)(r10 - 8) = r1", stx("dw", at("r10", -8), "r1"), "7b1af8ff00000000"],
   ["r1 = map 7", loadMap("r1", 7), "18110000070000000000000000000000"],
   ["call bpf_map_lookup_elem", call("map_lookup_elem"), "8500000001000000"],
+  ["call bpf_get_current_task", call("get_current_task"), "8500000023000000"],
+  ["call bpf_probe_read_kernel", call("probe_read_kernel"), "8500000071000000"],
   ["call bpf_probe_read_kernel_str", call("probe_read_kernel_str"), "8500000073000000"],
   ["exit", exit(), "9500000000000000"],
 ];

@@ -1,22 +1,26 @@
 import { readFileSync } from "node:fs";
 import test from "ava";
-import {
-  effectiveCapabilities,
-  missingCapabilities,
-  usefulCapabilities,
-} from "../../src/linux/caps.ts";
+import { capabilityBits, hasCapability, readCapabilities } from "../../src/linux/caps.ts";
 
-test("the effective capabilities are those of /proc/self/status", (t) => {
-  const told = /^CapEff:\s*([0-9a-f]+)$/m.exec(readFileSync("/proc/self/status", "utf8"))?.[1];
-  t.is(effectiveCapabilities().toString(16), BigInt(`0x${told}`).toString(16));
+function told(field: string): string {
+  const found = new RegExp(String.raw`^${field}:\s*([0-9a-f]+)$`, "m").exec(
+    readFileSync("/proc/thread-self/status", "utf8"),
+  );
+  return BigInt(`0x${found?.[1]}`).toString(16);
+}
+
+test("the capabilities that are read are those of /proc/thread-self/status", (t) => {
+  const { effective, permitted, inheritable } = readCapabilities();
+  t.is(effective.toString(16), told("CapEff"));
+  t.is(permitted.toString(16), told("CapPrm"));
+  t.is(inheritable.toString(16), told("CapInh"));
 });
 
-test("each capability that is not there is missing, and no other", (t) => {
-  t.deepEqual(missingCapabilities(0n), usefulCapabilities);
-  t.deepEqual(missingCapabilities((1n << 41n) - 1n), []);
-  const allButAdmin = ((1n << 41n) - 1n) ^ (1n << 21n);
-  t.deepEqual(
-    missingCapabilities(allButAdmin).map(({ name }) => name),
-    ["CAP_SYS_ADMIN"],
-  );
+test("a set has what it was made of, and nothing else", (t) => {
+  const set = capabilityBits(["CAP_SYS_ADMIN", "CAP_BPF"]);
+  t.is(set, (1n << 21n) | (1n << 39n));
+  t.true(hasCapability(set, "CAP_SYS_ADMIN"));
+  t.true(hasCapability(set, "CAP_BPF"));
+  t.false(hasCapability(set, "CAP_PERFMON"));
+  t.is(capabilityBits([]), 0n);
 });

@@ -206,6 +206,20 @@ test.serial("a sweep ends with the reason of its signal", async (t) => {
   await t.throwsAsync(pool.observeAll(items, abort, options), { message: "enough" });
 });
 
+test.serial(
+  "threads without work end and give their descriptors back, others start with new work",
+  async (t) => {
+    using scratch = new Scratch();
+    const items = fill(scratch, 500);
+    using pool = new HashPool({ root: scratch.path, workers: 2, idleAfter: 0 });
+    const before = openDescriptors();
+    for (const _ of [1, 2, 3]) {
+      t.is((await observeAll(pool, items)).size, items.length);
+      await until(() => openDescriptors() === before);
+    }
+  },
+);
+
 test.serial("a closed pool has given back every descriptor, though it was reading", async (t) => {
   using scratch = new Scratch();
   writeFileSync(scratch.at("large"), Buffer.alloc(8 * mebibyte));

@@ -1,0 +1,41 @@
+import type { Actor } from "../core/hint.ts";
+import { resolveInRoot } from "../linux/resolve.ts";
+import type { ExecRecord } from "./exec-history.ts";
+import type { LiveProcess } from "./process.ts";
+
+export type Program = Pick<Actor, "exe" | "executable">;
+
+interface Evidence {
+  readonly live: LiveProcess | undefined;
+  readonly record: ExecRecord | undefined;
+}
+
+/** Which program a process runs: what /proc says while it lives, then what was noted when it was executed. */
+export function programOf({ live, record }: Evidence, root: string): Program {
+  if (live?.exe !== undefined && live.executable)
+    return { exe: live.exe, executable: live.executable };
+  const name = live?.exe ?? record?.filename;
+  if (name === undefined) return {};
+  return record?.executable ? identify(name, record.executable, root) : { exe: name };
+}
+
+/**
+ * The name's real path, if it leads to the file that was executed: it can go through a symbolic link. Else the name
+ * as it was given: it is relative, a script's, or another file's by now.
+ */
+function identify(
+  name: string,
+  executable: NonNullable<Program["executable"]>,
+  root: string,
+): Program {
+  const there = name.startsWith("/") ? resolveInRoot(root, name) : undefined;
+  if (there?.ino === executable.ino && there.dev === executable.dev)
+    return { exe: there.path, executable };
+  const isComparable = !isAnonymous(executable.dev) || (there && !isAnonymous(there.dev));
+  return isComparable ? { exe: name, executable } : { exe: name };
+}
+
+/** A filesystem without a device of its own: some (btrfs, overlayfs) tell stat(2) another number than they have. */
+function isAnonymous(dev: string): boolean {
+  return dev.startsWith("0:");
+}

@@ -1,0 +1,54 @@
+import { constants } from "node:fs";
+import { close, lookFlags, openInRoot, openPlain, openRoot, readLink } from "./files.ts";
+import { Stat } from "./statx.ts";
+
+/** A file that exists: its path without symbolic links, as the node has it, and which inode that is. */
+export interface Resolved {
+  readonly path: string;
+  /** "major:minor" */
+  readonly dev: string;
+  /** Decimal. */
+  readonly ino: string;
+}
+
+const followFlags = lookFlags & ~constants.O_NOFOLLOW;
+const stat = new Stat();
+
+/** Follows an absolute path through its symbolic links, never out of `root`. Undefined: it leads to nothing. */
+export function resolveInRoot(root: string, path: string): Resolved | undefined {
+  const rootFd = openRoot(root);
+  try {
+    const fd = openInRoot(rootFd, path, followFlags);
+    if (fd < 0) return undefined;
+    try {
+      if (stat.fill(fd) !== 0) return undefined;
+      const { dev, ino } = stat;
+      const real = pathIn(rootFd, fd);
+      return real === undefined ? undefined : { path: real, dev, ino };
+    } finally {
+      close(fd);
+    }
+  } finally {
+    close(rootFd);
+  }
+}
+
+/** Where an open file lies below an open directory. */
+function pathIn(rootFd: number, fd: number): string | undefined {
+  const [root, path] = [linkOf(rootFd), linkOf(fd)];
+  if (root === undefined || path === undefined) return undefined;
+  if (root === "/") return path;
+  return path.startsWith(`${root}/`) ? path.slice(root.length) : undefined;
+}
+
+/** Undefined: it has no name any more. */
+function linkOf(fd: number): string | undefined {
+  const link = openPlain(-1, `/proc/self/fd/${fd}`, lookFlags);
+  if (link < 0) return undefined;
+  try {
+    const target = readLink(link);
+    return typeof target === "string" && !target.endsWith(" (deleted)") ? target : undefined;
+  } finally {
+    close(link);
+  }
+}
