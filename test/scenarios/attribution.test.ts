@@ -1,0 +1,218 @@
+import test from "ava";
+import { execFileSync, spawn } from "node:child_process";
+import { chmodSync, chownSync, mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { Attribution } from "../../src/attribute/attribute.ts";
+import { fanotifyEngine } from "../../src/watch/fanotify.ts";
+import { busyLoops, fanotifyMissing, outputOf, programOf, startSmall } from "./small.ts";
+import type { Alert, Ground } from "./small.ts";
+
+const possible = fanotifyMissing === undefined ? test.serial : test.serial.skip;
+const why = fanotifyMissing === undefined ? "" : ` (skipped: ${fanotifyMissing})`;
+
+const each = 334;
+
+/** One way in which a process that lives for a moment changes a file of its own: "<number> <pid>" is its word. */
+interface Kind {
+  readonly name: string;
+  /** Undefined: the tool is missing here. */
+  readonly command: (dir: string, ground: Ground) => readonly string[] | undefined;
+  /** What its processes may be called: of a script, the interpreter or what it interprets. */
+  readonly exe: (ground: Ground) => readonly (string | undefined)[];
+  readonly uid?: number;
+}
+
+const chmod = programOf("chmod");
+const python = programOf("python3");
+const user = 1000;
+
+const forking = `
+import os, sys
+for i in range(${each}):
+  pid = os.fork()
+  if pid == 0:
+    os.chmod(f"{sys.argv[1]}/{i}", 0o600)
+    os._exit(0)
+  os.waitpid(pid, 0)
+  print(i, pid)
+`;
+
+/** The node's own /proc is still there and tells the node's pid, whatever the namespace. */
+const ownPid = "read -r pid _ < /proc/self/stat";
+
+const kinds: readonly Kind[] = [
+  {
+    name: "a program",
+    command: (dir) => ["bash", "-c", loop('chmod 600 "$0/$i" & echo "$i $!"; wait'), dir],
+    exe: () => [chmod],
+  },
+  {
+    name: "a fork without an exec",
+    command: (dir) => (python === undefined ? undefined : [python, "-c", forking, dir]),
+    exe: () => [python],
+  },
+  {
+    name: "a script",
+    command: (dir, ground) => {
+      const script = join(ground.dir, "script.sh");
+      writeFileSync(script, '#!/bin/sh\necho changed > "$1"\n', { mode: 0o755 });
+      return ["bash", "-c", loop('"$1" "$0/$i" & echo "$i $!"; wait'), dir, script];
+    },
+    exe: (ground) => [programOf("sh"), join(ground.dir, "script.sh")],
+  },
+  {
+    name: "a static binary",
+    command: (dir, ground) => {
+      const binary = compileStatic(ground.dir);
+      return binary === undefined
+        ? undefined
+        : ["bash", "-c", loop('"$1" "$0/$i" & echo "$i $!"; wait'), dir, binary];
+    },
+    exe: (ground) => [join(ground.dir, "static")],
+  },
+  {
+    name: "a process of another user in namespaces of its own",
+    command: (dir) => [
+      ...["setpriv", "--reuid", `${user}`, "--regid", `${user}`, "--clear-groups"],
+      ...["unshare", "--fork", "--pid", "--mount", "--user", "--map-root-user"],
+      ...["bash", "-c", loop(`(${ownPid}; echo "$i $pid"; exec chmod 600 "$0/$i")`), dir],
+    ],
+    exe: () => [chmod],
+    uid: user,
+  },
+  {
+    name: "a process that comes through a bind mount",
+    command: (dir, ground) => {
+      const other = join(ground.dir, "bound");
+      mkdirSync(other, { recursive: true });
+      const body = loop('chmod 600 "$1/$i" & echo "$i $!"; wait');
+      return ["unshare", "--mount", "bash", "-c", `mount --bind "$0" "$1" && ${body}`, dir, other];
+    },
+    exe: () => [chmod],
+  },
+];
+
+function loop(body: string): string {
+  return `for ((i = 0; i < ${each}; i++)); do ${body}; done`;
+}
+
+function compileStatic(dir: string): string | undefined {
+  const [source, binary] = [join(dir, "static.c"), join(dir, "static")];
+  const code = `#include <sys/stat.h>\nint main(int n, char **a) { return chmod(a[n - 1], 0600); }\n`;
+  writeFileSync(source, code);
+  try {
+    execFileSync("gcc", ["-static", "-o", binary, source], { stdio: "ignore" });
+    return binary;
+  } catch {
+    return undefined;
+  }
+}
+
+const dirOf = ({ name }: Kind): string => `/watched/${name.replaceAll(" ", "-")}`;
+
+possible(
+  `each of 2,000 processes that live for a moment is named, and rightly, while the machine is overloaded${why}`,
+  async (t) => {
+    await using node = await startSmall({
+      rules: [{ id: "watched", paths: ["/watched/**"], severity: "high" }],
+      prepare: (ground) => {
+        for (const kind of kinds) {
+          for (let i = 0; i < each; i += 1) ground.write(`${dirOf(kind)}/${i}`, "as it was\n");
+          for (let i = 0; i < each; i += 1)
+            if (kind.uid !== undefined)
+              chownSync(ground.at(`${dirOf(kind)}/${i}`), kind.uid, kind.uid);
+        }
+        // Others than root must get to their files.
+        for (const dir of [ground.dir, ground.at("/")]) chmodSync(dir, 0o755);
+      },
+    });
+    await using byProc = watchByProc(node.at("/watched"));
+    const truth = new Map<string, { readonly kind: Kind; readonly pid: number }>();
+    {
+      using _ = busyLoops(4);
+      await Promise.all(
+        kinds.map(async (kind) => {
+          const command = kind.command(node.at(dirOf(kind)), node);
+          if (!command) return void t.log(`not tested: ${kind.name}`);
+          const [program = "", ...args] = command;
+          const said = await outputOf(spawn(program, args, { cwd: "/" }));
+          for (const line of said.trim().split("\n")) {
+            const [number, pid] = line.split(" ");
+            truth.set(`${dirOf(kind)}/${number}`, { kind, pid: Number(pid) });
+          }
+        }),
+      );
+    }
+    t.true(truth.size >= 4 * each);
+    await node.receiver.until((all) => all.length > truth.size, 120_000);
+    const told = new Map(node.alerts().map((alert) => [alert.path, alert]));
+    const wrong = [...truth].flatMap(([path, { kind, pid }]) => {
+      const fault = faultOf(told.get(path), { pid, uid: kind.uid ?? 0, exe: kind.exe(node) });
+      return fault === undefined ? [] : [`${path}: ${fault}`];
+    });
+    t.is(wrong.length, 0, wrong.slice(0, 20).join("\n"));
+    const named = [...truth.keys()].filter((path) =>
+      byProc.named.has(path.slice("/watched".length)),
+    );
+    t.log(`${truth.size} processes, all named; by /proc alone ${named.length}`);
+  },
+);
+
+interface Due {
+  readonly pid: number;
+  readonly uid: number;
+  readonly exe: readonly (string | undefined)[];
+}
+
+function faultOf(alert: Alert | undefined, due: Due): string | undefined {
+  if (!alert) return "not told";
+  const { actor } = alert;
+  if (!actor) return "nobody named";
+  for (const name of ["pid", "uid"] as const)
+    if (actor[name] !== due[name]) return `${name} is not ${due[name]}: ${JSON.stringify(actor)}`;
+  if (!due.exe.includes(actor.exe)) return `exe is not ${due.exe}: ${JSON.stringify(actor)}`;
+  return undefined;
+}
+
+/** The same events, named by what /proc knows at the moment at which they are read. */
+function watchByProc(root: string): { readonly named: ReadonlySet<string> } & AsyncDisposable {
+  const attribution = Attribution.open({ root: "/", best: "proc" });
+  const stop = new AbortController();
+  const everything = { rule: everythingRule, glob: "**" };
+  const engine = fanotifyEngine({ describe: (pid, now) => attribution.describe(pid, now) })({
+    root,
+    index: { roots: ["/"], find: () => everything, mayMatchBelow: () => true },
+    directories: () => [],
+    signal: stop.signal,
+    now: Date.now,
+  });
+  const named = new Set<string>();
+  const read = async (): Promise<void> => {
+    for await (const hint of engine.hints)
+      if (hint.kind === "path" && hint.actor?.exe !== undefined) named.add(hint.path);
+  };
+  const done = read();
+  return {
+    named,
+    [Symbol.asyncDispose]: async () => {
+      stop.abort();
+      await done;
+      attribution[Symbol.dispose]();
+    },
+  };
+}
+
+const everythingRule = {
+  id: "test/everything",
+  paths: [],
+  exclude: [],
+  class: "immutable",
+  severity: "high",
+  why: "It is watched.",
+  writers: [],
+  containerWriters: false,
+  content: "text",
+  validators: [],
+  cis: [],
+  attack: [],
+} as const;

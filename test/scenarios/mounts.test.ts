@@ -1,0 +1,120 @@
+import test from "ava";
+import { execFileSync } from "node:child_process";
+import { readdirSync, writeFileSync } from "node:fs";
+import { makePlace } from "../helpers/tree.ts";
+import { guard, inShort, isGrave, wrap } from "./guarded.ts";
+import type { Alert, Guarded } from "./guarded.ts";
+
+const manifests = "/etc/kubernetes/manifests";
+const manifest = `${manifests}/kube-apiserver.yaml`;
+
+/** The agent has a mount namespace of its own, which ends with it, mounts and all. */
+const ownMounts = `exec unshare -m --propagation private AGENT "$@"`;
+
+function whyNoMounts(): string | undefined {
+  try {
+    execFileSync("unshare", ["-m", "--propagation", "private", "true"], { stdio: "ignore" });
+    return undefined;
+  } catch {
+    return "mounting needs root";
+  }
+}
+
+const unmountable = whyNoMounts();
+const mounting = unmountable === undefined ? test.serial : test.serial.skip;
+const why = unmountable === undefined ? "" : ` (skipped: ${unmountable})`;
+
+/** Runs a command where the agent sees what it mounts. */
+function inside(node: Guarded, ...command: readonly string[]): void {
+  execFileSync("nsenter", ["-t", String(node.watching.pid), "-m", ...command], { stdio: "pipe" });
+}
+
+const tells =
+  (change: Alert["change"], path: string) =>
+  (one: Alert): boolean =>
+    one.change === change && one.path === path;
+
+for (const engine of ["auto", "chokidar", "sweep"] as const) {
+  mounting(
+    `with ${engine}, a directory that is hidden under a mount is told, and what is to be seen instead${why}`,
+    async (t) => {
+      using place = makePlace();
+      await using node = await guard({ engine, program: wrap(place.at("alone"), ownMounts) });
+      const names = readdirSync(node.at(manifests));
+      t.true(names.length > 3);
+
+      inside(node, "mount", "-t", "tmpfs", "-o", "size=1m,mode=700", "hidden", node.at(manifests));
+      const mounted = await node.alerted(tells("mounted", manifests));
+      t.is(mounted.mount?.type, "tmpfs");
+      t.is(mounted.mount?.source, "hidden");
+      t.is(mounted.mount?.path, manifests);
+      t.true(mounted.mount?.options.includes("rw"));
+      t.is(mounted.event["activity_id"], 12);
+      t.true(isGrave(mounted));
+      for (const name of names) await node.alerted(tells("deleted", `${manifests}/${name}`));
+
+      inside(node, "sh", "-c", `echo evil > ${node.at(manifests)}/evil.yaml`);
+      const evil = await node.alerted(tells("created", `${manifests}/evil.yaml`));
+      t.is(evil.after?.size, 5);
+
+      const before = node.alerts().length;
+      inside(node, "umount", node.at(manifests));
+      const unmounted = await node.alerted(tells("unmounted", manifests), before);
+      t.is(unmounted.event["activity_id"], 13);
+      t.is(unmounted.mount?.source, "hidden");
+      t.true(isGrave(unmounted));
+      for (const name of names)
+        await node.alerted(tells("created", `${manifests}/${name}`), before);
+      await node.alerted(tells("deleted", `${manifests}/evil.yaml`), before);
+      await node.settle();
+      const check = await node.run("check", "--format", "ndjson", "/etc/kubernetes/manifests");
+      t.is(check.stdout, "");
+      t.is(check.code, 0);
+    },
+  );
+
+  mounting(
+    `with ${engine}, another file over a manifest is told as a mount and as another content${why}`,
+    async (t) => {
+      using place = makePlace();
+      const forged = place.at("forged.yaml");
+      writeFileSync(forged, "apiVersion: v1\nkind: Pod\n", { mode: 0o600 });
+      await using node = await guard({ engine, program: wrap(place.at("alone"), ownMounts) });
+
+      inside(node, "mount", "--bind", forged, node.at(manifest));
+      const mounted = await node.alerted(tells("mounted", manifest));
+      t.is(mounted.event["activity_id"], 12);
+      t.is(mounted.severity, "critical");
+      t.true(mounted.mount?.root.endsWith("/forged.yaml"), mounted.mount?.root);
+      const modified = await node.alerted(tells("modified", manifest));
+      t.true(modified.fields?.includes("content"), inShort([modified]).join());
+      t.is(modified.severity, "critical");
+      t.is(modified.after?.size, 25);
+
+      const before = node.alerts().length;
+      inside(node, "umount", node.at(manifest));
+      t.is((await node.alerted(tells("unmounted", manifest), before)).event["activity_id"], 13);
+      const back = await node.alerted(tells("modified", manifest), before);
+      t.is(back.after?.sha256, modified.before?.sha256);
+    },
+  );
+}
+
+mounting(
+  `a mount where nothing is watched is nobody's concern, one above a watched directory is${why}`,
+  async (t) => {
+    using place = makePlace();
+    await using node = await guard({
+      engine: "chokidar",
+      program: wrap(place.at("alone"), ownMounts),
+    });
+    inside(node, "mount", "-t", "tmpfs", "idle", node.at("/tmp"));
+    inside(node, "mount", "-t", "tmpfs", "above", node.at("/opt"));
+    const above = await node.alerted((one) => one.change === "mounted");
+    t.is(above.path, "/opt");
+    t.true(isGrave(above));
+    await node.alerted(tells("deleted", "/opt/cni/bin/calico"));
+    await node.settle();
+    t.deepEqual(inShort(node.alerts().filter(({ path }) => path.startsWith("/tmp"))), []);
+  },
+);

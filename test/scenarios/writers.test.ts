@@ -1,0 +1,362 @@
+import test from "ava";
+import { spawn, spawnSync } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import {
+  appendFileSync,
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  realpathSync,
+  rmdirSync,
+  writeFileSync,
+} from "node:fs";
+import { join } from "node:path";
+import type { Verdict } from "../../src/core/change.ts";
+import type { ChangeObject } from "../../src/core/show.ts";
+import { ExecHistory } from "../../src/attribute/exec-history.ts";
+import { runAgent, startWatch } from "../helpers/agent.ts";
+import type { Watching } from "../helpers/agent.ts";
+import { startReceiver } from "../helpers/receiver.ts";
+import type { Receiver } from "../helpers/receiver.ts";
+import { makePlace } from "../helpers/tree.ts";
+import { until } from "../helpers/wait.ts";
+
+/** Needs root, fanotify, BPF and BTF: without them no process that is gone is an allowed writer. */
+const scenario = canIdentify() ? test.serial : test.serial.skip;
+
+function canIdentify(): boolean {
+  try {
+    using history = ExecHistory.open();
+    return process.getuid?.() === 0 && history.unidentified === undefined;
+  } catch {
+    return false;
+  }
+}
+
+/** This machine's own programs, by the real path of each. */
+const own = {
+  sed: realpathSync("/usr/bin/sed"),
+  cp: realpathSync("/usr/bin/cp"),
+  tee: realpathSync("/usr/bin/tee"),
+  install: realpathSync("/usr/bin/install"),
+} as const;
+
+const deadline = 60_000;
+
+interface Ground extends AsyncDisposable {
+  readonly dir: string;
+  readonly at: (path: string) => string;
+  readonly watching: Watching;
+  /** Everything told of a path so far. */
+  readonly told: (path: string) => readonly ChangeObject[];
+  /** Awaits what is told of the path next. */
+  readonly next: (path: string, act: () => void) => Promise<ChangeObject>;
+  /** A change that is told after everything before it. */
+  readonly mark: () => Promise<void>;
+}
+
+/** The agent on this machine's own root, with rules for a directory of the test's own. */
+async function makeGround(): Promise<Ground> {
+  await using stack = new AsyncDisposableStack();
+  const place = stack.use(makePlace());
+  const dir = realpathSync(place.dir);
+  const at = (path: string): string => join(dir, path);
+  for (const name of [
+    "many",
+    "plain",
+    "alias",
+    "tool",
+    "volatile",
+    "pod",
+    "podless",
+    "mark",
+    "bin",
+  ])
+    mkdirSync(at(name));
+  copyFileSync(own.sed, at("bin/tool"));
+  writeFileSync(at("policy.json"), JSON.stringify(policyFor(at)));
+  for (const [file, text] of files) writeFileSync(at(file), text);
+  const args = ["--root", "/", "--state", at("state"), "--policy", at("policy.json")];
+  const { code, stderr } = await runAgent(["baseline", ...args]);
+  if (code !== 0) throw new Error(`baseline ended with ${code}: ${stderr}`);
+  const secret = `whsec_${randomBytes(32).toString("base64")}`;
+  writeFileSync(at("webhook.key"), `${secret}\n`, { mode: 0o600 });
+  const receiver = stack.use(await startReceiver({ secrets: [secret] }));
+  const watching = stack.use(
+    await startWatch({
+      root: "/",
+      state: at("state"),
+      policy: at("policy.json"),
+      engine: "auto",
+      config: {
+        webhooks: [{ url: receiver.url, secret: at("webhook.key") }],
+        watch: { quickSweepEvery: "1h", fullSweepEvery: "12h" },
+      },
+    }),
+  );
+  const told = (path: string) => toldOf(receiver).filter((one) => one.path === at(path));
+  const next = async (path: string, act: () => void): Promise<ChangeObject> => {
+    const before = told(path).length;
+    act();
+    return await until(() => told(path)[before], deadline);
+  };
+  let marks = 0;
+  const mark = async (): Promise<void> => {
+    const path = `mark/${(marks += 1)}`;
+    await next(path, () => writeFileSync(at(path), ""));
+  };
+  const owned = stack.move();
+  return {
+    dir,
+    at,
+    watching,
+    told,
+    next,
+    mark,
+    [Symbol.asyncDispose]: async () => await owned.disposeAsync(),
+  };
+}
+
+const names = Object.keys(own) as readonly (keyof typeof own)[];
+
+const files: readonly (readonly [path: string, text: string])[] = [
+  ...names.flatMap((name) =>
+    Array.from({ length: 50 }, (_, at) => [`many/${name}-${at}`, "old\n"] as const),
+  ),
+  ...["plain", "alias", "tool", "volatile", "pod", "podless"].map(
+    (name) => [`${name}/file`, "old\n"] as const,
+  ),
+];
+
+function policyFor(at: (path: string) => string): Readonly<Record<string, unknown>> {
+  const rule = (id: string, more: Readonly<Record<string, unknown>>) => ({
+    id,
+    paths: [at(`${id}/**`)],
+    class: "immutable",
+    severity: "high",
+    why: "It is watched for a test.",
+    ...more,
+  });
+  return {
+    name: "writers",
+    description: "Programs that may write",
+    rules: [
+      rule("many", { writers: Object.values(own) }),
+      rule("plain", { writers: [own.sed] }),
+      // On a merged-usr node /bin leads to /usr/bin.
+      rule("alias", { writers: ["/bin/sed"] }),
+      rule("tool", { writers: [at("bin/tool")] }),
+      rule("volatile", { writers: [own.sed], class: "volatile" }),
+      rule("pod", { writers: [own.sed] }),
+      rule("podless", { writers: [own.sed], containerWriters: true }),
+      rule("bin", { severity: "critical" }),
+      rule("mark", {}),
+    ],
+  };
+}
+
+function toldOf(receiver: Receiver): readonly ChangeObject[] {
+  return receiver.accepted().flatMap(({ data }) => {
+    const fim = (data["unmapped"] as { readonly fim?: ChangeObject } | undefined)?.fim;
+    return fim ? [fim] : [];
+  });
+}
+
+function run(program: string, ...args: readonly string[]): void {
+  const { status, stderr, error } = spawnSync(program, args, { encoding: "utf8" });
+  if (status !== 0) throw new Error(`${program}: ${error?.message ?? stderr}`);
+}
+
+/** Short-lived, one after the other, and gone when the next one starts. */
+const writes: Readonly<Record<keyof typeof own, (file: string, source: string) => void>> = {
+  sed: (file) => run(own.sed, "-i", "s/old/new/", file),
+  cp: (file, source) => run(own.cp, source, file),
+  tee: (file) => void spawnSync(own.tee, [file], { input: "new by tee\n" }),
+  install: (file, source) => run(own.install, "-m", "600", source, file),
+};
+
+const verdicts = (told: readonly ChangeObject[]) =>
+  told.map(
+    ({ change, path, verdict, actor }) =>
+      `${verdict} ${change} ${path} by ${actor?.exe ?? `pid ${actor?.pid}`}`,
+  );
+
+const edit = (file: string) => ["-i", "s/$/ more/", file];
+
+scenario(
+  "fifty moments of each listed program are approved, and nothing else is told",
+  async (t) => {
+    await using ground = await makeGround();
+    const { at, told, mark } = ground;
+    writeFileSync(at("source"), "new by copy\n");
+    for (let round = 0; round < 50; round += 1)
+      for (const name of names) writes[name](at(`many/${name}-${round}`), at("source"));
+    const paths = names.flatMap((name) =>
+      Array.from({ length: 50 }, (_, round) => `many/${name}-${round}`),
+    );
+    await until(() => paths.every((path) => told(path).length > 0), 120_000).catch(() => undefined);
+    await mark();
+    const all = paths.flatMap(told);
+    t.deepEqual(verdicts(all.filter(({ verdict }) => verdict !== "approved")), []);
+    t.deepEqual(
+      paths.filter((path) => told(path).length === 0),
+      [],
+    );
+    for (const name of names)
+      t.true(
+        told(`many/${name}-7`).every(({ actor }) => actor?.exe === own[name]),
+        name,
+      );
+  },
+);
+
+scenario("a writer is allowed by what it is, not by what it is called", async (t) => {
+  await using ground = await makeGround();
+  const { at, next, told, mark } = ground;
+  const expect = async (
+    what: string,
+    path: string,
+    want: { readonly verdict: Verdict; readonly exe?: string; act: () => void },
+  ): Promise<ChangeObject> => {
+    const one = await next(path, want.act);
+    t.is(one.verdict, want.verdict, `${what}: ${verdicts([one]).join()}`);
+    if (want.exe !== undefined) t.is(one.actor?.exe, want.exe, what);
+    return one;
+  };
+
+  await expect("the listed program", "plain/file", {
+    verdict: "approved",
+    exe: own.sed,
+    act: () => run(own.sed, ...edit(at("plain/file"))),
+  });
+  await expect("under a name that leads to the listed one", "plain/file", {
+    verdict: "approved",
+    exe: own.sed,
+    act: () => run("/bin/sed", ...edit(at("plain/file"))),
+  });
+  await expect("listed under a name that leads to it", "alias/file", {
+    verdict: "approved",
+    exe: own.sed,
+    act: () => run(own.sed, ...edit(at("alias/file"))),
+  });
+
+  mkdirSync(at("elsewhere"));
+  copyFileSync(own.sed, at("elsewhere/sed"));
+  await expect("a copy at another path", "plain/file", {
+    verdict: "unexpected",
+    exe: at("elsewhere/sed"),
+    act: () => run(at("elsewhere/sed"), ...edit(at("plain/file"))),
+  });
+
+  const inside = 'mount --bind "$0" "$1" && exec "$1" -i "s/$/ more/" "$2"';
+  await expect("a copy that is mounted over the listed path", "plain/file", {
+    verdict: "unexpected",
+    exe: own.sed,
+    act: () =>
+      run("unshare", "-m", "sh", "-c", inside, at("elsewhere/sed"), own.sed, at("plain/file")),
+  });
+
+  const script = at("elsewhere/script");
+  mkdirSync(script);
+  writeFileSync(join(script, "sed"), '#!/bin/sh\necho more >> "$1"\n');
+  chmodSync(join(script, "sed"), 0o755);
+  await expect("a script that is called like the writer", "plain/file", {
+    verdict: "unexpected",
+    act: () => run(join(script, "sed"), at("plain/file")),
+  });
+  const mounted = 'mount --bind "$0" "$1" && exec "$1" "$2"';
+  await expect("a script that is mounted over the listed path", "plain/file", {
+    verdict: "unexpected",
+    act: () =>
+      run("unshare", "-m", "sh", "-c", mounted, join(script, "sed"), own.sed, at("plain/file")),
+  });
+  await expect("another program that calls itself so", "plain/file", {
+    verdict: "unexpected",
+    act: () => {
+      run("bash", "-c", `exec -a ${own.sed} tee -a ${at("plain/file")} <<< more > /dev/null`);
+    },
+  });
+
+  await expect("a program that its own rule watches", "tool/file", {
+    verdict: "approved",
+    exe: at("bin/tool"),
+    act: () => run(at("bin/tool"), ...edit(at("tool/file"))),
+  });
+  const changed = await next("bin/tool", () => appendFileSync(at("bin/tool"), "\0"));
+  t.is(changed.verdict, "unexpected");
+  await expect("that program after it was changed", "tool/file", {
+    verdict: "unexpected",
+    exe: at("bin/tool"),
+    act: () => run(at("bin/tool"), ...edit(at("tool/file"))),
+  });
+
+  run(own.sed, ...edit(at("volatile/file")));
+  await mark();
+  t.deepEqual(verdicts(told("volatile/file").filter(({ verdict }) => verdict !== "approved")), []);
+  await expect("a volatile file under an unlisted program", "volatile/file", {
+    verdict: "unexpected",
+    act: () => run("sh", "-c", 'echo more >> "$0"', at("volatile/file")),
+  });
+});
+
+/** Where a container's cgroup would be: in the memory controller's hierarchy of version 1, else in the only one. */
+const groups = ["/sys/fs/cgroup/memory", "/sys/fs/cgroup"].find((dir) =>
+  existsSync(`${dir}/cgroup.procs`),
+);
+
+/** A cgroup as the kubelet names a container's. */
+function makeGroup(): { readonly dir: string; readonly id: string } & AsyncDisposable {
+  const id = randomBytes(32).toString("hex");
+  const above = `${groups}/kubepods-writers-${process.pid}-${id.slice(0, 8)}`;
+  const dir = join(above, "pod01234567-89ab-cdef-0123-456789abcdef", id);
+  mkdirSync(dir, { recursive: true });
+  return {
+    dir,
+    id,
+    // A group is busy until the kernel has buried its last process.
+    [Symbol.asyncDispose]: async () => {
+      for (const one of [dir, join(dir, ".."), above]) await until(() => isRemoved(one));
+    },
+  };
+}
+
+function isRemoved(dir: string): boolean {
+  try {
+    rmdirSync(dir);
+    return true;
+  } catch {
+    return !existsSync(dir);
+  }
+}
+
+const inContainer = groups === undefined ? test.serial.skip : scenario;
+
+inContainer(
+  "the node's own program, run in a container, is a writer only where the rule says so",
+  async (t) => {
+    await using ground = await makeGround();
+    await using group = makeGroup();
+    const { at, next } = ground;
+    const short = (file: string): void => {
+      const line = 'echo $$ > "$0/cgroup.procs" && exec "$1" -i "s/$/ more/" "$2"';
+      run("sh", "-c", line, group.dir, own.sed, file);
+    };
+    const gone = await next("pod/file", () => short(at("pod/file")));
+    t.is(gone.verdict, "unexpected", verdicts([gone]).join());
+    t.is(gone.actor?.container?.id, group.id);
+    const allowed = await next("podless/file", () => short(at("podless/file")));
+    t.is(allowed.verdict, "approved", verdicts([allowed]).join());
+    t.is(allowed.actor?.container?.id, group.id);
+
+    // The same by one that still lives when it is looked up: sed reads on from its standard input.
+    const line = 'echo $$ > "$0/cgroup.procs" && exec "$1" -n "w $2"';
+    const child = spawn("sh", ["-c", line, group.dir, own.sed, at("pod/file")]);
+    const living = await next("pod/file", () => void child.stdin.write("a line\n")).finally(() => {
+      child.stdin.end();
+    });
+    await new Promise((resolve) => child.once("close", resolve));
+    t.is(living.verdict, "unexpected", verdicts([living]).join());
+    t.is(living.actor?.container?.id, group.id);
+  },
+);
