@@ -19,14 +19,17 @@ const rounds = 5;
 const patience = 240_000;
 const mebibyte = 2 ** 20;
 
-/** Writes each file of some directories again and again, as fast as it can. */
+const asItWas = "as it was   ";
+
+/** Writes each file of some directories again and again, as fast as it can: in place, or the filesystem would slow it. */
 const storm = `
-import sys
+import os, sys
 for round in range(${rounds}):
   for i in range(${files}):
     for dir in sys.argv[1:]:
-      with open(f"{dir}/{i}", "w") as file:
-        file.write(f"{i} {round}")
+      file = os.open(f"{dir}/{i}", os.O_WRONLY)
+      os.write(file, b"%6d %5d" % (i, round))
+      os.close(file)
 `;
 
 possible(
@@ -41,7 +44,7 @@ possible(
       prepare: (ground) => {
         for (const dir of directories) {
           mkdirSync(ground.at(dir), { recursive: true });
-          for (let i = 0; i < files; i += 1) writeFileSync(ground.at(`${dir}/${i}`), "as it was");
+          for (let i = 0; i < files; i += 1) writeFileSync(ground.at(`${dir}/${i}`), asItWas);
         }
       },
       // What counts here is in the chain; sending it all would only take its time.
@@ -62,7 +65,7 @@ possible(
     const memory = memoryOf(node.watching.pid);
     const metrics = await node.watching.metrics();
     t.is(await node.watching.stop(), 0);
-    const alerts = chainOf(node.state);
+    const alerts = chainOf(node.state).filter(({ path }) => path.startsWith("/srv/"));
     t.log(`storm: ${seconds(stormed - began)}, known after ${seconds(known - began)}`);
     t.log(`${alerts.length} alerts, ${memory / mebibyte} MiB at most`);
     t.log(`${answers.length} answers of /healthz, the slowest in ${Math.max(...answers)} ms`);
@@ -74,12 +77,8 @@ possible(
       const severity = dir.slice("/srv/".length);
       const told = alerts.filter((alert) => alert.path.startsWith(dir));
       const sum = told.reduce((total, { count }) => total + (count ?? 1), 0);
-      t.is(
-        sum,
-        metrics.get(
-          `fim_changes_total{change="modified",severity="${severity}",verdict="unexpected"}`,
-        ),
-      );
+      const labels = `change="modified",severity="${severity}",verdict="unexpected"`;
+      t.is(metrics.get(`fim_changes_total{${labels}}`), sum);
       t.true(sum >= files && sum <= files * rounds, `${sum} changes under ${dir}`);
     }
     t.deepEqual(holesIn(alerts, final).slice(0, 20), []);
@@ -112,7 +111,7 @@ function differing(node: SmallNode, final: ReadonlyMap<string, string>): readonl
 
 /** Where what is told of a grave file does not lead, step by step, from what it was to what it is. */
 function holesIn(alerts: readonly Alert[], final: ReadonlyMap<string, string>): readonly string[] {
-  const first = createHash("sha256").update("as it was").digest("hex");
+  const first = createHash("sha256").update(asItWas).digest("hex");
   const now = new Map<string, string | undefined>();
   const holes: string[] = [];
   for (const { path, before, after, severity } of alerts) {

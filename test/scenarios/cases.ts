@@ -5,6 +5,8 @@ import {
   chmodSync,
   chownSync,
   closeSync,
+  fchmodSync,
+  futimesSync,
   linkSync,
   lstatSync,
   mkdirSync,
@@ -16,7 +18,6 @@ import {
   symlinkSync,
   truncateSync,
   unlinkSync,
-  utimesSync,
   writeFileSync,
   writeSync,
 } from "node:fs";
@@ -88,10 +89,12 @@ function makeSocket(file: string): void {
   run(python, "-c", code.join("\n"), dirname(file), basename(file));
 }
 
-function flipFirst(bytes: Buffer): Buffer {
-  const flipped = Buffer.from(bytes);
-  flipped[0] = (flipped[0] ?? 0) ^ 1;
-  return flipped;
+/** Another first byte, and this as well before the file is closed. */
+function rewrite(file: string, also: (fd: number) => void): void {
+  const fd = openSync(file, "r+");
+  writeSync(fd, "!");
+  also(fd);
+  closeSync(fd);
 }
 
 function stampOf(file: string): string {
@@ -134,8 +137,7 @@ function putOver(file: string, fresh: string, bytes: Buffer | string): void {
 }
 
 function write(file: string, bytes: string | Buffer, mode = 0o600): Undo {
-  writeFileSync(file, bytes);
-  chmodSync(file, mode);
+  writeFileSync(file, bytes, { mode });
   return () => unlinkSync(file);
 }
 
@@ -272,8 +274,7 @@ const contents: readonly Case[] = [
     act: (plane) =>
       inPlace(plane.at("/usr/bin/kubelet"), (file) => {
         const { atime, mtime } = lstatSync(file);
-        writeFileSync(file, flipFirst(readFileSync(file)));
-        utimesSync(file, atime, mtime);
+        rewrite(file, (fd) => futimesSync(fd, atime, mtime));
       }),
     told: [modified("/usr/bin/kubelet", "critical", ["content"])],
   },
@@ -294,13 +295,10 @@ const contents: readonly Case[] = [
     title: "content and mode changed at once",
     act: (plane) => {
       const file = plane.at("/var/lib/kubelet/config.yaml");
-      const back = inPlace(file, () =>
-        appendFileSync(file, "authorization: { mode: AlwaysAllow }\n"),
-      );
-      const mode = chmod(file, 0o666);
+      const back = inPlace(file, () => rewrite(file, (fd) => fchmodSync(fd, 0o666)));
       return () => {
         back();
-        mode();
+        chmodSync(file, 0o644);
       };
     },
     told: [
@@ -316,8 +314,7 @@ const contents: readonly Case[] = [
       anew(plane, "/usr/bin/crictl", (file) => {
         const bytes = randomBytes(4096);
         unlinkSync(file);
-        writeFileSync(file, bytes);
-        chmodSync(file, 0o755);
+        writeFileSync(file, bytes, { mode: 0o755 });
       }),
     told: [
       modified("/usr/bin/crictl", "critical", ["content", "inode"], { after: { size: 4096 } }),
@@ -330,8 +327,7 @@ const contents: readonly Case[] = [
       anew(plane, etcd, (file) => {
         const bytes = readFileSync(file);
         unlinkSync(file);
-        writeFileSync(file, bytes);
-        chmodSync(file, 0o600);
+        writeFileSync(file, bytes, { mode: 0o600 });
       }),
     told: [otherInode(etcd)],
     left: [otherInode(etcd)],
@@ -677,8 +673,7 @@ const removals: readonly Case[] = [
     act: (plane) =>
       anew(plane, "/etc/kubernetes/kubelet.conf", (file) => {
         unlinkSync(file);
-        mkdirSync(file);
-        chmodSync(file, 0o700);
+        mkdirSync(file, { mode: 0o700 });
         writeFileSync(`${file}/inside`, "x");
       }),
     told: [
