@@ -7,6 +7,7 @@ import { isStale, Looks } from "../reconcile/look.ts";
 import type { Eyes } from "../reconcile/look.ts";
 import type { Look } from "../core/compare.ts";
 import { hashWorkers } from "./capture.ts";
+import { requireKnown } from "./node.ts";
 import type { Node } from "./node.ts";
 import { differing, makeEyes } from "./pass.ts";
 import { recordBaseline } from "./record.ts";
@@ -29,6 +30,7 @@ export interface Accepted {
 /** Takes the present state of some paths, and of what is below them, into the baseline, and signs it again. */
 export async function accept(node: Node, state: State, options: AcceptOptions): Promise<Accepted> {
   state.baseline.trust();
+  requireKnown(node, options.paths, state.baseline.rows);
   using pool = new HashPool({ root: node.root, workers: hashWorkers });
   const known: Eyes["known"] = {
     get: (path) => state.baseline.rows.get(path),

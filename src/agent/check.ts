@@ -9,6 +9,7 @@ import type { Eyes } from "../reconcile/look.ts";
 import { compileRules } from "../core/rules.ts";
 import type { Rule } from "../core/rule.ts";
 import { hashWorkers } from "./capture.ts";
+import { requireKnown } from "./node.ts";
 import type { Node } from "./node.ts";
 import { differing, makeEyes } from "./pass.ts";
 import type { Progress, Unseen } from "./pass.ts";
@@ -32,6 +33,7 @@ export async function findDrift(
   },
 ): Promise<Drift> {
   const statement = state.baseline.trust();
+  requireKnown(node, options.paths, state.baseline.rows);
   using pool = new HashPool({ root: node.root, workers: hashWorkers });
   const known: Eyes["known"] = {
     get: (path) => state.baseline.rows.get(path),

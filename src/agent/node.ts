@@ -1,12 +1,13 @@
 import { fileURLToPath } from "node:url";
 import { IntegrityError } from "../core/error.ts";
-import { isBelow } from "../core/path.ts";
+import { isBelow, printable } from "../core/path.ts";
 import type { Policy, RuleIndex } from "../core/rule.ts";
 import { compileRules } from "../core/rules.ts";
 import type { Rules } from "../core/rules.ts";
 import { Observer } from "../observe/observer.ts";
 import { detectPolicy } from "../policy/detect.ts";
 import { loadPolicy } from "../policy/load.ts";
+import type { Rows } from "../sqlite/rows.ts";
 import type { Settings } from "./settings.ts";
 
 /** Where the shipped policies are, from src/ and from dist/ alike. */
@@ -75,6 +76,30 @@ async function policyNamesOf(given: readonly string[], observer: Observer): Prom
   for (const name of given)
     names.push(name === "auto" ? await detectPolicy(policyDirs, exists) : name);
   return names;
+}
+
+/** Refuses paths that were mistyped: nothing can be there that anybody watches, or nothing is and nothing was. */
+export function requireKnown(
+  node: Node,
+  paths: readonly string[],
+  approved: Pick<Rows, "paths">,
+): void {
+  for (const path of paths) {
+    const isWatched = node.index.find(path) !== undefined || node.index.mayMatchBelow(path);
+    if (!isWatched)
+      throw new IntegrityError("USAGE", `path ${printable(path)}: no rule watches it`, {
+        hint: `see: fim-agent policy explain ${printable(path)}`,
+      });
+    const isApproved = approved.paths(path)[Symbol.iterator]().next().done !== true;
+    if (!isApproved && !node.observer.observe(path, { hash: false }))
+      throw new IntegrityError(
+        "USAGE",
+        `path ${printable(path)}: neither there nor in the baseline`,
+        {
+          hint: "write it as the node sees it, without --root in front",
+        },
+      );
+  }
 }
 
 /** What the agent itself writes all the time: to watch that would be to watch itself watching. */

@@ -118,6 +118,7 @@ export class Looks {
       after = await observeLarge(path, want);
     // Nobody knows of anything here, and nobody can look: that is no finding.
     if (!before && after && isUnseen(after)) return { path };
+    if (before && after?.unreadable) after = remembering(before, after);
     return { path, ...(before && { before }), ...(after && { after }) };
   }
 
@@ -160,6 +161,14 @@ export function hasMoved(path: string, { known, observer }: Eyes): boolean {
   const before = known.get(path);
   const after = observer.observe(path, { hash: false });
   return !before || !after || before.ctime !== after.ctime || before.ino !== after.ino;
+}
+
+/** What cannot be read now is taken for what it was, so that its return can be compared. */
+function remembering(before: Observation, after: Observation): Observation {
+  const { unreadable } = after;
+  if (unreadable !== undefined && isUnseen(after)) return { ...before, unreadable };
+  const { sha256 } = before;
+  return after.type !== "file" || sha256 === undefined ? after : { ...after, sha256 };
 }
 
 /** True when what is stored must be written again. */

@@ -49,10 +49,11 @@ export async function reconcile(group: Group, parts: Parts): Promise<readonly Ju
 
   const seen = looks.all();
   const facts = renameFacts(seen, hints);
+  const paired = pair(seen, facts);
   const changes = [
     ...group.mounts.map(mountChange),
-    ...pair(seen, facts),
-    ...transients(seen, hints, facts),
+    ...paired,
+    ...transients(seen, hints, { facts, changes: paired }),
   ];
   const origin = origins(group, hints, parts.now());
   const judged = changes
@@ -94,19 +95,49 @@ function renameFacts(
   return [...told, ...guessed];
 }
 
-/** Changes that only the kernel saw. The source of a rename is told by the rename. */
+interface Told {
+  readonly facts: readonly RenameFact[];
+  readonly changes: readonly Change[];
+}
+
+/** Changes that only the kernel saw. Names that led to one that is told by a change are told with it. */
 function transients(
   looks: readonly Look[],
   hints: ReadonlyMap<string, PathHints>,
-  facts: readonly RenameFact[],
+  { facts, changes }: Told,
 ): readonly Change[] {
-  const sources = new Set(facts.map((fact) => fact.from));
+  const told = withOtherNames(new Set(changes.flatMap(namesOf)), facts);
+  const renamed = new Set(facts.flatMap(({ from, to }) => [from, to]));
   return looks.flatMap((look) => {
     const steps = hints.get(look.path)?.steps;
-    if (!steps || sources.has(look.path) || compare(look)) return [];
+    if (!steps || told.has(look.path) || compare(look)) return [];
+    // A name on the way from another to a third: its beginning and its end are told there.
+    const isPassed =
+      !look.before && !steps.some((step) => step === "created" || step === "deleted");
+    if (isPassed && renamed.has(look.path)) return [];
     const change = transient(look, steps);
     return change ? [change] : [];
   });
+}
+
+function namesOf(change: Change): readonly string[] {
+  return change.kind === "renamed" ? [change.path, change.from] : [change.path];
+}
+
+/** These names and all that renames, one after the other, join with them. */
+function withOtherNames(
+  names: ReadonlySet<string>,
+  facts: readonly RenameFact[],
+): ReadonlySet<string> {
+  const all = new Set(names);
+  for (let size = -1; size < all.size;) {
+    size = all.size;
+    for (const { from, to } of facts) {
+      if (all.has(from)) all.add(to);
+      if (all.has(to)) all.add(from);
+    }
+  }
+  return all;
 }
 
 function isOf(change: Change, { kind, mount }: MountHint): boolean {

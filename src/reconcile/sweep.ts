@@ -14,11 +14,10 @@ const absent: Fingerprint = -1;
  */
 export class QuickSweep {
   readonly #root: string;
-  readonly #urgent = new Map<string, Fingerprint>();
-  readonly #others = new Map<string, Fingerprint>();
+  readonly #urgent = new Ring();
+  readonly #others = new Ring();
   /** No rule holds for them, only for what is in them. */
   readonly #places = new Map<string, Fingerprint>();
-  #rest: Iterator<[string, Fingerprint]> | undefined;
   #present = 0;
 
   constructor(root: string) {
@@ -30,12 +29,12 @@ export class QuickSweep {
     return this.#present;
   }
 
-  /** What the last look saw. Urgent paths are looked at in every sweep. */
+  /** What the last look saw. Urgent paths have a budget of their own in every sweep. */
   learn(path: string, observation: Observation | undefined, urgent: boolean): void {
     this.forget(path);
     if (observation) this.#present += 1;
     const seen = observation ? fingerprintOf(observation) : absent;
-    (urgent ? this.#urgent : this.#others).set(path, seen);
+    (urgent ? this.#urgent : this.#others).seen.set(path, seen);
   }
 
   /**
@@ -48,19 +47,29 @@ export class QuickSweep {
 
   /** Forgets a path that nobody waits for. */
   forget(path: string): void {
-    const seen = this.#urgent.get(path) ?? this.#others.get(path);
+    const seen = this.#urgent.seen.get(path) ?? this.#others.seen.get(path);
     if (seen !== undefined && seen !== absent) this.#present -= 1;
-    this.#urgent.delete(path);
-    this.#others.delete(path);
+    this.#urgent.seen.delete(path);
+    this.#others.seen.delete(path);
   }
 
-  /** Paths that are no longer as they were seen: of all urgent ones, and of as many others as the budget (ms) allows. */
-  sweep(budget: number): readonly string[] {
-    const moved = this.#movedPlaces();
-    for (const [path, seen] of this.#urgent) if (this.#now(path) !== seen) moved.push(path);
+  /**
+   * Paths that are no longer as they were seen: of as many urgent ones, and of as many others, as the budgets (ms)
+   * allow. The next sweep goes on where this one ended.
+   */
+  sweep(budget: number, urgentBudget = Infinity): readonly string[] {
+    return [
+      ...this.#movedPlaces(),
+      ...this.#moved(this.#urgent, urgentBudget),
+      ...this.#moved(this.#others, budget),
+    ];
+  }
+
+  #moved(ring: Ring, budget: number): string[] {
+    const moved: string[] = [];
     const until = performance.now() + budget;
-    for (let steps = 0; steps < this.#others.size && performance.now() < until; steps += 1) {
-      const next = this.#next();
+    for (let steps = ring.seen.size; steps > 0 && performance.now() < until; steps -= 1) {
+      const next = ring.next();
       if (next && this.#now(next[0]) !== next[1]) moved.push(next[0]);
     }
     return moved;
@@ -77,14 +86,6 @@ export class QuickSweep {
     return moved;
   }
 
-  #next(): [string, Fingerprint] | undefined {
-    this.#rest ??= this.#others.entries();
-    const step = this.#rest.next();
-    if (!step.done) return step.value;
-    this.#rest = undefined;
-    return undefined;
-  }
-
   #now(path: string): Fingerprint {
     const seen = this.#root === "/" ? path : this.#root + path;
     try {
@@ -92,6 +93,23 @@ export class QuickSweep {
     } catch {
       return absent;
     }
+  }
+}
+
+/** Paths with what was seen of them, in a circle. */
+class Ring {
+  readonly seen = new Map<string, Fingerprint>();
+  #rest: Iterator<[string, Fingerprint]> | undefined;
+
+  /** The next one. Undefined: the circle is empty. */
+  next(): [string, Fingerprint] | undefined {
+    for (let round = 0; round < 2; round += 1) {
+      this.#rest ??= this.seen.entries();
+      const step = this.#rest.next();
+      if (!step.done) return step.value;
+      this.#rest = undefined;
+    }
+    return undefined;
   }
 }
 

@@ -8,8 +8,10 @@ import {
   rmSync,
   writeFileSync,
 } from "node:fs";
-import { isStale, siblingsOf, wantOf } from "../../src/reconcile/look.ts";
-import type { Want } from "../../src/reconcile/look.ts";
+import { compare } from "../../src/core/compare.ts";
+import type { Observation } from "../../src/core/observation.ts";
+import { isStale, Looks, siblingsOf, wantOf } from "../../src/reconcile/look.ts";
+import type { Eyes, Want } from "../../src/reconcile/look.ts";
 import { seen } from "../helpers/judged.ts";
 import { inShort, makeBench } from "./bench.ts";
 import type { Bench } from "./bench.ts";
@@ -197,4 +199,33 @@ test("an empty directory that appears is one change", async (t) => {
   bench.learn();
   mkdirSync(bench.at("/w/empty"));
   t.deepEqual(inShort(await bench.look(["/w/empty", "/w"])), ["created /w/empty"]);
+});
+
+test("what cannot be looked at for a while is compared with what it was before", async (t) => {
+  using bench = makeBench();
+  const before = seen({ type: "file", sha256: "ab".repeat(32) });
+  const blank = { ...before, mode: 0, size: 0, ino: "0", nlink: 0, unreadable: "EACCES" };
+  const { sha256: _, ...unhashed } = blank;
+  let stored: Observation = before;
+  let now: Observation = unhashed;
+  const eyes: Eyes = {
+    index: bench.eyes.index,
+    observer: { observe: () => now, list: () => [] },
+    observeLarge: () => Promise.resolve(now),
+    known: { get: () => stored, below: () => [], findByInode: () => [] },
+    walk: () => [],
+  };
+  const look = async () => {
+    const looks = new Looks(eyes);
+    await looks.at("/w/a");
+    return looks.get("/w/a") ?? t.fail();
+  };
+  const hidden = await look();
+  t.is(compare(hidden)?.kind, "unreadable");
+  stored = hidden.after ?? before;
+  t.is(compare(await look()), undefined);
+  now = before;
+  t.is(compare(await look()), undefined);
+  now = { ...before, sha256: "cd".repeat(32) };
+  t.like(compare(await look()), { kind: "modified", fields: ["content"] });
 });

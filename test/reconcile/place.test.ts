@@ -50,3 +50,17 @@ test("what is new in a directory without a rule is found by a hint for that dire
     [["created", "/later/deep/file"]],
   );
 });
+
+test("urgent paths too are looked at in turn, as far as a budget allows", (t) => {
+  using bench = makeBench();
+  for (let each = 0; each < 40; each += 1) bench.write(`/w/${each}`, "x");
+  bench.learn();
+  const sweep = new QuickSweep(bench.root);
+  for (const { path, observation } of bench.current.all()) sweep.learn(path, observation, true);
+  t.deepEqual(sweep.sweep(0, Infinity), []);
+  for (let each = 0; each < 40; each += 1) chmodSync(bench.at(`/w/${each}`), 0o700);
+  t.deepEqual(sweep.sweep(Infinity, 0), []);
+  const found = new Set<string>();
+  while (found.size < 40) for (const path of sweep.sweep(0, 0.001)) found.add(path);
+  t.is(sweep.sweep(0, Infinity).length, 40);
+});

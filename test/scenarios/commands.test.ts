@@ -428,7 +428,7 @@ test.serial("check of some paths looks at these and what is below them alone", a
     [["/etc/app/sub/"], 1, ["/etc/app/sub/three"]],
     [["/etc/app/two", "/etc/app/sub"], 1, ["/etc/app/sub/three"]],
     [["/etc/app/sub", "/etc/app/sub/three"], 1, ["/etc/app/sub/three"]],
-    [["/etc/ap"], 0, []],
+    [["/etc/ap"], 2, []],
     [["/"], 1, ["/etc/app/one", "/etc/app/sub/three"]],
   ];
   for (const [paths, code, found] of wanted) {
@@ -574,4 +574,15 @@ test.serial("the key is not readable for others, and no output ever shows it", a
     const { stdout, stderr } = await small.run(...command);
     t.false((stdout + stderr).includes(secret), command.join(" "));
   }
+});
+
+test("a path that is mistyped is refused, not called clean", async (t) => {
+  using small = makeSmall();
+  t.is((await small.run("baseline")).code, 0);
+  for (const path of ["/nosuch", "/etc/app/nosuch"])
+    for (const command of [["check"], ["accept", "--reason", "test"]]) {
+      const { code, stderr } = await small.run(...command, path);
+      t.is(code, 2, stderr);
+      t.regex(stderr, /path \/.*nosuch: /);
+    }
 });
