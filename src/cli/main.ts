@@ -1,4 +1,3 @@
-import yargs from "yargs";
 import type { Argv } from "yargs";
 import { loadSettings } from "../agent/config.ts";
 import { engines, formats, logLevels } from "../agent/options.ts";
@@ -8,11 +7,18 @@ import { IntegrityError } from "../core/error.ts";
 import { exit, fail } from "./fail.ts";
 import type { Exit } from "./fail.ts";
 import { readText } from "./files.ts";
+import { readPlain } from "./plain.ts";
+import type { Given, PlainCommand } from "./plain.ts";
 
 const program = "fim-agent";
 
-type Given = Readonly<Record<string, unknown>>;
 type Run = (settings: Settings, given: Given) => Promise<Exit>;
+
+const loads: Readonly<Record<PlainCommand, () => Promise<Run>>> = {
+  baseline: async () => (await import("./baseline.ts")).baseline,
+  check: async () => (await import("./check.ts")).check,
+  watch: async () => await (await import("./confine.ts")).loadWatch(),
+};
 
 let outcome: Exit = exit.fine;
 
@@ -20,7 +26,12 @@ process.exitCode = await main(process.argv.slice(2));
 
 async function main(args: readonly string[]): Promise<Exit> {
   try {
-    await commands(yargs([...args])).parseAsync();
+    const plain = readPlain(args);
+    if (plain) await run(loads[plain.command])(plain.given);
+    else {
+      const { default: yargs } = await import("yargs");
+      await commands(yargs([...args])).parseAsync();
+    }
     return outcome;
   } catch (error) {
     return fail(program, error);
@@ -67,20 +78,15 @@ function nodeCommands(parser: Argv): Argv {
             describe: "put it in the place of the present one",
           })
           .option("reason", { type: "string", describe: "why, for the record" }),
-      run(async () => (await import("./baseline.ts")).baseline),
+      run(loads.baseline),
     )
     .command(
       "check [path..]",
       "compare the node with the baseline once",
       (args) => args.positional("path", { type: "string", array: true }),
-      run(async () => (await import("./check.ts")).check),
+      run(loads.check),
     )
-    .command(
-      "watch",
-      "run until SIGTERM: watch, alert, deliver",
-      (args) => args,
-      run(async () => await (await import("./confine.ts")).loadWatch()),
-    )
+    .command("watch", "run until SIGTERM: watch, alert, deliver", (args) => args, run(loads.watch))
     .command(
       "accept [path..]",
       "approve the present state of these paths",

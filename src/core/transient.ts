@@ -11,8 +11,9 @@ export function transient(look: Look, steps: readonly Step[]): Change | undefine
   const told = toldSteps(steps);
   if (told.length === 0) return undefined;
   const { path, before, after } = look;
-  if (!before && !after)
-    return told.includes("created") ? { kind: "transient", path, steps: told } : undefined;
+  // A name that was there for a moment: made there, or moved there.
+  const appeared = told.includes("created") || told.includes("renamed");
+  if (!before && !after) return appeared ? { kind: "transient", path, steps: told } : undefined;
   if (!before || !after || compare(look)) return undefined;
   // A write moves mtime, and to put that back is a step of its own: without one it was only open for writing.
   if (steps.every((step) => step === "closed" || step === "changed")) return undefined;

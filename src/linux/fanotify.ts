@@ -49,12 +49,14 @@ export type Level =
   | "file";
 export const levels: readonly Level[] = ["target", "file"];
 
-const usualFlags =
-  FAN_CLOEXEC | FAN_NONBLOCK | FAN_UNLIMITED_QUEUE | FAN_UNLIMITED_MARKS | FAN_REPORT_DFID_NAME;
+const usualFlags = FAN_CLOEXEC | FAN_NONBLOCK | FAN_UNLIMITED_MARKS | FAN_REPORT_DFID_NAME;
 const flagsOf: Readonly<Record<Level, number>> = {
   target: usualFlags | FAN_REPORT_FID | FAN_REPORT_TARGET_FID,
   file: usualFlags | FAN_REPORT_FID,
 };
+
+/** "bounded": fs.fanotify.max_queued_events wait at most, and what is more is lost with a word. */
+export type QueueSize = "unlimited" | "bounded";
 
 export interface Group {
   readonly fd: number;
@@ -62,13 +64,17 @@ export interface Group {
 }
 
 /** Opens a group with the most that this kernel tells. Throws UNSUPPORTED: no right (CAP_SYS_ADMIN), or older than 5.9. */
-export function openGroup(allowed: readonly Level[] = levels): Group {
+export function openGroup(
+  allowed: readonly Level[] = levels,
+  size: QueueSize = "unlimited",
+): Group {
   const init = declare<(flags: number, openFlags: number) => number>(
     "int fanotify_init(unsigned int, unsigned int)",
   );
+  const queueFlags = size === "unlimited" ? FAN_UNLIMITED_QUEUE : 0;
   let number = 0;
   for (const level of allowed) {
-    const fd = init(flagsOf[level], 0);
+    const fd = init(flagsOf[level] | queueFlags, 0);
     if (fd >= 0) return { fd, level };
     number = errno();
     if (number !== os.errno.EINVAL) break;

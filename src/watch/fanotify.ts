@@ -2,7 +2,7 @@ import type { Buffer } from "node:buffer";
 import { IntegrityError } from "../core/error.ts";
 import type { Actor } from "../core/hint.ts";
 import { levels, openGroup, parseEvents } from "../linux/fanotify.ts";
-import type { FanotifyEvent, Group, Level } from "../linux/fanotify.ts";
+import type { FanotifyEvent, Group, Level, QueueSize } from "../linux/fanotify.ts";
 import { close } from "../linux/files.ts";
 import type { Engine, EngineOptions, StartEngine } from "./engine.ts";
 import { Tracker } from "./fanotify-events.ts";
@@ -16,6 +16,8 @@ export interface FanotifyOptions {
   readonly describe?: (pid: number, now: number) => Actor | undefined;
   /** What the group may tell, best first; all by default. */
   readonly levels?: readonly Level[];
+  /** How many events may wait in the kernel; any number by default. */
+  readonly queue?: QueueSize;
 }
 
 /** More unwatched directories than this are not named one by one. */
@@ -47,7 +49,7 @@ class FanotifyWatch {
   constructor(options: EngineOptions, own: FanotifyOptions) {
     this.#options = options;
     this.#own = own;
-    this.#group = open(own.levels ?? levels);
+    this.#group = open(own);
     const { index, root } = options;
     const inodes = this.#inodes;
     const onUnwatched = (path: string, detail: string) => this.#noteUnwatched(path, detail);
@@ -156,9 +158,9 @@ class FanotifyWatch {
   }
 }
 
-function open(allowed: readonly Level[]): Group {
+function open(own: FanotifyOptions): Group {
   try {
-    return openGroup(allowed);
+    return openGroup(own.levels ?? levels, own.queue);
   } catch (cause) {
     throw failure(cause instanceof Error ? cause.message : String(cause), cause);
   }

@@ -16,7 +16,7 @@ export interface HintedPath {
   /** Old names of renames that ended here. */
   readonly from: readonly string[];
   /** Other names of the file by which it was changed. */
-  readonly through: readonly string[];
+  readonly through?: readonly string[];
   /** The last known actor of each step, each named once. */
   readonly actors: readonly Actor[];
 }
@@ -195,8 +195,9 @@ export class PendingPaths {
     if (siblings?.delete(entry) && siblings.size === 0) this.#structural.delete(directory);
     const { path, engine, steps, firstAt, lastAt } = entry;
     const actors = distinct(entry.actors.values());
-    const { through } = entry;
-    taken.push({ path, engine, steps, firstAt, lastAt, from: [...entry.from], through, actors });
+    const through = entry.through.length > 0 && { through: entry.through };
+    const from = [...entry.from];
+    taken.push({ path, engine, steps, firstAt, lastAt, from, ...through, actors });
     return true;
   }
 }

@@ -26,6 +26,8 @@ const cases: readonly [
     ["created", "modified", "deleted"],
   ],
   ["removed, though nobody knew it", nothing, ["deleted"]],
+  ["moved there and removed", nothing, ["renamed", "deleted"], ["renamed", "deleted"]],
+  ["moved there and away", nothing, ["renamed"], ["renamed"]],
   ["an engine that cannot tell, and nothing is there", nothing, ["changed"]],
   ["changed and put back", reverted, ["modified", "closed"], ["modified"]],
   [

@@ -132,10 +132,10 @@ function memoryOf(pid: number): number {
 
 /** Asks /healthz again and again. Gives how long each answer took, in milliseconds; any other answer than 200 throws. */
 function askAllTheWhile(node: SmallNode): { stop(): Promise<readonly number[]> } {
-  let isOver = false;
+  const over = new AbortController();
   const ask = async (): Promise<readonly number[]> => {
     const took: number[] = [];
-    while (!isOver) {
+    while (!over.signal.aborted) {
       const from = performance.now();
       const { status, body } = await get(`http://${node.watching.listen}/healthz`);
       if (status !== 200) throw new Error(`/healthz answered ${status}: ${body}`);
@@ -149,7 +149,7 @@ function askAllTheWhile(node: SmallNode): { stop(): Promise<readonly number[]> }
   asking.catch(() => undefined);
   return {
     stop: async () => {
-      isOver = true;
+      over.abort();
       return await asking;
     },
   };

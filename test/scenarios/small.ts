@@ -21,7 +21,7 @@ import { until } from "../helpers/wait.ts";
 export type Alert = ChangeObject;
 
 /** What stands in the place of a rule that the caller gives only in part. */
-export interface SmallRule {
+interface SmallRule {
   readonly id: string;
   readonly paths: readonly string[];
   readonly severity: Severity;
@@ -148,12 +148,12 @@ export const inShort = (alerts: readonly Alert[]): readonly string[] =>
       `${severity} ${change} ${path} ${[fields ?? steps, from, via].join(" ")}`,
   );
 
-export function alertOf(data: Readonly<Record<string, unknown>>): readonly Alert[] {
+function alertOf(data: Readonly<Record<string, unknown>>): readonly Alert[] {
   const fim = (data["unmapped"] as { readonly fim?: Alert } | undefined)?.fim;
   return fim ? [fim] : [];
 }
 
-export function readCurrent(state: string): ReadonlyMap<string, Observation> {
+function readCurrent(state: string): ReadonlyMap<string, Observation> {
   const db = new Database(join(state, "fim.db"), { readonly: true, timeout: 10_000 });
   try {
     const rows = db
@@ -197,7 +197,7 @@ export async function outputOf(child: ChildProcess): Promise<string> {
   const err: Buffer[] = [];
   child.stdout?.on("data", (chunk: Buffer) => out.push(chunk));
   child.stderr?.on("data", (chunk: Buffer) => err.push(chunk));
-  const code = await new Promise((resolve, reject) => {
+  const code = await new Promise<number | null>((resolve, reject) => {
     child.once("error", reject).once("close", resolve);
   });
   if (code !== 0) {

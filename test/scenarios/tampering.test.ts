@@ -140,7 +140,7 @@ async function alertsUntilMarked(
 
 async function play(t: ExecutionContext, one: Case, now: Scene): Promise<void> {
   const before = now.plane.facts();
-  const undo = one.act(now.plane);
+  const undo = actHeld(one, now);
   const truth = { before, after: now.plane.facts() };
   const acted = await alertsUntilMarked(now, {
     from: now.next,
@@ -170,6 +170,23 @@ async function play(t: ExecutionContext, one: Case, now: Scene): Promise<void> {
     const paths = new Set(one.told.flatMap(({ path, from }) => [path, from]));
     const strangers = shownBack.filter(({ path }) => !paths.has(path));
     t.deepEqual(strangers, [], "when it was undone");
+  }
+}
+
+/**
+ * A replacement takes several steps. So that a busy machine cannot put a second between them, the agent gets no
+ * time until they are done: then it has to see one change in them.
+ */
+function actHeld(one: Case, { plane, watching }: Scene): ReturnType<Case["act"]> {
+  const isReplacement = one.told.some(({ fields = [] }) =>
+    fields.some((field) => field === "inode" || field === "type"),
+  );
+  if (!isReplacement) return one.act(plane);
+  process.kill(watching.pid, "SIGSTOP");
+  try {
+    return one.act(plane);
+  } finally {
+    process.kill(watching.pid, "SIGCONT");
   }
 }
 

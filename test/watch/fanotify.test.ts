@@ -378,6 +378,27 @@ whenPermitted("what is mounted over a watched directory is watched when it is ad
   await hintsOf(t, engine, ["/watched/below", "closed"]);
 });
 
+whenPermitted("what is mounted over a watched file is watched when it is added", async (t) => {
+  await using engine = await started({
+    populate(root) {
+      fs.writeFileSync(join(root, "watched/file"), "x");
+      fs.writeFileSync(join(root, "outside/other"), "x");
+    },
+  });
+  const file = join(engine.watched, "file");
+  execFileSync("mount", ["--bind", join(engine.outside, "other"), file]);
+  try {
+    engine.engine.add("/watched/file");
+    fs.appendFileSync(join(engine.outside, "other"), "y");
+    const hints = await hintsOf(t, engine, ["/watched/file", "closed"]);
+    t.is(hints.at(-1)?.through, "/outside/other");
+  } finally {
+    execFileSync("umount", [file]);
+  }
+  fs.chmodSync(file, 0o600);
+  await hintsOf(t, engine, ["/watched/file", "attributes"]);
+});
+
 whenPermitted("a directory on a filesystem without handles is told as unwatched", async (t) => {
   await using engine = await started({ index: indexOf("/proc-like"), populate: mountBinder });
   try {

@@ -35,6 +35,25 @@ test("two directories that change places keep what is theirs", (t) => {
   t.is(inodes.at("/a"), b);
 });
 
+test("what a mount hid is known again when it shows again, and the mount's own is forgotten", (t) => {
+  const inodes = new Inodes();
+  const a = inodes.put("/a", "A", "watched");
+  inodes.put("/a/b", "B", "watched");
+  const size = inodes.size;
+  for (let round = 0; round < 3; round += 1) {
+    const over = inodes.put("/a", "OVER", "watched");
+    inodes.put("/a/b", "OVER B", "watched");
+    inodes.putFile("F", { dir: over, name: "f" });
+    t.deepEqual(pathsOf(inodes, "OVER B"), ["/a/b"]);
+    t.deepEqual(pathsOf(inodes, "B"), ["/a/b"]);
+    t.is(inodes.put("/a", "A", "watched"), a);
+    t.deepEqual(pathsOf(inodes, "B"), ["/a/b"]);
+    t.deepEqual(pathsOf(inodes, "OVER B"), []);
+    t.deepEqual(inodes.files("F"), []);
+    t.is(inodes.size, size);
+  }
+});
+
 test("removing a directory forgets what is below it and nothing else", (t) => {
   const inodes = new Inodes();
   const a = inodes.put("/a", "A", "watched");
