@@ -92,8 +92,11 @@ const op: fc.Arbitrary<Op> = fc.oneof(
   fc.record({ op: fc.constant("replace" as const), path: name, content }),
 );
 
+function parent(path: string): string {
+  return path.slice(0, path.lastIndexOf("/"));
+}
+
 function run(disk: Disk, step: Op): void {
-  const parent = (path: string) => path.slice(0, path.lastIndexOf("/"));
   const isFree = (path: string) =>
     path.split("/").length === 3 || disk.get(parent(path))?.type === "directory";
   switch (step.op) {

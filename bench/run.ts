@@ -1,0 +1,26 @@
+import { benchBaseline } from "./baseline.ts";
+import { benchBurst } from "./burst.ts";
+import { benchFootprint } from "./footprint.ts";
+import { benchLatency } from "./latency.ts";
+
+/*
+ * Every benchmark that the README quotes, or those that are named: node bench/run.ts [baseline|latency|burst|footprint…]
+ * As root, on a machine that does nothing else; it takes about fifteen minutes and 3 GB below TMPDIR.
+ */
+
+const benchmarks: Readonly<Record<string, () => void | Promise<void>>> = {
+  baseline: () => benchBaseline(),
+  latency: () => benchLatency(),
+  burst: () => benchBurst(),
+  footprint: () => benchFootprint(),
+};
+
+const given = process.argv.slice(2);
+const unknown = given.filter((name) => !Object.hasOwn(benchmarks, name));
+if (unknown.length > 0) {
+  process.stderr.write(`usage: node bench/run.ts [${Object.keys(benchmarks).join("|")}…]\n`);
+  process.exitCode = 2;
+} else {
+  for (const [name, bench] of Object.entries(benchmarks))
+    if (given.length === 0 || given.includes(name)) await bench();
+}
