@@ -98,6 +98,12 @@ test("the literal prefix ends before the first wildcard, without a slash", (t) =
   t.is(prefixOf("/**"), "");
 });
 
+test("a star may stand for nothing, after a dot too", (t) => {
+  t.true(matches("*.*", "a."));
+  t.true(matches("a*", "a"));
+  t.false(matches("*.*", "a"));
+});
+
 test("a component matches exactly the names that picomatch says", (t) => {
   const piece = fc.constantFrom("a", "b", ".", "*", "?", "[ab]", "[!a]", "{a,b*}", "{,b}");
   const source = fc
@@ -112,6 +118,8 @@ test("a component matches exactly the names that picomatch says", (t) => {
     fc.property(source, name, (glob, text) => {
       const parsed = parseGlob(`/${glob}`);
       fc.pre("globs" in parsed);
+      // Here picomatch wants something after the dot, where glob(7) lets "*" be empty.
+      fc.pre(!(text.endsWith(".") && glob.includes(".*")));
       const oracle = picomatch(glob, { dot: true, flags: "s", posix: true, strictSlashes: true });
       return matches(glob, text) === oracle(text);
     }),
