@@ -8,7 +8,7 @@ import type { Item } from "../src/observe/job.ts";
 /*
  * Observing alone: the walk, the workers and the rows, without a database.
  *
- *   node --max-semi-space-size=1 --single-threaded-gc --v8-pool-size=1 bench/hash.ts [TREE…]
+ *   node --max-semi-space-size=1 --initial-old-space-size=8 --optimize-for-size bench/hash.ts [TREE…]
  *
  * Without arguments it makes two trees (1.26 GB like a kubeadm node, and 100,000 small files), each measured in a
  * process of its own, in turn with `find | xargs -P2 openssl dgst -sha256` over the same files. Build first: it
@@ -16,7 +16,7 @@ import type { Item } from "../src/observe/job.ts";
  * that much too high for the main thread, whose code is this file.
  */
 
-const flags = ["--max-semi-space-size=1", "--single-threaded-gc", "--v8-pool-size=1"];
+const flags = ["--max-semi-space-size=1", "--initial-old-space-size=8", "--optimize-for-size"];
 const trees = { node: "/tmp/fim-bench/node", small: "/tmp/fim-bench/small" };
 const mebibyte = 1024 * 1024;
 const rounds = 5;

@@ -3,6 +3,12 @@ import type { FoldedChange, JudgedChange } from "../core/change.ts";
 import { toLine, toRow } from "../core/line.ts";
 import { toChangeObject } from "../core/show.ts";
 
+/** Who read it has gone away (`| head`): that is no fault, and least of all one that ends a watch. */
+for (const stream of [process.stdout, process.stderr])
+  stream.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code !== "EPIPE") throw error;
+  });
+
 /** What a command prints goes to stdout; everything else to stderr. */
 export function out(text: string): void {
   process.stdout.write(`${text}\n`);
