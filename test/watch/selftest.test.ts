@@ -85,7 +85,7 @@ for (const [step, name] of [
   ["delete", "/gone"],
 ] as const) {
   test(`an engine that loses the hint for ${name} of the probe is not trusted`, async (t) => {
-    using here = place({ proofWithin: 300 });
+    using here = place({ proofWithin: 3000 });
     const factories = { chokidar: losing(isFor(name)) };
     const { engine, failures } = await startEngine("chokidar", factories, here.options);
     t.is(engine, undefined);
@@ -94,7 +94,7 @@ for (const [step, name] of [
 }
 
 test("an engine that loses new trees is not trusted", async (t) => {
-  using here = place({ proofWithin: 300 });
+  using here = place({ proofWithin: 3000 });
   const factories = { chokidar: losing((hint) => hint.kind === "tree" || isFor("inside")(hint)) };
   const { failures } = await startEngine("chokidar", factories, here.options);
   t.deepEqual(failures, [
