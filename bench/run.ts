@@ -9,7 +9,7 @@ import { benchLatency } from "./latency.ts";
  */
 
 const benchmarks: Readonly<Record<string, () => void | Promise<void>>> = {
-  baseline: () => benchBaseline(),
+  baseline: () => benchBaseline(Number(process.env["FIM_BENCH_ROUNDS"] ?? 5)),
   latency: () => benchLatency(),
   burst: () => benchBurst(),
   footprint: () => benchFootprint(),
