@@ -33,7 +33,7 @@ async function burst(
 ): Promise<readonly string[]> {
   await using receiver = await startReceiver();
   const { root, paths } = ground.files(`burst-${engine}-${kind}`, changes);
-  await using watching = await ground.watch(root, engine, receiver);
+  await using watching = await ground.watch(root, engine, { receiver });
   const started = performance.now();
   const seconds = (): number => (performance.now() - started) / 1000;
   for (const path of paths) {

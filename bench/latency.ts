@@ -38,7 +38,7 @@ async function latencies(ground: Ground, engine: Engine): Promise<(readonly stri
   await using receiver = await startReceiver();
   const { root, paths } = ground.files(`latency-${engine}`, changes);
   await using stack = new AsyncDisposableStack();
-  stack.use(await ground.watch(root, engine, receiver));
+  stack.use(await ground.watch(root, engine, { receiver }));
   const rows: (readonly string[])[] = [];
   for (const kind of ["chmod", "write", "create"] as const) {
     const began = new Map<string, number>();

@@ -2,6 +2,7 @@ import { benchBaseline } from "./baseline.ts";
 import { benchBurst } from "./burst.ts";
 import { benchFootprint } from "./footprint.ts";
 import { benchLatency } from "./latency.ts";
+import { benchOverhead } from "./overhead.ts";
 
 /*
  * Every benchmark that the README quotes, or those that are named: node bench/run.ts [baseline|latency|burst|footprint…]
@@ -13,6 +14,7 @@ const benchmarks: Readonly<Record<string, () => void | Promise<void>>> = {
   latency: () => benchLatency(),
   burst: () => benchBurst(),
   footprint: () => benchFootprint(),
+  overhead: () => benchOverhead(),
 };
 
 const given = process.argv.slice(2);

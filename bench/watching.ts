@@ -9,6 +9,12 @@ import { buildProgram, run, Scratch } from "./program.ts";
 export const engines = ["fanotify", "chokidar"] as const;
 export type Engine = (typeof engines)[number];
 
+interface WatchedWith {
+  readonly receiver?: Receiver | undefined;
+  /** Else one that watches everything. */
+  readonly policy?: string | undefined;
+}
+
 /** A program built as it is shipped, and a place for trees and state. */
 export class Ground implements Disposable {
   readonly scratch = new Scratch();
@@ -30,10 +36,11 @@ export class Ground implements Disposable {
   }
 
   /** Approves a tree and watches it. */
-  async watch(root: string, engine: Engine, receiver?: Receiver): Promise<Watching> {
+  async watch(root: string, engine: Engine, more: WatchedWith = {}): Promise<Watching> {
+    const { receiver } = more;
     this.#states += 1;
     const state = this.scratch.at(`state-${this.#states}`);
-    const policy = this.scratch.policy();
+    const policy = more.policy ?? this.scratch.policy();
     run(this.program, ["baseline", "--root", root, "--state", state, "--policy", policy]);
     const webhooks = receiver ? [{ url: receiver.url, secret: this.#secret() }] : [];
     const watching = await startWatch({
