@@ -9,9 +9,9 @@ import { Ground } from "./watching.ts";
  * watched directories and in them. With and without the agent in turn; a ratio of 1 is no loss.
  */
 
-const rounds = 5;
-const puts = 1000;
-const writes = 20_000;
+const rounds = 3;
+const puts = 500;
+const writes = 10_000;
 
 interface Load {
   readonly name: string;
