@@ -182,3 +182,15 @@ function pathFor(path: string): Buffer | number {
   pathBytes[length] = 0;
   return pathBytes;
 }
+
+/** Where the file behind a descriptor lies now (proc_pid_fd(5)). Undefined: it has no name any more. */
+export function pathOfDescriptor(fd: number): string | undefined {
+  const link = openPlain(-1, `/proc/self/fd/${fd}`, lookFlags);
+  if (link < 0) return undefined;
+  try {
+    const target = readLink(link);
+    return typeof target === "string" && !target.endsWith(" (deleted)") ? target : undefined;
+  } finally {
+    close(link);
+  }
+}

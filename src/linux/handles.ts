@@ -1,7 +1,7 @@
 import { Buffer } from "node:buffer";
 import { constants as os } from "node:os";
 import { decodePath, encodePath, isUtf8Path } from "../core/path.ts";
-import { close, listFlags, lookFlags, openPlain, readLink } from "./files.ts";
+import { close, listFlags, lookFlags, openPlain, pathOfDescriptor } from "./files.ts";
 import { declare, errno } from "./libc.ts";
 
 /*
@@ -80,7 +80,7 @@ export function directoryOf(key: string, mountFd: number): string | undefined {
   const fd = openHandle(Buffer.from(key.slice(fsidSize), "latin1"), mountFd, listFlags);
   if (fd < 0) return undefined;
   try {
-    return linkOf(fd);
+    return pathOfDescriptor(fd);
   } finally {
     close(fd);
   }
@@ -98,7 +98,7 @@ export function cgroupPathOf(id: bigint, mountFd: number): string | undefined {
   const fd = openHandle(handle, mountFd, listFlags);
   if (fd < 0) return undefined;
   try {
-    return linkOf(fd);
+    return pathOfDescriptor(fd);
   } finally {
     close(fd);
   }
@@ -109,17 +109,6 @@ function openHandle(handle: Buffer, mountFd: number, flags: number): number {
   openByHandle ??= declare("int open_by_handle_at(int mount, const void *handle, int flags)");
   const fd = openByHandle(mountFd, handle, flags);
   return fd >= 0 ? fd : -errno();
-}
-
-function linkOf(fd: number): string | undefined {
-  const link = openPlain(-1, `/proc/self/fd/${fd}`, lookFlags);
-  if (link < 0) return undefined;
-  try {
-    const target = readLink(link);
-    return typeof target === "string" && !target.endsWith(" (deleted)") ? target : undefined;
-  } finally {
-    close(link);
-  }
 }
 
 function currentKey(): string {

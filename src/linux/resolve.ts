@@ -1,5 +1,5 @@
 import { constants } from "node:fs";
-import { close, lookFlags, openInRoot, openPlain, openRoot, readLink } from "./files.ts";
+import { close, lookFlags, openInRoot, openRoot, pathOfDescriptor } from "./files.ts";
 import { Stat } from "./statx.ts";
 
 /** A file that exists: its path without symbolic links, as the node has it, and which inode that is. */
@@ -35,20 +35,8 @@ export function resolveInRoot(root: string, path: string): Resolved | undefined 
 
 /** Where an open file lies below an open directory. */
 function pathIn(rootFd: number, fd: number): string | undefined {
-  const [root, path] = [linkOf(rootFd), linkOf(fd)];
+  const [root, path] = [pathOfDescriptor(rootFd), pathOfDescriptor(fd)];
   if (root === undefined || path === undefined) return undefined;
   if (root === "/") return path;
   return path.startsWith(`${root}/`) ? path.slice(root.length) : undefined;
-}
-
-/** Undefined: it has no name any more. */
-function linkOf(fd: number): string | undefined {
-  const link = openPlain(-1, `/proc/self/fd/${fd}`, lookFlags);
-  if (link < 0) return undefined;
-  try {
-    const target = readLink(link);
-    return typeof target === "string" && !target.endsWith(" (deleted)") ? target : undefined;
-  } finally {
-    close(link);
-  }
 }
