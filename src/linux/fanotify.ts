@@ -2,7 +2,7 @@ import { Buffer } from "node:buffer";
 import { constants as os } from "node:os";
 import { IntegrityError } from "../core/error.ts";
 import { decodePath } from "../core/path.ts";
-import { checked, declare, errno, errnoName } from "./libc.ts";
+import { declare, errno, errnoName } from "./libc.ts";
 
 /*
  * fanotify(7): a group of marks on inodes, and the events that it gives. Numbers: include/uapi/linux/fanotify.h.
@@ -247,52 +247,4 @@ export function readEvents(groupFd: number, into: Buffer): number {
   readCall ??= declare("long read(int fd, void *into, size_t size)");
   const size = readCall(groupFd, into, into.length);
   return size >= 0 ? size : -errno();
-}
-
-interface PollCall {
-  (descriptors: Buffer, count: number, milliseconds: number): number;
-  async(...args: [Buffer, number, number, (error: unknown, result: number) => void]): void;
-}
-
-let pollCall: PollCall | undefined;
-const POLLIN = 1;
-
-/** Two descriptors to wait for, as poll(2) takes them: struct pollfd is s32 fd, s16 events, s16 revents. */
-export class Readable {
-  readonly #descriptors = Buffer.alloc(16);
-
-  constructor(first: number, second: number) {
-    for (const [index, fd] of [first, second].entries()) {
-      this.#descriptors.writeInt32LE(fd, 8 * index);
-      this.#descriptors.writeInt16LE(POLLIN, 8 * index + 4);
-    }
-  }
-
-  /**
-   * Waits in a thread of the pool until one of them can be read or the time is over, and calls back on this one:
-   * whether the first and the second can be read, or undefined when poll(2) failed.
-   */
-  wait(milliseconds: number, then: (ready: readonly [boolean, boolean] | undefined) => void): void {
-    pollCall ??= declare<(...args: never[]) => unknown>(
-      "int poll(void *descriptors, unsigned long count, int milliseconds)",
-    ) as unknown as PollCall;
-    pollCall.async(this.#descriptors, 2, milliseconds, (error, result) => {
-      if (error) then(undefined);
-      else if (result <= 0) then([false, false]);
-      else then([this.#isReady(0), this.#isReady(1)]);
-    });
-  }
-
-  #isReady(index: number): boolean {
-    return this.#descriptors.readInt16LE(8 * index + 6) !== 0;
-  }
-}
-
-/** eventfd(2): writing eight bytes to it wakes whoever waits for it. */
-export function openWakeUp(): number {
-  const eventfd = declare<(value: number, flags: number) => number>(
-    "int eventfd(unsigned int, int)",
-  );
-  const EFD_CLOEXEC = 0o2000000;
-  return checked(eventfd(0, EFD_CLOEXEC), "eventfd", "");
 }

@@ -1,9 +1,8 @@
 import { Buffer } from "node:buffer";
-import { writeSync } from "node:fs";
 import { constants as os } from "node:os";
-import { Readable, openWakeUp, readEvents } from "../linux/fanotify.ts";
-import { close } from "../linux/files.ts";
+import { readEvents } from "../linux/fanotify.ts";
 import { errnoName } from "../linux/libc.ts";
+import { Waiter } from "../linux/poll.ts";
 
 export interface ReaderOptions {
   readonly groupFd: number;
@@ -15,24 +14,28 @@ export interface ReaderOptions {
 }
 
 const bufferSize = 64 * 1024;
-/** Milliseconds: a process that exits without stopping waits no longer than this. */
-const longestWait = 1000;
 
-/**
- * Waits for events in a thread of libuv's pool, which costs next to no memory (a worker thread costs 19 MB), and
- * reads them here. What cannot be taken yet waits in the kernel's queue, where it is merged.
+/*
+ * To wake a thread for each event costs the process that caused it more than the event does. Past so many reads in a
+ * window (milliseconds), the queue is left to gather, which costs nobody anything and merges what is alike.
  */
+const readsPerWindow = 30;
+const window = 100;
+const gathering = 10;
+
+/** Waits for events and reads them. What cannot be taken yet waits in the kernel's queue, where it is merged. */
 export class EventReader {
   readonly #options: ReaderOptions;
-  readonly #wakeFd = openWakeUp();
   readonly #buffer = Buffer.allocUnsafeSlow(bufferSize);
-  readonly #readable: Readable;
+  readonly #waiter: Waiter;
+  #windowEnds = 0;
+  #reads = 0;
   #isStopping = false;
   #isStopped = false;
 
   constructor(options: ReaderOptions) {
     this.#options = options;
-    this.#readable = new Readable(options.groupFd, this.#wakeFd);
+    this.#waiter = new Waiter(options.groupFd, "readable");
     this.#wait();
   }
 
@@ -40,16 +43,14 @@ export class EventReader {
   stop(): void {
     if (this.#isStopping) return;
     this.#isStopping = true;
-    // struct eventfd: one u64 that is added.
-    writeSync(this.#wakeFd, Buffer.of(1, 0, 0, 0, 0, 0, 0, 0));
+    this.#waiter.wake();
   }
 
   #wait(): void {
-    this.#readable.wait(longestWait, (ready) => {
+    this.#waiter.wait((outcome) => {
       if (this.#isStopping) this.#end();
-      else if (!ready) this.#fail("poll");
-      else if (ready[0]) this.#read();
-      else this.#wait();
+      else if (outcome === undefined) this.#fail("poll");
+      else this.#read();
     });
   }
 
@@ -63,8 +64,19 @@ export class EventReader {
     if (size > 0) {
       this.#options.onEvents(this.#buffer.subarray(0, size));
       setImmediate(() => this.#read());
-    } else if (size === -os.errno.EAGAIN || size === -os.errno.EINTR) this.#wait();
+    } else if (size === -os.errno.EAGAIN || size === -os.errno.EINTR) this.#rest();
     else this.#fail(`read: ${errnoName(-size)}`);
+  }
+
+  #rest(): void {
+    const now = performance.now();
+    if (now > this.#windowEnds) {
+      this.#windowEnds = now + window;
+      this.#reads = 0;
+    }
+    this.#reads += 1;
+    if (this.#reads > readsPerWindow) setTimeout(() => this.#wait(), gathering);
+    else this.#wait();
   }
 
   #fail(detail: string): void {
@@ -76,7 +88,7 @@ export class EventReader {
   #end(): void {
     if (this.#isStopped) return;
     this.#isStopped = true;
-    close(this.#wakeFd);
+    this.#waiter[Symbol.dispose]();
     this.#options.onStopped();
   }
 }

@@ -1,7 +1,8 @@
-import type { Buffer } from "node:buffer";
-import { readFileSync, readlinkSync, statSync } from "node:fs";
+import { closeSync, openSync, readFileSync, readlinkSync, statSync } from "node:fs";
+import type { Hint } from "../core/hint.ts";
 import type { Mount } from "../core/mount.ts";
 import { diffMounts, parseMountinfo } from "../core/mountinfo.ts";
+import { Waiter } from "../linux/poll.ts";
 import { nodePath } from "./engine.ts";
 import type { Engine } from "./engine.ts";
 import { HintQueue } from "./queue.ts";
@@ -12,8 +13,6 @@ export interface MountOptions {
   readonly isWatched: (path: string) => boolean;
   readonly signal: AbortSignal;
   readonly now: () => number;
-  /** Milliseconds between two readings. */
-  readonly every?: number;
 }
 
 /** Which process's mounts to read, and what to take off their mount points. */
@@ -22,32 +21,20 @@ export interface MountTable {
   readonly prefix: string;
 }
 
-export interface MountWatch extends Engine {
-  /** Reads now: each quick sweep asks for it. */
-  check(): void;
-}
-
-/**
- * Says when something is mounted over a watched path or taken away, which no file event tells. It reads
- * the table each second and compares the bytes; only a different table is parsed.
- */
-export function watchMounts(options: MountOptions): MountWatch {
-  const table = new Table(options);
-  const timer = setInterval(() => table.check(), options.every ?? 1000);
-  const stop = () => {
-    clearInterval(timer);
-    table.queue.end();
-  };
+/** Says when something is mounted over a watched path or taken away, which no file event tells. */
+export function watchMounts(options: MountOptions): Engine {
+  const hints = new HintQueue("mounts");
+  const table = openTable(options, hints);
+  const stop = (): void => (table ? table.stop() : hints.end());
   if (options.signal.aborted) stop();
   else options.signal.addEventListener("abort", stop, { once: true });
   return {
     name: "mounts",
-    ready: table.ready,
-    hints: table.queue,
+    ready: Promise.resolve(),
+    hints,
     add: () => undefined,
-    watched: () => table.count,
-    blind: ["a mount that was made and taken away again within a second"],
-    check: () => table.check(),
+    watched: () => table?.count ?? 0,
+    blind: ["a mount that was made and taken away again within some milliseconds"],
   };
 }
 
@@ -72,48 +59,82 @@ export function findMountTable(root: string): MountTable {
 
 /** The mounts inside the root, with the node's own paths. */
 export function readMounts(table: MountTable): Mount[] {
-  return mountsOf(readFileSync(table.file), table.prefix);
-}
-
-function mountsOf(bytes: Buffer, prefix: string): Mount[] {
-  return parseMountinfo(bytes).flatMap((mount) => {
-    const path = nodePath(prefix, mount.path);
+  return parseMountinfo(readFileSync(table.file)).flatMap((mount) => {
+    const path = nodePath(table.prefix, mount.path);
     return path === undefined ? [] : [{ ...mount, path }];
   });
 }
 
+function openTable(options: MountOptions, queue: HintQueue): Table | undefined {
+  try {
+    return new Table(options, queue);
+  } catch (error) {
+    queue.push(failed(options, error));
+    return undefined;
+  }
+}
+
+function failed({ now }: MountOptions, error: unknown): Hint {
+  const detail = error instanceof Error ? error.message : String(error);
+  return { kind: "failed", engine: "mounts", at: now(), detail };
+}
+
+/** The table as it was last read. The kernel says when it is another (proc_pid_mountinfo(5)), and then it is read. */
 class Table {
-  readonly queue = new HintQueue("mounts");
-  readonly ready: Promise<void>;
+  readonly #queue: HintQueue;
   readonly #options: MountOptions;
   readonly #table: MountTable;
-  #bytes: Buffer | undefined;
-  #mounts: readonly Mount[] = [];
+  readonly #fd: number;
+  readonly #waiter: Waiter;
+  #mounts: readonly Mount[];
+  #isStopped = false;
 
-  constructor(options: MountOptions) {
+  constructor(options: MountOptions, queue: HintQueue) {
+    this.#queue = queue;
     this.#options = options;
     this.#table = findMountTable(options.root);
-    this.check();
-    this.ready = Promise.resolve();
+    // Opened before it is read: what is mounted in between is told.
+    this.#fd = openSync(this.#table.file, "r");
+    this.#waiter = new Waiter(this.#fd, "changed");
+    this.#mounts = readMounts(this.#table);
+    this.#wait();
   }
 
   get count(): number {
     return this.#mounts.length;
   }
 
-  check(): void {
+  stop(): void {
+    this.#isStopped = true;
+    this.#waiter.wake();
+  }
+
+  #wait(): void {
+    this.#waiter.wait((outcome) => {
+      if (!this.#isStopped && outcome === "event" && this.#read()) this.#wait();
+      else this.#end(outcome);
+    });
+  }
+
+  /** False: it could not be read. */
+  #read(): boolean {
     const at = this.#options.now();
     try {
-      const bytes = readFileSync(this.#table.file);
-      if (this.#bytes?.equals(bytes)) return;
-      const mounts = mountsOf(bytes, this.#table.prefix);
-      const changes = this.#bytes ? diffMounts(this.#mounts, mounts, this.#options.isWatched) : [];
-      this.#bytes = bytes;
+      const mounts = readMounts(this.#table);
+      const changes = diffMounts(this.#mounts, mounts, this.#options.isWatched);
       this.#mounts = mounts;
-      for (const change of changes) this.queue.push({ ...change, engine: "mounts", at });
+      for (const change of changes) this.#queue.push({ ...change, engine: "mounts", at });
+      return true;
     } catch (error) {
-      const detail = error instanceof Error ? error.message : String(error);
-      this.queue.push({ kind: "failed", engine: "mounts", at, detail });
+      this.#queue.push(failed(this.#options, error));
+      return false;
     }
+  }
+
+  #end(outcome: "event" | "woken" | undefined): void {
+    if (outcome === undefined) this.#queue.push(failed(this.#options, `poll ${this.#table.file}`));
+    this.#waiter[Symbol.dispose]();
+    closeSync(this.#fd);
+    this.#queue.end();
   }
 }
