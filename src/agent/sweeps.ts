@@ -1,14 +1,17 @@
 import type { Look } from "../core/compare.ts";
 import { isAtLeast } from "../core/rule.ts";
+import { giveBackProgramPages } from "../linux/pages.ts";
 import { QuickSweep } from "../reconcile/sweep.ts";
 import { differing } from "./pass.ts";
 import type { Running } from "./running.ts";
 
 /**
  * Share of one core that quick sweeps may take for paths that are urgent, and as much again for the others, when an
- * engine watches them too: enough for some 2,000 of each every five seconds.
+ * engine watches them too: enough for some 1,000 of each every five seconds.
  */
-const idleShare = 0.001;
+const idleShare = 0.0005;
+/** Milliseconds after a full sweep: its threads have ended by then. */
+const restAfter = 10_000;
 
 /** The timers that look without being asked: the quick sweep, the full sweep, and the house-keeping. */
 export class Sweeps {
@@ -16,6 +19,7 @@ export class Sweeps {
   readonly #quick: QuickSweep;
   #quickTimer: NodeJS.Timeout | undefined;
   #fullTimer: NodeJS.Timeout | undefined;
+  #restTimer: NodeJS.Timeout | undefined;
   #isFullRunning = false;
   #isThorough: () => boolean = () => true;
 
@@ -50,11 +54,13 @@ export class Sweeps {
       keepHouse();
     }, quickSweepEvery);
     this.#fullTimer = setInterval(() => void this.#sweepFully(), fullSweepEvery);
+    this.#restLater();
   }
 
   stop(): void {
     clearInterval(this.#quickTimer);
     clearInterval(this.#fullTimer);
+    clearTimeout(this.#restTimer);
   }
 
   #learn({ path, after }: Look): void {
@@ -96,7 +102,14 @@ export class Sweeps {
         wellbeing.trouble("baseline", error instanceof Error ? error.message : String(error));
     } finally {
       this.#isFullRunning = false;
+      if (!signal.aborted) this.#restLater();
     }
+  }
+
+  /** What a start or a full sweep made resident is not needed for what follows. */
+  #restLater(): void {
+    clearTimeout(this.#restTimer);
+    this.#restTimer = setTimeout(giveBackProgramPages, restAfter);
   }
 
   #hint(paths: readonly string[]): void {
