@@ -3,6 +3,7 @@ import type { Logger } from "pino";
 import type { FoldedChange, JudgedChange } from "../core/change.ts";
 import type { Actor } from "../core/hint.ts";
 import { IntegrityError } from "../core/error.ts";
+import { isFreeStep } from "../core/judge.ts";
 import { lockFile } from "../linux/lock.ts";
 import { HashPool } from "../observe/pool.ts";
 import { systemClock } from "../watch/clock.ts";
@@ -60,6 +61,10 @@ export async function watchNode(
   const coalescer = stack.use(
     new Coalescer({
       isKnown: (path) => state.current.get(path) !== undefined,
+      isIdle: ({ path, step }) => {
+        const rule = node.index.find(path)?.rule;
+        return rule && isFreeStep(step, rule) ? state.current.get(path)?.type === "file" : false;
+      },
       clock: systemClock,
     }),
   );

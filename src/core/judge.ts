@@ -43,6 +43,12 @@ export function judge(change: Change, rule: Rule, facts: Circumstances): Judgeme
   return { change: told, severity: severityOf(told, rule.severity), verdict: "unexpected" };
 }
 
+/** A step of which nothing will ever be told, whoever takes it: the class lets the content change, and no writer is named. */
+export function isFreeStep(step: Step, rule: Rule): boolean {
+  const isOfContent = step === "modified" || step === "closed";
+  return isOfContent && rule.class === "volatile" && rule.writers.length === 0;
+}
+
 type Writer = "allowed" | "stranger" | "unknown";
 
 /** By path and by identity: a copy, a bind mount or an altered file of that name is a stranger. */

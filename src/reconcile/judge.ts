@@ -80,17 +80,25 @@ function worst(
     return judgement && { judgement };
   }
   const all = actors.flatMap((actor) => {
-    const isGenuine = eyes.isGenuine?.(actor);
-    const isListed = eyes.isListed?.(actor, rule.writers);
-    const judgement = judge(change, rule, {
-      ...names,
-      actor,
-      ...(isGenuine !== undefined && { isGenuine }),
-      ...(isListed !== undefined && { isListed }),
-    });
+    const judgement = judge(change, rule, { ...names, actor, ...identityOf(actor, rule, eyes) });
     return judgement ? [{ judgement, actor }] : [];
   });
   return all.findLast(({ judgement }) => judgement.verdict === "unexpected") ?? all.at(-1);
+}
+
+/** Of no use, and not looked up, where the rule names no writer. */
+function identityOf(
+  actor: Actor,
+  { writers }: Rule,
+  eyes: Eyes,
+): Pick<Circumstances, "isGenuine" | "isListed"> {
+  if (writers.length === 0) return {};
+  const isGenuine = eyes.isGenuine?.(actor);
+  const isListed = eyes.isListed?.(actor, writers);
+  return {
+    ...(isGenuine !== undefined && { isGenuine }),
+    ...(isListed !== undefined && { isListed }),
+  };
 }
 
 /** A rename is judged by the graver rule of its two names, a directory's or a mount by the gravest that it carries or hides. */

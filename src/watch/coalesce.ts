@@ -24,6 +24,8 @@ export interface HintGroup {
 export interface CoalescerOptions {
   /** Is the path in the current state? Asked once for each hinted path, so it must be cheap. */
   readonly isKnown: (path: string) => boolean;
+  /** Nothing would come of a look because of this hint: it is not kept. */
+  readonly isIdle?: (hint: PathHint) => boolean;
   readonly clock: Clock;
   readonly mostPaths?: number;
   readonly mostPending?: number;
@@ -39,6 +41,7 @@ interface WaitingTree extends HintedTree {
 export class Coalescer implements AsyncIterable<HintGroup>, Disposable {
   readonly #clock: Clock;
   readonly #pending: PendingPaths;
+  readonly #isIdle: (hint: PathHint) => boolean;
   readonly #mostPaths: number;
   readonly #mostPending: number;
   readonly #trees = new Map<string, WaitingTree>();
@@ -51,6 +54,7 @@ export class Coalescer implements AsyncIterable<HintGroup>, Disposable {
   constructor(options: CoalescerOptions) {
     this.#clock = options.clock;
     this.#pending = new PendingPaths(options.isKnown);
+    this.#isIdle = options.isIdle ?? (() => false);
     this.#mostPaths = options.mostPaths ?? 2000;
     this.#mostPending = options.mostPending ?? 50_000;
   }
@@ -100,6 +104,7 @@ export class Coalescer implements AsyncIterable<HintGroup>, Disposable {
   }
 
   #addPath(hint: PathHint): void {
+    if (this.#isIdle(hint)) return;
     for (const tree of this.#trees.values()) {
       if (tree.swallows && isBelow(hint.path, tree.path)) return;
     }

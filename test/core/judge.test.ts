@@ -3,7 +3,7 @@ import fc from "fast-check";
 import type { Change, Field } from "../../src/core/change.ts";
 import { fields } from "../../src/core/change.ts";
 import type { Actor } from "../../src/core/hint.ts";
-import { judge } from "../../src/core/judge.ts";
+import { isFreeStep, judge } from "../../src/core/judge.ts";
 import type { Circumstances } from "../../src/core/judge.ts";
 import type { Observation } from "../../src/core/observation.ts";
 import { isAtLeast } from "../../src/core/rule.ts";
@@ -463,4 +463,34 @@ test("a judgement says no more than the change did", (t) => {
         t.true(told.fields.every((one) => change.fields.includes(one)));
     }),
   );
+});
+
+test("after a free step nothing is told of the content, whoever took it, and of nothing else are steps free", (t) => {
+  const writers = fc.constantFrom<readonly string[]>([], ["/usr/bin/etcd"]);
+  const actor = fc.constantFrom(undefined, etcd, cp, inPod);
+  const content = fc.subarray<Field>(["content", "mtime"], { minLength: 1 });
+  fc.assert(
+    fc.property(
+      fc.constantFrom(...classes),
+      writers,
+      actor,
+      content,
+      (kind, listed, who, changed) => {
+        const rule = ruleOf({ class: kind, writers: listed });
+        const facts = { siblings: [], ...(who && { actor: who }) };
+        for (const step of ["modified", "closed"] as const)
+          t.true(!isFreeStep(step, rule) || judge(modified(changed), rule, facts) === undefined);
+        for (const step of [
+          "created",
+          "deleted",
+          "renamed",
+          "linked",
+          "attributes",
+          "changed",
+        ] as const)
+          t.false(isFreeStep(step, rule));
+      },
+    ),
+  );
+  t.true(isFreeStep("closed", ruleOf({ class: "volatile" })));
 });

@@ -61,6 +61,23 @@ test("a finished write on a known path is passed on without any wait", async (t)
   t.deepEqual(paths(), [["/a/f"]]);
 });
 
+test("a hint that nothing would come of is not kept, the others are", async (t) => {
+  const clock = new HeldClock();
+  const coalescer = new Coalescer({
+    isKnown: () => true,
+    isIdle: ({ step }) => step === "closed",
+    clock,
+  });
+  coalescer.add(hint("/a/f", "closed"));
+  t.is(coalescer.size, 0);
+  coalescer.add(hint("/a/f", "attributes"));
+  coalescer.add(hint("/a/f", "closed"));
+  coalescer.end();
+  const told: (readonly Step[])[] = [];
+  for await (const { paths } of coalescer) told.push(...paths.map(({ steps }) => steps));
+  t.deepEqual(told, [["attributes"]]);
+});
+
 test("with the real clock, too, that needs no timer", async (t) => {
   const armed: number[] = [];
   const clock = {
