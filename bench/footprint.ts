@@ -6,13 +6,13 @@ import type { Engine } from "./watching.ts";
 
 /*
  * What `watch` costs while nothing happens: resident memory, of which its own (anonymous) and its peak since the start,
- * and processor time over half a minute, by the number of watched files. It is given 20 seconds to come to rest: threads
- * that have no work end, and V8 gives emptied pages back.
+ * and processor time over a minute, by the number of watched files. It is given as long to come to rest: threads that have
+ * no work end, V8 compiles what it runs often, and pages that are needed no more are given back.
  */
 
 const counts = [1000, 10_000, 100_000];
-const rest = 20_000;
-const span = 30_000;
+const rest = 60_000;
+const span = 60_000;
 /** USER_HZ: what /proc counts processor time in. */
 const ticksPerSecond = 100;
 

@@ -1,4 +1,6 @@
+import { spawn } from "node:child_process";
 import { chmodSync, writeFileSync } from "node:fs";
+import { cpus } from "node:os";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { startReceiver } from "../test/helpers/receiver.ts";
@@ -9,7 +11,8 @@ import type { Engine } from "./watching.ts";
 
 /*
  * From the system call that changes a file to the webhook in the receiver's hands: three kinds of change, each 400
- * times, 15 ms apart. The receiver is this process, so that both ends have one clock.
+ * times, 15 ms apart, while nothing else happens and while every core is busy with somebody else's work. The receiver
+ * is this process, so that both ends have one clock.
  */
 
 const changes = 400;
@@ -26,7 +29,11 @@ const act: Readonly<Record<Kind, (file: string) => void>> = {
 export async function benchLatency(wanted: readonly Engine[] = engines): Promise<void> {
   using ground = new Ground();
   const rows: (readonly string[])[] = [];
-  for (const engine of wanted) rows.push(...(await latencies(ground, engine)));
+  for (const engine of wanted) {
+    rows.push(...(await latencies(ground, engine, "idle")));
+    using _ = new BusyCores();
+    rows.push(...(await latencies(ground, engine, "loaded")));
+  }
   printTable(
     `latency: change to received webhook, ${changes} changes ${apart} ms apart, milliseconds`,
     ["", "p50", "p99", "max", "lost"],
@@ -34,9 +41,22 @@ export async function benchLatency(wanted: readonly Engine[] = engines): Promise
   );
 }
 
-async function latencies(ground: Ground, engine: Engine): Promise<(readonly string[])[]> {
+/** A loop that does nothing on each core, until it is disposed of. */
+class BusyCores implements Disposable {
+  readonly #loops = cpus().map(() => spawn("sh", ["-c", "while :; do :; done"]));
+
+  [Symbol.dispose](): void {
+    for (const loop of this.#loops) loop.kill("SIGKILL");
+  }
+}
+
+async function latencies(
+  ground: Ground,
+  engine: Engine,
+  load: "idle" | "loaded",
+): Promise<(readonly string[])[]> {
   await using receiver = await startReceiver();
-  const { root, paths } = ground.files(`latency-${engine}`, changes);
+  const { root, paths } = ground.files(`latency-${engine}-${load}`, changes);
   await using stack = new AsyncDisposableStack();
   stack.use(await ground.watch(root, engine, { receiver }));
   const rows: (readonly string[])[] = [];
@@ -60,7 +80,11 @@ async function latencies(ground: Ground, engine: Engine): Promise<(readonly stri
     const times = [...arrived()].map(([path, at]) => at - (began.get(path) ?? Number.NaN));
     const figures = [quantile(times, 0.5), quantile(times, 0.99), Math.max(...times)];
     const lost = changes - times.length;
-    rows.push([`${engine} ${kind}`, ...figures.map((one) => one.toFixed(0)), String(lost)]);
+    rows.push([
+      `${engine} ${kind}, ${load}`,
+      ...figures.map((one) => one.toFixed(0)),
+      String(lost),
+    ]);
   }
   return rows;
 }

@@ -21,13 +21,13 @@ export class Scratch implements Disposable {
     return join(this.dir, name);
   }
 
-  /** A policy under which everything below the node's root is hashed, and no alert is folded. */
-  policy(): string {
-    const file = this.at("bench.yaml");
+  /** A policy under which everything below the node's root is watched; immutable: it is hashed, and no alert is folded. */
+  policy(kind: "immutable" | "volatile" = "immutable"): string {
+    const file = this.at(`${kind}.yaml`);
     const rule = {
       id: "all",
       paths: ["/**"],
-      class: "immutable",
+      class: kind,
       severity: "high",
       why: "It is measured.",
     };

@@ -12,7 +12,7 @@ export type Engine = (typeof engines)[number];
 interface WatchedWith {
   readonly receiver?: Receiver | undefined;
   /** Else one that watches everything. */
-  readonly policy?: string | undefined;
+  readonly policy?: string;
 }
 
 /** A program built as it is shipped, and a place for trees and state. */
