@@ -70,6 +70,8 @@ export interface Attempted {
 
 const leaseRecords = 256;
 const leaseBytes = 1024 * 1024;
+/** Milliseconds for which answers are gathered into one commit. What a crash forgets is sent again, with its id. */
+const gathering = 100;
 
 /**
  * Sends what is queued for one sink, in order, one post in flight, until the signal aborts or the receiver
@@ -110,32 +112,63 @@ interface Leasehold {
   readonly failures: number;
 }
 
-/** Goes through the leased records until they are settled or one could not be sent. */
-async function drain(sink: Sink, leased: Leasehold, signal: AbortSignal): Promise<void> {
-  const { records } = leased;
-  let { failures } = leased;
-  let at = 0;
-  while (at < records.length && !signal.aborted) {
-    at = passOver(sink, records, at);
-    const batch = nextBatch(sink.receiver, records, at);
-    if (batch.length === 0) return;
-    const answer = await sink.receiver.post(batch, signal);
-    if (!answer) return;
-    if (!settle(sink, batch, { answer, failures })) return;
-    failures = 0;
-    at += batch.length;
+/** How far a sink's records are done with, written down at most once in a while. */
+class Progress {
+  readonly #sink: Sink;
+  #seq: number | undefined;
+  #lastWritten: number;
+
+  constructor(sink: Sink) {
+    this.#sink = sink;
+    this.#lastWritten = sink.clock();
+  }
+
+  /** These and all before them are done with. */
+  reach(records: readonly Leased[]): void {
+    this.#seq = records.at(-1)?.seq ?? this.#seq;
+    const since = this.#sink.clock() - this.#lastWritten;
+    if (since >= gathering || since < 0) this.write();
+  }
+
+  write(): void {
+    const seq = this.#seq;
+    this.#seq = undefined;
+    this.#lastWritten = this.#sink.clock();
+    if (seq !== undefined) this.#sink.queue.settle(this.#sink.name, seq);
   }
 }
 
-/** Settles the unwanted records from here on, in one commit. The first wanted one. */
-function passOver(sink: Sink, records: readonly Leased[], from: number): number {
-  let at = from;
-  for (let record = records[at]; record && !sink.receiver.wants(record); record = records[at]) {
-    at += 1;
+/** Goes through the leased records until they are settled or one could not be sent. */
+async function drain(sink: Sink, leased: Leasehold, signal: AbortSignal): Promise<void> {
+  const { records } = leased;
+  const progress = new Progress(sink);
+  let { failures } = leased;
+  let at = 0;
+  try {
+    while (at < records.length && !signal.aborted) {
+      const unwanted = unwantedFrom(sink.receiver, records, at);
+      progress.reach(unwanted);
+      at += unwanted.length;
+      const batch = nextBatch(sink.receiver, records, at);
+      if (batch.length === 0) return;
+      const answer = await sink.receiver.post(batch, signal);
+      if (!answer) return;
+      if (!settle(sink, batch, { answer, failures, progress })) return;
+      failures = 0;
+      at += batch.length;
+    }
+  } finally {
+    progress.write();
   }
-  const last = at > from ? records[at - 1] : undefined;
-  if (last) sink.queue.settle(sink.name, last.seq);
-  return at;
+}
+
+function unwantedFrom(
+  receiver: Receiver,
+  records: readonly Leased[],
+  from: number,
+): readonly Leased[] {
+  const wanted = records.findIndex((record, at) => at >= from && receiver.wants(record));
+  return records.slice(from, wanted < 0 ? records.length : wanted);
 }
 
 function nextBatch(
@@ -152,7 +185,7 @@ function nextBatch(
 function settle(
   sink: Sink,
   batch: readonly Leased[],
-  last: { readonly answer: Answer; readonly failures: number },
+  last: { readonly answer: Answer; readonly failures: number; readonly progress: Progress },
 ): boolean {
   const { name, queue } = sink;
   const now = sink.clock();
@@ -160,10 +193,11 @@ function settle(
   const failures = outcome.kind === "delivered" ? 0 : last.failures + 1;
   const attempted = { sink: name, outcome, records: batch, failures };
   if (outcome.kind === "delivered") {
-    for (const { seq } of batch.slice(-1)) queue.settle(name, seq);
+    last.progress.reach(batch);
     sink.onAttempt?.({ ...attempted, broken: false });
     return true;
   }
+  last.progress.write();
   const broken = failures >= brokenAfter;
   if (outcome.kind === "disabled") {
     queue.disable(name, outcome.why);

@@ -59,6 +59,8 @@ const uids = (n: number) => Array.from({ length: n }, (_, i) => `uid-${i}`);
 const idsOf = (received: readonly { headers: Record<string, unknown> }[]) =>
   received.map(({ headers }) => headers["webhook-id"]);
 
+const down: Answer = { kind: "network", detail: "down" };
+
 /** A receiver in memory that answers from a list and then with 200. */
 function scripted(answers: readonly Answer[], maxPerPost = 1) {
   const posts: number[][] = [];
@@ -249,7 +251,7 @@ test("the loop ends promptly on abort while it waits, pauses or posts, and settl
   t.is(await second, "stopped");
 
   const slow = { base: 3_600_000, cap: 3_600_000, retryAfterCap: 1 };
-  const failing = scripted([{ kind: "network", detail: "down" }]);
+  const failing = scripted([down]);
   const pausing = loopOver(failing.to, { limits: slow, random: () => 0.9 });
   pausing.queue.add(alertRecord("a"));
   const third = deliver(pausing.sink, pausing.stop.signal);
@@ -258,10 +260,13 @@ test("the loop ends promptly on abort while it waits, pauses or posts, and settl
   t.is(await third, "stopped");
 });
 
-test("a receiver that takes many gets whole batches, and a run of unwanted records is settled at once", async (t) => {
+test("a receiver that takes many gets whole batches, and what is done with within a moment is settled as one", async (t) => {
   const { to, posts } = scripted([], 4);
   const wanted = new Set([1, 2, 8, 9, 10, 11, 12, 13]);
-  const { sink, queue, stop } = loopOver({ ...to, wants: ({ seq }) => wanted.has(seq) });
+  const { sink, queue, stop } = loopOver(
+    { ...to, wants: ({ seq }) => wanted.has(seq) },
+    { clock: () => 5 },
+  );
   queue.add(...uids(15).map((uid) => alertRecord(uid)));
   const running = deliver(sink, stop.signal);
   await queue.until(() => queue.settled === 15);
@@ -272,7 +277,36 @@ test("a receiver that takes many gets whole batches, and a run of unwanted recor
     [8, 9, 10, 11],
     [12, 13],
   ]);
-  t.is(queue.settles, 5);
+  t.is(queue.settles, 1);
+});
+
+test("what was delivered is settled in time, and when the next one fails or is never answered", async (t) => {
+  let now = 0;
+  const slow = loopOver(scripted([]).to, { clock: () => (now += 60) });
+  slow.queue.add(...uids(6).map((uid) => alertRecord(uid)));
+  const first = deliver(slow.sink, slow.stop.signal);
+  await slow.queue.until(() => slow.queue.settled === 6);
+  slow.stop.abort();
+  await first;
+  t.true(slow.queue.settles >= 3);
+
+  const frozen = { clock: () => 5 };
+  const failing = loopOver(scripted([{ kind: "status", status: 200 }, down]).to, frozen);
+  failing.queue.add(...uids(3).map((uid) => alertRecord(uid)));
+  const second = deliver(failing.sink, failing.stop.signal);
+  await failing.queue.until(() => failing.queue.deferred.length === 1);
+  t.is(failing.queue.settled, 1);
+  failing.stop.abort();
+  await second;
+
+  await using peer = await peerThat(inTurn(status(200), () => {}));
+  const cut = loopOver(webhookTo(t, peer.url), frozen);
+  cut.queue.add(...uids(3).map((uid) => alertRecord(uid)));
+  const third = deliver(cut.sink, cut.stop.signal);
+  await peer.count(2);
+  cut.stop.abort();
+  await third;
+  t.is(cut.queue.settled, 1);
 });
 
 test("whatever the receiver answers, everything is delivered at least once and in order", async (t) => {
