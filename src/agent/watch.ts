@@ -63,7 +63,7 @@ export async function watchNode(
       isKnown: (path) => state.current.get(path) !== undefined,
       isIdle: ({ path, step }) => {
         const rule = node.index.find(path)?.rule;
-        return rule && isFreeStep(step, rule) ? state.current.get(path)?.type === "file" : false;
+        return rule !== undefined && isFreeStep(step, rule);
       },
       clock: systemClock,
     }),

@@ -24,7 +24,7 @@ export interface HintGroup {
 export interface CoalescerOptions {
   /** Is the path in the current state? Asked once for each hinted path, so it must be cheap. */
   readonly isKnown: (path: string) => boolean;
-  /** Nothing would come of a look because of this hint: it is not kept. */
+  /** Nothing would come of a look because of this hint: it is not kept, unless the path waits for other reasons. */
   readonly isIdle?: (hint: PathHint) => boolean;
   readonly clock: Clock;
   readonly mostPaths?: number;
@@ -104,7 +104,7 @@ export class Coalescer implements AsyncIterable<HintGroup>, Disposable {
   }
 
   #addPath(hint: PathHint): void {
-    if (this.#isIdle(hint)) return;
+    if (!this.#pending.has(hint.path) && this.#isIdle(hint)) return;
     for (const tree of this.#trees.values()) {
       if (tree.swallows && isBelow(hint.path, tree.path)) return;
     }

@@ -62,6 +62,10 @@ export class PendingPaths {
     return this.#entries.size;
   }
 
+  has(path: string): boolean {
+    return this.#entries.has(path);
+  }
+
   /** Milliseconds on the clock when the next path falls due, or undefined. */
   get nextDue(): number | undefined {
     let next: number | undefined;
