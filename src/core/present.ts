@@ -7,14 +7,20 @@ export type Present<T> = {
 
 /** The object without its undefined members, in the same order: what is not known is left out of what we write. */
 export function present<T extends object>(value: T): Present<T> {
-  return Object.fromEntries(
-    Object.entries(value).filter(([, member]) => member !== undefined),
-  ) as Present<T>;
+  const known: Record<string, unknown> = {};
+  for (const [key, member] of Object.entries(value)) if (member !== undefined) known[key] = member;
+  return known as Present<T>;
 }
 
 /** The same value with U+FFFD for each lone surrogate in its strings and keys, so that it is valid I-JSON (RFC 7493 §2.1). */
 export function wellFormed<T>(value: T): T {
-  return replaced(value) as T;
+  return isWellFormed(value) ? value : (replaced(value) as T);
+}
+
+function isWellFormed(value: unknown): boolean {
+  if (typeof value === "string") return value.isWellFormed();
+  if (typeof value !== "object" || value === null) return true;
+  return Object.entries(value).every(([key, member]) => key.isWellFormed() && isWellFormed(member));
 }
 
 function replaced(value: unknown): unknown {
