@@ -1,6 +1,6 @@
 import type { HashPool } from "../observe/pool.ts";
 import { walk } from "../observe/walk.ts";
-import { wantOf } from "../reconcile/look.ts";
+import { Links, wantOf } from "../reconcile/look.ts";
 import type { Eyes, Want } from "../reconcile/look.ts";
 import type { Rows } from "../sqlite/rows.ts";
 import type { Node } from "./node.ts";
@@ -81,9 +81,11 @@ export async function differing(
   // A pass comes upon each path once: as many met as known means that none is gone.
   if (run.from === undefined && met === known.count()) return { paths, unseen };
   // After what is there: a name that is gone may be the old one of a rename.
+  const links = new Links(run.node);
   for (const path of known.paths(run.from)) {
     if (!run.node.index.find(path)) continue;
-    if (!run.node.observer.observe(path, { hash: false })) paths.push(path);
+    const isThere = !links.hide(path) && run.node.observer.observe(path, { hash: false });
+    if (!isThere) paths.push(path);
   }
   return { paths, unseen };
 }

@@ -58,13 +58,15 @@ function movesByInode(looks: readonly Look[]): Moved[] {
 /** A file deleted here and created there with the same content, when there is no second candidate for either. */
 function movesByDigest(looks: readonly Look[], known: ReadonlyMap<string, Moved>): Moved[] {
   const taken = new Set([...known.values()].map((move) => move.from.path));
+  const staying = new Set(looks.filter(stayed).map(({ after }) => after && inodeKey(after)));
   const deleted = new Map<string, Look[]>();
   const created = new Map<string, Look[]>();
   for (const look of looks) {
-    if (look.before && !look.after && !taken.has(look.path))
-      push(deleted, digestKey(look.before), look);
-    if (look.after && !look.before && !known.has(look.path))
-      push(created, digestKey(look.after), look);
+    const { path, before, after } = look;
+    if (before && !after && !taken.has(path)) push(deleted, digestKey(before), look);
+    // One more name of a file that is still where it was comes from nowhere else.
+    if (after && !before && !known.has(path) && !staying.has(inodeKey(after)))
+      push(created, digestKey(after), look);
   }
   const moves: Moved[] = [];
   for (const [key, from] of deleted) {

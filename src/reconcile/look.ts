@@ -65,14 +65,51 @@ export function siblingsOf(path: string, rule: Rule, eyes: Eyes): readonly strin
     );
 }
 
+type Sight = Pick<Eyes, "index"> & { readonly observer: Pick<Eyes["observer"], "observe"> };
+
+/**
+ * Knows which paths lie behind a symbolic link that stands where a watched directory may: what such a link leads to is
+ * no part of the tree. A link above everything that is watched is only a way to it.
+ */
+export class Links {
+  readonly #eyes: Sight;
+  readonly #behind = new Map<string, boolean>();
+
+  constructor(eyes: Sight) {
+    this.#eyes = eyes;
+  }
+
+  hide(path: string): boolean {
+    return path !== "/" && this.#isBehind(parentOf(path));
+  }
+
+  #isBehind(dir: string): boolean {
+    if (dir === "/") return false;
+    const known = this.#behind.get(dir);
+    if (known !== undefined) return known;
+    const isBehind = this.#isLink(dir) || this.#isBehind(parentOf(dir));
+    this.#behind.set(dir, isBehind);
+    return isBehind;
+  }
+
+  #isLink(dir: string): boolean {
+    const { index, observer } = this.#eyes;
+    return (
+      index.find(dir) !== undefined && observer.observe(dir, { hash: false })?.type === "symlink"
+    );
+  }
+}
+
 /** Looks at paths, and at the other paths that a look leads to. Each path is looked at once. */
 export class Looks {
   readonly #eyes: Eyes;
   readonly #looks = new Map<string, Look>();
   readonly #walked = new Set<string>();
+  readonly #links: Links;
 
   constructor(eyes: Eyes) {
     this.#eyes = eyes;
+    this.#links = new Links(eyes);
   }
 
   /** A directory before what is in it. */
@@ -111,7 +148,7 @@ export class Looks {
     const { index, observer, observeLarge, known } = this.#eyes;
     const before = known.get(path);
     const match = index.find(path);
-    if (!match) return before ? { path, before } : { path };
+    if (!match || this.#links.hide(path)) return before ? { path, before } : { path };
     const want = wantOf(path, match.rule, this.#eyes);
     let after = observer.observe(path, { ...want, maxBytes: largeBytes });
     if (want.hash && after?.type === "file" && after.size > largeBytes && !after.unreadable)
@@ -168,7 +205,9 @@ function remembering(before: Observation, after: Observation): Observation {
   const { unreadable } = after;
   if (unreadable !== undefined && isUnseen(after)) return { ...before, unreadable };
   const { sha256 } = before;
-  return after.type !== "file" || sha256 === undefined ? after : { ...after, sha256 };
+  const isAsItWas = after.size === before.size && after.mtime === before.mtime;
+  if (after.type !== "file" || sha256 === undefined || !isAsItWas) return after;
+  return { ...after, sha256 };
 }
 
 /** True when what is stored must be written again. */

@@ -4,7 +4,7 @@ import type { Look } from "../core/compare.ts";
 import type { Actor, EngineName, Hint, Step } from "../core/hint.ts";
 import { pair } from "../core/pair.ts";
 import type { RenameFact } from "../core/pair.ts";
-import { parentOf } from "../core/path.ts";
+import { nameOf, parentOf } from "../core/path.ts";
 import { transient } from "../core/transient.ts";
 import { judgeChange } from "./judge.ts";
 import type { Origin } from "./judge.ts";
@@ -75,7 +75,10 @@ function mountChange({ kind, mount }: MountHint): Change {
   return { kind, path: mount.path, mount };
 }
 
-/** The kernel's word where it gave one; else a nameless temporary file beside a replaced one must be its source. */
+/**
+ * The kernel's word. Of an engine that cannot tell renames, a name that was there for a moment beside a replaced file
+ * must be its source.
+ */
 function renameFacts(
   looks: readonly Look[],
   hints: ReadonlyMap<string, PathHints>,
@@ -83,11 +86,13 @@ function renameFacts(
   const told = [...hints.values()].flatMap(({ path, from }) =>
     from.map((one) => ({ from: one, to: path })),
   );
+  const tells = (path: string): boolean => hints.get(path)?.engine === "fanotify";
   const vanished = looks.filter(
-    ({ path, before, after }) => !before && !after && !told.some((fact) => fact.from === path),
+    ({ path, before, after }) =>
+      !before && !after && !tells(path) && !told.some((fact) => fact.from === path),
   );
   const guessed = looks.flatMap(({ path, before, after }) => {
-    if (!before || !after || before.ino === after.ino) return [];
+    if (!before || !after || before.ino === after.ino || tells(path)) return [];
     if (told.some((fact) => fact.to === path)) return [];
     const beside = vanished.filter((one) => parentOf(one.path) === parentOf(path));
     return beside.length === 1 && beside[0] ? [{ from: beside[0].path, to: path }] : [];
@@ -144,6 +149,20 @@ function isOf(change: Change, { kind, mount }: MountHint): boolean {
   return change.kind === kind && change.mount === mount;
 }
 
+/** Its own former names are none of its other names, and neither is that of a file that never had one (O_TMPFILE). */
+function namesThrough({ through = [], from }: PathHints): readonly string[] {
+  return through.filter((name) => !from.includes(name) && !/^#\d+$/.test(nameOf(name)));
+}
+
+/** What is told of the nearest directory above that was moved: whoever moved it moved what is in it. */
+function moveAbove(path: string, hints: ReadonlyMap<string, PathHints>): PathHints | undefined {
+  for (let dir = parentOf(path); dir !== "/"; dir = parentOf(dir)) {
+    const hint = hints.get(dir);
+    if (hint?.steps.includes("renamed")) return hint;
+  }
+  return undefined;
+}
+
 /** Who and when: of a mount's own hint, of the path's own hints, of the old name's, else of this look. */
 function origins(
   group: Group,
@@ -153,14 +172,17 @@ function origins(
   return (change) => {
     const mount = group.mounts.find((one) => isOf(change, one));
     if (mount) return { at: mount.at, engine: mount.engine, actors: [], offline: group.offline };
-    const own = hints.get(change.path);
-    const other = change.kind === "renamed" ? hints.get(change.from) : undefined;
+    const own = hints.get(change.path) ?? moveAbove(change.path, hints);
+    const other =
+      change.kind === "renamed"
+        ? (hints.get(change.from) ?? moveAbove(change.from, hints))
+        : undefined;
     const hint = own ?? other;
     return {
       at: hint?.lastAt ?? now,
       engine: hint?.engine ?? "sweep",
       actors: [...(own?.actors ?? []), ...(other?.actors ?? [])],
-      through: own?.through ?? [],
+      through: own ? namesThrough(own) : [],
       offline: group.offline,
     };
   };

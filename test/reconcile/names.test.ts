@@ -1,0 +1,115 @@
+import { linkSync, renameSync, rmSync, symlinkSync } from "node:fs";
+import test from "ava";
+import type { Actor } from "../../src/core/hint.ts";
+import { Looks } from "../../src/reconcile/look.ts";
+import { inShort, makeBench } from "./bench.ts";
+
+const mv: Actor = { pid: 9, exe: "/usr/bin/mv" };
+
+test("with the kernel's word a name that was there for a moment is no source of a replaced file", async (t) => {
+  for (const engine of ["fanotify", "chokidar"] as const) {
+    using bench = makeBench();
+    bench.write("/w/f", "old");
+    bench.learn();
+    renameSync(bench.at("/w/f"), bench.at("/kept"));
+    bench.write("/w/f", "new!");
+    const told = await bench.look([
+      { path: "/w/f", engine, steps: ["deleted", "created", "closed"] },
+      { path: "/w/evil", engine, steps: ["created", "closed", "deleted"] },
+    ]);
+    const via = told.map(({ change }) => ("via" in change ? change.via : undefined));
+    if (engine === "chokidar") t.deepEqual(via, ["/w/evil"]);
+    else
+      t.deepEqual(
+        told.map(({ change }) => change.kind),
+        ["modified", "transient"],
+      );
+    if (engine === "fanotify") t.deepEqual(via, [undefined, undefined]);
+  }
+});
+
+test("one more name of a file that stayed is not the new name of a deleted file of the same content", async (t) => {
+  using bench = makeBench();
+  bench.write("/w/gone", "the same");
+  bench.write("/w/kept", "the same");
+  bench.learn();
+  rmSync(bench.at("/w/gone"));
+  linkSync(bench.at("/w/kept"), bench.at("/w/link"));
+  const told = await bench.look(["/w/gone", "/w/link"]);
+  t.deepEqual(inShort(told), ["created /w/link", "deleted /w/gone", "modified /w/kept links"]);
+});
+
+test("who moved a directory is told of what was in it", async (t) => {
+  using bench = makeBench();
+  bench.write("/w/dir/sub/file", "x");
+  bench.learn();
+  renameSync(bench.at("/w/dir"), bench.at("/elsewhere"));
+  const moved = { path: "/w/dir", engine: "fanotify", steps: ["renamed"], actors: [mv] } as const;
+  const told = await bench.look([moved]);
+  t.is(told.length, 3);
+  for (const { actor, engine } of told)
+    t.like({ actor, engine }, { actor: mv, engine: "fanotify" });
+});
+
+test("who made a directory is not taken for who made what was found in it", async (t) => {
+  using bench = makeBench();
+  bench.learn();
+  bench.write("/w/dir/file", "x");
+  const made = { path: "/w/dir", engine: "fanotify", steps: ["created"], actors: [mv] } as const;
+  const told = await bench.look([made]);
+  t.deepEqual(
+    told.map(({ change, actor }) => [change.path, actor?.pid]),
+    [
+      ["/w/dir", 9],
+      ["/w/dir/file", undefined],
+    ],
+  );
+});
+
+test("what a link leads to that took a directory's place is not what was in the directory", async (t) => {
+  using bench = makeBench();
+  bench.write("/w/d/a", "x");
+  bench.learn();
+  renameSync(bench.at("/w/d"), bench.at("/w/e"));
+  symlinkSync("e", bench.at("/w/d"));
+  const told = await bench.look(["/w/d", "/w/e"]);
+  t.deepEqual(inShort(told), ["modified /w/d type", "renamed /w/e <- /w/d"]);
+  t.is(bench.current.get("/w/d/a"), undefined);
+  t.truthy(bench.current.get("/w/e/a"));
+  bench.write("/w/e/a", "y");
+  t.deepEqual(inShort(await bench.look(["/w/d/a", "/w/e/a"])), ["modified /w/e/a content"]);
+});
+
+test("what left with a directory that became a link to it is told as deleted", async (t) => {
+  using bench = makeBench();
+  bench.write("/w/d/a", "x");
+  bench.learn();
+  renameSync(bench.at("/w/d"), bench.at("/outside"));
+  symlinkSync("../outside", bench.at("/w/d"));
+  t.deepEqual(inShort(await bench.look(["/w/d"])), ["deleted /w/d/a", "modified /w/d type"]);
+});
+
+test("a digest that was remembered is not taken for one of a content that is not the same", async (t) => {
+  using bench = makeBench();
+  bench.write("/w/f", "four");
+  bench.learn();
+  const { observer } = bench.eyes;
+  const unread = {
+    ...bench.eyes,
+    observer: {
+      ...observer,
+      observe: (path: string) => {
+        const seen = observer.observe(path, { hash: false });
+        return seen && { ...seen, unreadable: "EACCES" };
+      },
+    },
+  };
+  const known = bench.current.get("/w/f");
+  const looks = new Looks(unread);
+  await looks.at("/w/f");
+  t.is(looks.get("/w/f")?.after?.sha256, known?.sha256);
+  bench.write("/w/f", "other");
+  const later = new Looks(unread);
+  await later.at("/w/f");
+  t.is(later.get("/w/f")?.after?.sha256, undefined);
+});
