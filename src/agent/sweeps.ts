@@ -61,6 +61,7 @@ export class Sweeps {
     clearInterval(this.#quickTimer);
     clearInterval(this.#fullTimer);
     clearTimeout(this.#restTimer);
+    this.#quick[Symbol.dispose]();
   }
 
   #learn({ path, after }: Look): void {

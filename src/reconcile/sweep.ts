@@ -1,6 +1,8 @@
 import { lstatSync } from "node:fs";
 import type { Observation } from "../core/observation.ts";
 import { fsPath } from "../core/path.ts";
+import { close, lookFlags, openInRoot, openRoot } from "../linux/files.ts";
+import { Stat } from "../linux/statx.ts";
 import { hasMoved } from "./look.ts";
 import type { Eyes } from "./look.ts";
 
@@ -12,8 +14,9 @@ const absent: Fingerprint = -1;
  * The quick sweep: the change time of every known inode, in memory. Whatever is done to an inode (content, mode,
  * owner, xattr, flags, links) moves its ctime (inode(7)), and a directory's tells that an entry came or went.
  */
-export class QuickSweep {
-  readonly #root: string;
+export class QuickSweep implements Disposable {
+  /** Absent: it is our own, and two calls can be spared. */
+  readonly #root: Root | undefined;
   readonly #urgent = new Ring();
   readonly #others = new Ring();
   /** No rule holds for them, only for what is in them. */
@@ -21,7 +24,11 @@ export class QuickSweep {
   #present = 0;
 
   constructor(root: string) {
-    this.#root = root;
+    this.#root = root === "/" ? undefined : new Root(root);
+  }
+
+  [Symbol.dispose](): void {
+    this.#root?.[Symbol.dispose]();
   }
 
   /** How many of the known paths are there. */
@@ -87,12 +94,38 @@ export class QuickSweep {
   }
 
   #now(path: string): Fingerprint {
-    const seen = this.#root === "/" ? path : this.#root + path;
+    if (this.#root !== undefined) return this.#root.ctime(path) ?? absent;
     try {
-      return lstatSync(fsPath(seen), { throwIfNoEntry: false })?.ctimeMs ?? absent;
+      return lstatSync(fsPath(path), { throwIfNoEntry: false })?.ctimeMs ?? absent;
     } catch {
       return absent;
     }
+  }
+}
+
+/** A root other than ours: absolute symbolic links lead to what lies inside of it. */
+class Root implements Disposable {
+  readonly #fd: number;
+  readonly #stat = new Stat();
+
+  constructor(root: string) {
+    this.#fd = openRoot(root);
+  }
+
+  ctime(path: string): Fingerprint | undefined {
+    const fd = openInRoot(this.#fd, path, lookFlags);
+    if (fd < 0) return undefined;
+    try {
+      if (this.#stat.fill(fd) !== 0) return undefined;
+      const { seconds, nanoseconds } = this.#stat.ctime;
+      return seconds * 1000 + nanoseconds / 1e6;
+    } finally {
+      close(fd);
+    }
+  }
+
+  [Symbol.dispose](): void {
+    close(this.#fd);
   }
 }
 

@@ -5,6 +5,8 @@ import type { RuleIndex } from "../core/rule.ts";
 export interface EngineOptions {
   /** Where the node's root is seen: "/" or "/host". Hints never carry it. */
   readonly root: string;
+  /** Below this directory absolute symbolic links are followed as if it were "/": there they are the node's. */
+  readonly within?: string;
   readonly index: RuleIndex;
   /** The directories to watch, as node paths. Asked once, when the engine starts. */
   readonly directories: () => Iterable<string>;

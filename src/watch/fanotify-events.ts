@@ -96,6 +96,7 @@ export class Tracker {
     const steps = stepsOf(event.bits).filter((step) => step !== "renamed" || !isLeaving);
     for (const place of places) {
       if (place.name !== undefined) this.#follow(event, { ...place, name: place.name });
+      if (!event.isDirectory) this.#lead(place.path, circumstance);
       if (!this.#isRelevant(place, event.isDirectory)) continue;
       this.#say(place.path, steps, circumstance);
       if (event.isDirectory && appeared(event.bits) && place.name !== undefined)
@@ -103,6 +104,14 @@ export class Tracker {
     }
     if (isLeaving && places[0]) this.#leaving = { place: places[0], event };
     this.#otherNames(event, places, circumstance);
+  }
+
+  /** A link on the way to what is watched: it leads elsewhere now. */
+  #lead(path: string, circumstance: Circumstance): void {
+    const { marker } = this.#options;
+    const roots = marker.rootsBeyond(path);
+    if (roots.length > 0) marker.cover(path);
+    for (const root of roots) this.#sayTree(root, "a link on the way to it changed", circumstance);
   }
 
   /** What was removed is forgotten, then what is there now is marked: the disk has the last word. */
@@ -154,6 +163,8 @@ export class Tracker {
     const moved = event.isDirectory ? this.#moveDirectory(event.object, olds, arrived) : undefined;
     if (!event.isDirectory) this.#forgetFile(event.object, olds);
     const from = olds[0]?.path;
+    if (!event.isDirectory)
+      for (const { path } of [...olds, ...news]) this.#lead(path, circumstance);
     for (const place of arrived) {
       const before = inodes.size;
       this.#arrive(place, event.isDirectory);

@@ -16,13 +16,15 @@ import type { Entry } from "../linux/files.ts";
 import { directoryHandle, directoryOf, entryKey, nameBytes } from "../linux/handles.ts";
 import type { HandleDirectory } from "../linux/handles.ts";
 import { errnoName } from "../linux/libc.ts";
-import { nodePath } from "./engine.ts";
+import { nodePath, seenAt } from "./engine.ts";
 import type { Directory, FileName, Inodes, Reach } from "./inodes.ts";
 
 export interface MarkerOptions {
   readonly group: Group;
   /** Where the node's root is seen. */
   readonly root: string;
+  /** Below it absolute symbolic links are followed as if it were "/". */
+  readonly within?: string;
   readonly index: RuleIndex;
   readonly inodes: Inodes;
   /** A directory could not be marked. */
@@ -38,6 +40,7 @@ const vanished: readonly number[] = [-os.errno.ENOENT, -os.errno.ENOTDIR, -os.er
 export class Marker implements Disposable {
   readonly #options: MarkerOptions;
   readonly #rootFd: number;
+  readonly #within: { readonly path: string; readonly fd: number };
   readonly #roots: ReadonlySet<string>;
   /** The directory in which the last file was marked: files come in crowds. */
   #last: { readonly dir: Directory; readonly handle: HandleDirectory } | undefined;
@@ -45,6 +48,8 @@ export class Marker implements Disposable {
   constructor(options: MarkerOptions) {
     this.#options = options;
     this.#rootFd = openRoot(options.root);
+    const path = options.within ?? "/";
+    this.#within = { path, fd: openRoot(seenAt(options.root, path)) };
     this.#roots = new Set(options.index.roots);
   }
 
@@ -60,6 +65,11 @@ export class Marker implements Disposable {
       for (const root of this.#roots) if (isBelow(root, path)) this.#coverRoot(root, path);
     } else if (this.#options.inodes.at(parentOf(path))?.reach === "extra")
       this.#tree(path, "extra");
+  }
+
+  /** The roots to which something other than a directory leads: a link that was laid there, or taken away. */
+  rootsBeyond(path: string): readonly string[] {
+    return this.#isOnTheWay(path) ? [...this.#roots].filter((root) => isBelow(root, path)) : [];
   }
 
   /** A directory that was asked for by name. */
@@ -94,7 +104,7 @@ export class Marker implements Disposable {
 
   /** The node path of a directory that is not watched, on the same filesystem as a watched one. */
   pathOfForeign(key: string, beside: Directory): string | undefined {
-    const fd = openInRoot(this.#rootFd, this.#options.inodes.pathOf(beside), listFlags);
+    const fd = this.#openAt(this.#options.inodes.pathOf(beside), listFlags);
     if (fd < 0) return undefined;
     try {
       const seen = directoryOf(key, fd);
@@ -113,6 +123,14 @@ export class Marker implements Disposable {
   [Symbol.dispose](): void {
     this.rest();
     close(this.#rootFd);
+    close(this.#within.fd);
+  }
+
+  #openAt(path: string, flags: number): number {
+    const inside = nodePath(this.#within.path, path);
+    return inside === undefined
+      ? openInRoot(this.#rootFd, path, flags)
+      : openInRoot(this.#within.fd, inside, flags);
   }
 
   #isWithinRoots(path: string): boolean {
@@ -150,7 +168,7 @@ export class Marker implements Disposable {
   /** False: there is no such directory. One that cannot be marked is still led through. */
   #way(path: string): boolean {
     const { inodes } = this.#options;
-    const fd = openInRoot(this.#rootFd, path, wayFlags);
+    const fd = this.#openAt(path, wayFlags);
     if (fd < 0) return this.#note(path, fd);
     try {
       const handle = directoryHandle(fd);
@@ -179,7 +197,7 @@ export class Marker implements Disposable {
   /** The names of its directories that are wanted too, or minus errno. */
   #directory(path: string, reach: Reach): readonly string[] | number {
     const { index, inodes } = this.#options;
-    const fd = openInRoot(this.#rootFd, path, listFlags);
+    const fd = this.#openAt(path, listFlags);
     if (fd < 0) return fd;
     try {
       const handle = directoryHandle(fd);
@@ -217,7 +235,7 @@ export class Marker implements Disposable {
   #open(dir: Directory): HandleDirectory | undefined {
     if (this.#last?.dir === dir) return this.#last.handle;
     this.rest();
-    const fd = openInRoot(this.#rootFd, this.#options.inodes.pathOf(dir), wayFlags);
+    const fd = this.#openAt(this.#options.inodes.pathOf(dir), wayFlags);
     if (fd < 0) return undefined;
     const handle = directoryHandle(fd);
     if (typeof handle === "number" || (dir.key !== undefined && handle.key !== dir.key)) {

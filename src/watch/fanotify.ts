@@ -50,10 +50,17 @@ class FanotifyWatch {
     this.#options = options;
     this.#own = own;
     this.#group = open(own);
-    const { index, root } = options;
+    const { index, root, within } = options;
     const inodes = this.#inodes;
     const onUnwatched = (path: string, detail: string) => this.#noteUnwatched(path, detail);
-    this.#marker = new Marker({ group: this.#group, root, index, inodes, onUnwatched });
+    this.#marker = new Marker({
+      group: this.#group,
+      root,
+      ...(within !== undefined && { within }),
+      index,
+      inodes,
+      onUnwatched,
+    });
     const push = this.#queue.push.bind(this.#queue);
     this.#tracker = new Tracker({ index, inodes, marker: this.#marker, push });
     this.#reader = new EventReader({

@@ -18,7 +18,7 @@ export function asSeen(options: EngineOptions, aside: Aside): EngineOptions {
   const { root } = options;
   const directories = () => [...aside.directories, ...mapped(options.directories(), root)];
   const index = either(seenIndex(options.index, root), aside.index);
-  return { ...options, root: "/", index, directories };
+  return { ...options, root: "/", within: root, index, directories };
 }
 
 function either(first: RuleIndex, second: RuleIndex): RuleIndex {

@@ -6,6 +6,7 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  symlinkSync,
   utimesSync,
   writeFileSync,
 } from "node:fs";
@@ -178,4 +179,15 @@ test("a scan of many files lets others run in between", async (t) => {
   isOver = true;
   t.is(paths.length, 1201);
   t.true(turns >= 2, String(turns));
+});
+
+test("in a root of its own an absolute link leads to what lies inside of it", (t) => {
+  using bench = makeBench();
+  bench.write("/real/file", "x");
+  symlinkSync("/real", bench.at("/link"));
+  using sweep = new QuickSweep(bench.root);
+  sweep.learn("/link/file", bench.eyes.observer.observe("/link/file", { hash: false }), true);
+  t.deepEqual(sweep.sweep(Infinity), []);
+  bench.write("/real/file", "y");
+  t.deepEqual(sweep.sweep(Infinity), ["/link/file"]);
 });

@@ -49,6 +49,7 @@ interface Started extends AsyncDisposable {
 
 interface Preparation extends FanotifyOptions {
   readonly index?: RuleIndex;
+  readonly within?: string;
   readonly directories?: readonly string[];
   readonly populate?: (root: string) => void;
 }
@@ -61,6 +62,7 @@ async function started(preparation: Preparation = {}): Promise<Started> {
   const stop = new AbortController();
   const engine = fanotifyEngine(preparation)({
     root,
+    ...(preparation.within !== undefined && { within: preparation.within }),
     index: preparation.index ?? indexOf("/watched"),
     directories: () => preparation.directories ?? [],
     signal: stop.signal,
@@ -349,6 +351,46 @@ whenPermitted("a directory on the way may be a symbolic link", async (t) => {
   fs.writeFileSync(join(engine.outside, "in/fresh"), "x");
   await hintsOf(t, engine, ["/link/in/fresh", "closed"]);
 });
+
+whenPermitted("a link on the way that leads elsewhere now is followed there", async (t) => {
+  for (const turn of ["renamed over", "removed and made"] as const) {
+    await using engine = await started({
+      index: indexOf("/link/in"),
+      populate(root) {
+        fs.mkdirSync(join(root, "watched/in"));
+        fs.mkdirSync(join(root, "outside/in"));
+        fs.symlinkSync("watched", join(root, "link"));
+      },
+    });
+    const link = join(engine.root, "link");
+    if (turn === "renamed over") {
+      fs.symlinkSync("outside", `${link}.new`);
+      fs.renameSync(`${link}.new`, link);
+    } else {
+      fs.unlinkSync(link);
+      fs.symlinkSync("outside", link);
+    }
+    t.true(await engine.collected.has(isTreeOver("/link/in")), turn);
+    fs.writeFileSync(join(engine.outside, "in/fresh"), "x");
+    await hintsOf(t, engine, ["/link/in/fresh", "closed"]);
+  }
+});
+
+whenPermitted(
+  "within a node's root an absolute link leads to what the node has there",
+  async (t) => {
+    await using engine = await started({
+      index: indexOf("/outside/link/in"),
+      within: "/outside",
+      populate(root) {
+        fs.mkdirSync(join(root, "outside/real/in"), { recursive: true });
+        fs.symlinkSync("/real", join(root, "outside/link"));
+      },
+    });
+    fs.writeFileSync(join(engine.outside, "real/in/fresh"), "x");
+    await hintsOf(t, engine, ["/outside/link/in/fresh", "closed"]);
+  },
+);
 
 whenPermitted(
   "a directory that was asked for is watched although no rule leads there",
