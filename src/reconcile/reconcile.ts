@@ -87,9 +87,11 @@ function renameFacts(
     from.map((one) => ({ from: one, to: path })),
   );
   const tells = (path: string): boolean => hints.get(path)?.engine === "fanotify";
+  const cameAndWent = (path: string): boolean =>
+    !tells(path) && (hints.get(path)?.steps ?? []).some((step) => step !== "changed");
   const vanished = looks.filter(
     ({ path, before, after }) =>
-      !before && !after && !tells(path) && !told.some((fact) => fact.from === path),
+      !before && !after && cameAndWent(path) && !told.some((fact) => fact.from === path),
   );
   const guessed = looks.flatMap(({ path, before, after }) => {
     if (!before || !after || before.ino === after.ino || tells(path)) return [];

@@ -145,9 +145,11 @@ class Tree {
       return;
     }
     const seen = joinPath(directory, name);
-    // An event on the directory itself carries its own name.
-    if (name === nameOf(directory)) this.#hint(directory, "changed");
-    this.#hint(seen, event === "rename" ? this.#stepOf(seen) : "changed");
+    // An event on the directory itself carries its own name, which may be that of an entry too.
+    const isItself = name === nameOf(directory);
+    if (isItself) this.#hint(directory, "changed");
+    const step = event === "rename" ? this.#stepOf(seen) : "changed";
+    this.#hint(seen, isItself ? "changed" : step);
   }
 
   /** Chokidar's own findings: only directories are left for it to find. */
@@ -187,6 +189,8 @@ class Tree {
     const isDirectory = stats?.isDirectory() ?? false;
     if (stats && !isDirectory && this.#directories.has(seen)) this.#forget(seen);
     if (isDirectory && this.#replaced.delete(seen)) this.#watcher.add(seen);
+    // Of a directory that is still there it may have been an attribute: inotify's flag for directories hides which.
+    else if (isDirectory && this.#directories.has(seen)) return "changed";
     return stats ? "created" : "deleted";
   }
 

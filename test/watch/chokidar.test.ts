@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "ava";
 import type { Hint } from "../../src/core/hint.ts";
@@ -62,6 +62,23 @@ test.serial(
     t.is(running.engine.watched(), 4);
   },
 );
+
+test.serial("an attribute of a directory is not taken for its creation", async (t) => {
+  await using running = await started((root) =>
+    mkdirSync(join(root, "watched/a"), { recursive: true }),
+  );
+  chmodSync(join(running.root, "watched/a"), 0o700);
+  writeFileSync(join(running.root, "watched/last"), "");
+  t.true(
+    await running.collected.has((hint) => hint.kind === "path" && hint.path === "/watched/last"),
+  );
+  const steps = running.collected.hints
+    .filter((hint) => hint.kind === "path")
+    .filter(({ path }) => path.startsWith("/watched/a"))
+    .map(({ path, step }) => `${path} ${step}`);
+  t.true(steps.includes("/watched/a changed"));
+  t.deepEqual(new Set(steps.map((one) => one.split(" ")[1])), new Set(["changed"]));
+});
 
 test.serial(
   "a directory that became a file and then a directory again is watched again",
