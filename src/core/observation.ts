@@ -1,3 +1,5 @@
+import { IntegrityError } from "./error.ts";
+
 /** What kind of thing a path names. */
 export type FileType = "file" | "directory" | "symlink" | "fifo" | "socket" | "block" | "char";
 
@@ -23,7 +25,7 @@ export interface Observation {
   readonly nlink: number;
   /** Lower-case hex. Absent: not a file, not asked for, or not readable. */
   readonly sha256?: string;
-  /** Of a symbolic link. */
+  /** Of a symbolic link; of a device file "major:minor" of the device. */
   readonly target?: string;
   /** POSIX ACL in short text form ("user::rw-,user:1000:r--,…"); of a directory with its default ACL. */
   readonly acl?: string;
@@ -80,9 +82,26 @@ export function isUnseen({ unreadable, nlink }: Observation): boolean {
   return unreadable !== undefined && nlink === 0;
 }
 
-/** A stored row -> observation. Only for rows that our own database holds. */
+/** A stored row -> observation. Rows are ours; what lacks a part that every row has was altered or damaged. */
 export function parseRow(row: string): Observation {
-  return JSON.parse(row) as Observation;
+  const parsed = parseObject(row);
+  if (parsed && texts.every((key) => typeof parsed[key] === "string"))
+    if (numbers.every((key) => typeof parsed[key] === "number")) return parsed as Observation;
+  const found = JSON.stringify(row.length > 60 ? `${row.slice(0, 60)}…` : row);
+  throw new IntegrityError("STATE_UNUSABLE", `stored row ${found}: altered or damaged`, {
+    hint: "keep the database as evidence, move it away, then capture again with: fim-agent baseline --replace --reason TEXT",
+  });
+}
+
+const texts = ["type", "mtime", "ctime", "dev", "ino"] as const satisfies (keyof Observation)[];
+const numbers = ["mode", "uid", "gid", "size", "nlink"] as const satisfies (keyof Observation)[];
+
+function parseObject(text: string): Partial<Observation> | undefined {
+  try {
+    return (JSON.parse(text) as Partial<Observation> | null) ?? undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 /** Same inode, and (where the filesystem tells) born at the same time: the same file, whatever its name. */

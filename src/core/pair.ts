@@ -1,5 +1,6 @@
 import { compare, differences } from "./compare.ts";
 import type { Look } from "./compare.ts";
+import { fields as allFields } from "./change.ts";
 import type { Change } from "./change.ts";
 import { isSameInode } from "./observation.ts";
 import type { Observation } from "./observation.ts";
@@ -116,9 +117,13 @@ function withVia(
   facts: readonly RenameFact[],
   looks: ReadonlyMap<string, Look>,
 ): Change | undefined {
-  if (change?.kind !== "modified" || !change.fields.includes("inode")) return change;
+  if (change?.kind !== "modified") return change;
+  const isReplaced = change.fields.includes("inode") || change.fields.includes("type");
+  if (!isReplaced) return change;
   const fact = facts.findLast((one) => one.to === change.path && !looks.get(one.from)?.before);
-  return fact ? { ...change, via: fact.from } : change;
+  if (!fact) return change;
+  const named = allFields.filter((one) => one === "inode" || change.fields.includes(one));
+  return { ...change, fields: named, via: fact.from };
 }
 
 function stayed({ before, after }: Look): boolean {

@@ -21,6 +21,8 @@ const offset = {
   btime: 80,
   ctime: 96,
   mtime: 112,
+  rdevMajor: 128,
+  rdevMinor: 132,
   devMajor: 136,
   devMinor: 140,
 } as const;
@@ -105,6 +107,11 @@ export class Stat {
   /** "major:minor" */
   get dev(): string {
     return `${this.#bytes.readUInt32LE(offset.devMajor)}:${this.#bytes.readUInt32LE(offset.devMinor)}`;
+  }
+
+  /** "major:minor" of what a device file stands for. */
+  get rdev(): string {
+    return `${this.#bytes.readUInt32LE(offset.rdevMajor)}:${this.#bytes.readUInt32LE(offset.rdevMinor)}`;
   }
 
   get mtime(): Time {

@@ -186,8 +186,9 @@ function withAttributes(xattrs: ReturnType<typeof readXattrs>): Seen {
 /** The keys are in the order of a row. */
 function write(stat: Stat, seen: Seen): Observation {
   const { type, btime, flags } = stat;
-  const { digest, attributes, target } = seen;
+  const { digest, attributes } = seen;
   const isDirectory = type === "directory";
+  const target = type === "char" || type === "block" ? stat.rdev : seen.target;
   return {
     type,
     mode: stat.mode,

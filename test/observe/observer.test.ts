@@ -88,7 +88,8 @@ asRoot("devices are seen without being opened", (t) => {
   run("mknod", scratch.at("block"), "b", "240", "99"); // No driver: opening it fails with ENXIO.
   run("mknod", scratch.at("char"), "c", "240", "99");
   t.like(look(scratch.path, "/block"), { type: "block", unreadable: undefined });
-  t.like(look(scratch.path, "/char"), { type: "char", unreadable: undefined });
+  t.like(look(scratch.path, "/block"), { type: "block", target: "240:99" });
+  t.like(look(scratch.path, "/char"), { type: "char", target: "240:99", unreadable: undefined });
 });
 
 test("where there is nothing, nothing is seen", (t) => {

@@ -113,3 +113,14 @@ test("a digest that was remembered is not taken for one of a content that is not
   await later.at("/w/f");
   t.is(later.get("/w/f")?.after?.sha256, undefined);
 });
+
+test("a link that was renamed over a file is told with the name it came by, and as another inode", async (t) => {
+  using bench = makeBench();
+  bench.write("/w/f", "x");
+  bench.learn();
+  symlinkSync("/etc/passwd", bench.at("/w/new"));
+  renameSync(bench.at("/w/new"), bench.at("/w/f"));
+  const renamed = { path: "/w/f", engine: "fanotify", steps: ["renamed"] } as const;
+  const [told] = await bench.look([{ ...renamed, from: ["/w/new"] }]);
+  t.like(told?.change, { kind: "modified", fields: ["type", "inode"], via: "/w/new" });
+});
