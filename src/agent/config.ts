@@ -4,7 +4,7 @@ import { IntegrityError } from "../core/error.ts";
 import { parseKeys } from "../core/webhook.ts";
 import type { WebhookSettings } from "../deliver/webhook.ts";
 import type { FileOptions } from "./configfile.ts";
-import { choices, isPolicyFile, parseListen, parseName } from "./options.ts";
+import { choices, dashed, isPolicyFile, parseListen, parseName } from "./options.ts";
 import type { Read } from "./options.ts";
 import type { Options, Settings } from "./settings.ts";
 
@@ -63,12 +63,12 @@ function readGiven(
   nameOf: (option: keyof Options) => string,
   problems: string[],
 ): Given {
-  const read = <Option extends keyof Given>(
+  const read = <Option extends keyof Omit<Given, "policy">>(
     option: Option,
     parse: (text: string) => Read<Settings[Option]>,
   ): Given => {
     const text = texts[option];
-    if (typeof text !== "string") return {};
+    if (text === undefined) return {};
     const result = parse(text);
     if ("value" in result) return { [option]: result.value };
     problems.push(`${nameOf(option)}: ${result.problem}`);
@@ -132,10 +132,6 @@ const optionNames = [
 /** A manifest that leaves a variable empty means that it is not set. */
 function nonEmpty(text: string | undefined): string | undefined {
   return text === "" ? undefined : text;
-}
-
-function dashed(option: string): string {
-  return option.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 }
 
 function environmentName(option: string): string {

@@ -12,6 +12,7 @@ import {
 } from "../core/duration.ts";
 import { severities } from "../core/rule.ts";
 import type { WebhookSettings } from "../deliver/webhook.ts";
+import { plainOf } from "../policy/parse.ts";
 import type { Settings } from "./settings.ts";
 import { engines, formats, isPolicyFile, logLevels, parseListen, parseName } from "./options.ts";
 import type { Read } from "./options.ts";
@@ -52,7 +53,12 @@ export function parseConfigFile(file: string, text: string): ParsedFile {
     return { options: {}, problems: located(faults) };
   }
   const lineOf: LineOf = (path, key) => at(offsetOf(document, path, key));
-  const parsed = fileSchema(dirname(file)).safeParse(document.toJS({ maxAliasCount: 100 }) ?? {});
+  const plain = plainOf(document);
+  if ("problem" in plain) {
+    const fault = { line: at(plain.offset), what: plain.problem };
+    return { options: {}, problems: located([fault]) };
+  }
+  const parsed = fileSchema(dirname(file)).safeParse(plain.raw ?? {});
   if (!parsed.success) {
     const faults = parsed.error.issues.flatMap((issue) => describe(issue, lineOf));
     return { options: {}, problems: located(faults) };

@@ -37,6 +37,11 @@ export function parseName(text: string): Read<string> {
   return { problem: `expected letters, digits, ".", "-" and "_", found ${quoted(text)}` };
 }
 
+/** An option as the command line writes it, without the dashes in front: "log-level". */
+export function dashed(option: string): string {
+  return option.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+}
+
 /** As opposed to the name of a policy that comes with the program. */
 export function isPolicyFile(name: string): boolean {
   return /\/|\.ya?ml$/.test(name);

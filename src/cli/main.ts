@@ -7,6 +7,7 @@ import { IntegrityError } from "../core/error.ts";
 import { exit, fail } from "./fail.ts";
 import type { Exit } from "./fail.ts";
 import { readText } from "./files.ts";
+import { requireOnce, withOperands } from "./given.ts";
 import { readPlain } from "./plain.ts";
 import type { Given, PlainCommand } from "./plain.ts";
 
@@ -20,7 +21,14 @@ const loads: Readonly<Record<PlainCommand, () => Promise<Run>>> = {
   watch: async () => await (await import("./confine.ts")).loadWatch(),
 };
 
-let outcome: Exit = exit.fine;
+/**
+ * "--no-root" and "--root.x" are mistakes, not other ways to give --root; and what follows "--" is kept apart, else
+ * no command would get to see it.
+ */
+const parsing = { "boolean-negation": false, "dot-notation": false, "populate--": true } as const;
+
+/** Of the command that was run, if any was. */
+let outcome: Exit | undefined;
 
 process.exitCode = await main(process.argv.slice(2));
 
@@ -30,17 +38,25 @@ async function main(args: readonly string[]): Promise<Exit> {
     if (plain) await run(loads[plain.command])(plain.given);
     else {
       const { default: yargs } = await import("yargs");
-      await commands(yargs([...args])).parseAsync();
+      const { help, version: asked } = await commands(yargs([...args])).parseAsync();
+      // yargs takes what follows "--" for a command when it counts, but does not run it.
+      if (outcome === undefined && help !== true && asked !== true)
+        throw wrongUsage('a command is needed before "--"');
     }
-    return outcome;
+    return outcome ?? exit.fine;
   } catch (error) {
     return fail(program, error);
   }
 }
 
-/** Runs a command with its settings; modules are loaded by the command that needs them. */
-function run(load: () => Promise<Run>) {
-  return async (given: Given): Promise<void> => {
+/**
+ * Runs a command with its settings; modules are loaded by the command that needs them. What its operand is called
+ * is written as yargs writes it: "path" for one, "path.." for several.
+ */
+function run(load: () => Promise<Run>, operand?: string) {
+  return async (line: Given): Promise<void> => {
+    requireOnce(line);
+    const given = withOperands(line, operand);
     const command = await load();
     const settings = await loadSettings(given, process.env, readText);
     outcome = await command(settings, given);
@@ -53,16 +69,20 @@ function commands(parser: Argv): Argv {
     .usage("$0 COMMAND [OPTIONS]\n\nFile integrity monitor for Kubernetes control-plane nodes")
     .demandCommand(1, "a command is needed")
     .strict()
+    .parserConfiguration(parsing)
     .version(version)
     .help()
     .wrap(Math.min(100, process.stdout.columns ?? 100))
     .exitProcess(false)
     .fail((message, error) => {
-      if (error) throw error;
-      throw new IntegrityError("USAGE", message.split("\n").join("; "), {
-        hint: "see fim-agent --help",
-      });
+      // What yargs itself refuses while it parses comes as a YError.
+      if (error && error.name !== "YError") throw error;
+      throw wrongUsage(message.split("\n").join("; "));
     });
+}
+
+function wrongUsage(message: string): IntegrityError {
+  return new IntegrityError("USAGE", message, { hint: "see fim-agent --help" });
 }
 
 /** What looks at the node. */
@@ -84,7 +104,7 @@ function nodeCommands(parser: Argv): Argv {
       "check [path..]",
       "compare the node with the baseline once",
       (args) => args.positional("path", { type: "string", array: true }),
-      run(loads.check),
+      run(loads.check, "path.."),
     )
     .command("watch", "run until SIGTERM: watch, alert, deliver", (args) => args, run(loads.watch))
     .command(
@@ -95,7 +115,7 @@ function nodeCommands(parser: Argv): Argv {
           .positional("path", { type: "string", array: true })
           .option("all", { type: "boolean", describe: "approve everything as it is" })
           .option("reason", { type: "string", describe: "why, for the record" }),
-      run(async () => (await import("./accept.ts")).acceptPaths),
+      run(async () => (await import("./accept.ts")).acceptPaths, "path.."),
     )
     .command(
       "audit",
@@ -116,7 +136,7 @@ function evidenceCommands(parser: Argv): Argv {
         args
           .positional("export", { type: "string", describe: "an exported chain" })
           .option("key", { type: "string", describe: "file with the public key to trust" }),
-      run(async () => (await import("./verify.ts")).verify),
+      run(async () => (await import("./verify.ts")).verify, "export"),
     )
     .command(
       "doctor",
@@ -137,13 +157,13 @@ function policyCommands(parser: Argv): Argv {
       "lint [file..]",
       "is it valid",
       (args) => args.positional("file", { type: "string", array: true }),
-      run(async () => (await loadPolicyCommands()).lint),
+      run(async () => (await loadPolicyCommands()).lint, "file.."),
     )
     .command(
-      "explain <path>",
+      "explain [path]",
       "which rule holds for a path, and why",
-      (args) => args.positional("path", { type: "string", demandOption: true }),
-      run(async () => (await loadPolicyCommands()).explain),
+      (args) => args.positional("path", { type: "string" }),
+      run(async () => (await loadPolicyCommands()).explain, "path"),
     )
     .command(
       "show",

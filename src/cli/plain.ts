@@ -47,8 +47,8 @@ export function readPlain(
     const takes: readonly string[] = commands[command].options;
     const isKnown = names.every((name) => takes.includes(name) || !own.has(name));
     const isOnce = names.every((name, at) => name === "policy" || names.indexOf(name) === at);
-    if (!isKnown || !isOnce || tokens.some(({ kind }) => kind === "option-terminator"))
-      return undefined;
+    const isFirst = tokens.find(({ kind }) => kind !== "option")?.kind === "positional";
+    if (!isKnown || !isOnce || !isFirst) return undefined;
     const { "log-level": logLevel, ...rest } = values;
     return { command, given: { ...rest, ...(logLevel !== undefined && { logLevel }), path } };
   } catch {

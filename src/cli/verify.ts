@@ -20,6 +20,10 @@ export async function verify(
 ): Promise<Exit> {
   const file = given["export"];
   if (typeof file === "string") return verifyFile(settings, file, given["key"]);
+  if (given["key"] !== undefined)
+    throw new IntegrityError("USAGE", "verify --key: expected an exported file, found none", {
+      hint: "the state directory is verified by its own key; name the file: verify FILE --key KEY",
+    });
   using state = openState(settings);
   const { baseline, chain } = verifyState(state);
   const baselineResult = baseline.ok

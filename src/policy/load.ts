@@ -63,6 +63,8 @@ export async function loadPolicy(
     asked.push(resolve(file));
   }
   const rules = merge(loading);
+  if (loading.problems.length === 0 && rules.length === 0)
+    loading.problems.push(...asked.map(watchesNothing));
   if (loading.problems.length > 0) throw invalidPolicy(names, loading.problems);
   const own = loading.policies.filter(({ file }) => asked.includes(file));
   return {
@@ -124,6 +126,11 @@ async function read(file: string, including: readonly string[], loading: Loading
     } else await read(next, chain, loading);
   }
   if (policy) loading.policies.push({ file: whole, policy, lines });
+}
+
+/** A node that nobody guards would else be called fine. */
+function watchesNothing(file: string): Problem {
+  return { file, line: 1, message: "there is no rule in it, so it would watch nothing" };
 }
 
 /** Rules in order of merging, with their full ids. */

@@ -1,5 +1,5 @@
-import { LineCounter, isMap, isNode, isScalar, parseDocument } from "yaml";
-import type { Document } from "yaml";
+import { LineCounter, isMap, isNode, isScalar, parseDocument, visit } from "yaml";
+import type { Alias, Document } from "yaml";
 import { z } from "zod";
 import { parseGlob, pathProblem } from "../core/globs.ts";
 import { severities } from "../core/rule.ts";
@@ -133,13 +133,13 @@ export function parsePolicy(text: string, file: string): Parsed {
   const readable = document.errors.every(({ code }) => code === "DUPLICATE_KEY");
   if (!readable) return { include: [], lines: [], problems };
   const lineOf = (keys: readonly Key[]) => lineAt(offsetOf(document, keys));
-  let raw: unknown;
-  try {
-    raw = document.toJS();
-  } catch (error) {
-    const message = `not valid YAML: ${lowerFirst(error instanceof Error ? error.message : "")}`;
-    return { include: [], lines: [], problems: [...problems, { file, line: 1, message }] };
+  const plain = plainOf(document);
+  if ("problem" in plain) {
+    const { problem: message, offset } = plain;
+    const problem = { file, line: lineAt(offset), message };
+    return { include: [], lines: [], problems: [...problems, problem] };
   }
+  const { raw } = plain;
   const result = policySchema.safeParse(raw);
   for (const issue of result.error?.issues ?? [])
     for (const { keys, message } of told(issue, raw))
@@ -153,6 +153,31 @@ export function parsePolicy(text: string, file: string): Parsed {
   const rules = result.data.rules.map(definedOnly);
   const lines = rules.map((_rule, at) => lineOf(["rules", at]));
   return { policy: { ...rest, rules, ...(detect && { detect }) }, include, lines, problems };
+}
+
+type Plain = { readonly raw: unknown } | { readonly problem: string; readonly offset: number };
+
+/** What a document says, or why that cannot be told: an alias to nothing, or aliases that multiply without end. */
+export function plainOf(document: Document.Parsed): Plain {
+  try {
+    return { raw: document.toJS({ maxAliasCount: 100 }) };
+  } catch (error) {
+    const problem = `not valid YAML: ${lowerFirst(error instanceof Error ? error.message : "")}`;
+    return { problem, offset: lostAlias(document)?.range?.[0] ?? 0 };
+  }
+}
+
+/** The first alias to an anchor that is not there. */
+function lostAlias(document: Document.Parsed): Alias | undefined {
+  let lost: Alias | undefined;
+  visit(document, {
+    Alias(_, alias) {
+      if (alias.resolve(document)) return undefined;
+      lost = alias;
+      return visit.BREAK;
+    },
+  });
+  return lost;
 }
 
 /** zod gives optional keys the type "or undefined"; a rule has them or has them not. */

@@ -192,6 +192,17 @@ test("text that is not YAML, or has a key twice, is refused with its line", asyn
   t.deepEqual(await problemsOf("just words\n"), [`${file}:1: expected object, found string`]);
 });
 
+const nine = (name: string) => Array.from({ length: 9 }, () => `*${name}`).join(", ");
+
+test("an alias to nothing, and one that grows without end, are refused with their line", async (t) => {
+  t.deepEqual(await problemsOf("node: n\nroot: *x\n"), [
+    `${file}:2: not valid YAML: unresolved alias (the anchor must be set before the alias): x`,
+  ]);
+  const bomb = `node: &a [x, x]\nroot: &b [${nine("a")}]\nstate: &c [${nine("b")}]\npolicy: [${nine("c")}]\n`;
+  const [problem] = await problemsOf(bomb);
+  t.regex(problem ?? "", /^\/etc\/fim\/agent\.yaml:\d: not valid YAML: excessive alias count/);
+});
+
 test("a webhook's keys and an authority must be there and readable, and the problem says where", async (t) => {
   const text = `webhooks:
   - url: https://a.example/

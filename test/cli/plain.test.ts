@@ -15,6 +15,8 @@ const plain: readonly (readonly [line: string, given: Readonly<Record<string, un
   ],
   ["watch --config c --node n --cluster k", { config: "c", node: "n", cluster: "k" }],
   ["check --root=", { root: "" }],
+  ["check -- /a", { path: ["/a"] }],
+  ["check /a --root /host -- --root -b", { path: ["/a", "--root", "-b"], root: "/host" }],
 ];
 
 for (const [line, given] of plain) {
@@ -57,7 +59,8 @@ const others: readonly string[] = [
   "check --rooot /a",
   "check --replace=yes",
   "check --no-replace",
-  "check -- /a",
+  "watch -- /a",
+  "-- check",
   "constructor",
   "accept /a --reason x",
 ];

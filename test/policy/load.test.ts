@@ -94,8 +94,8 @@ test("included policies come first, each file once, and several names merge in o
 });
 
 test("a name is looked for in every directory, the first one first", async (t) => {
-  const one = folder({ "p.yaml": "name: one" });
-  const two = folder({ "p.yaml": "name: two", "q.yaml": "name: q" });
+  const one = folder({ "p.yaml": `name: one\nrules:\n${rule("x")}` });
+  const two = folder({ "p.yaml": "name: two", "q.yaml": `name: q\nrules:\n${rule("x")}` });
   const dirs = [join(base, "absent"), one, two];
   t.is((await loadPolicy(["p"], { dirs })).name, "one");
   t.is((await loadPolicy(["q"], { dirs })).name, "q");
@@ -178,7 +178,7 @@ test("text that is not YAML, or not a map, is a problem with a line", async (t) 
   t.deepEqual(await problemsOf("- a"), ["1: expected a map, found a list"]);
   t.deepEqual(await problemsOf(""), ["1: expected a map, found nothing"]);
   t.regex((await problemsOf("name: p\n---\nname: q\n"))[0] ?? "", /^2: not valid YAML: /);
-  t.regex((await problemsOf("name: p\nrules: *x\n"))[0] ?? "", /not valid YAML: .*alias/i);
+  t.regex((await problemsOf("name: p\nrules: *x\n"))[0] ?? "", /^2: not valid YAML: .*alias/i);
 });
 
 test("a repeated key is a problem and hides no other", async (t) => {
@@ -226,6 +226,25 @@ test("two files that give one rule id are a problem", async (t) => {
   });
   const { message } = await refusal(["b"], dir);
   t.true(message.includes(`b.yaml:5: rule id p/x is also in ${dir}/a.yaml`), message);
+});
+
+test("a policy without any rule is refused, one that includes its rules is not", async (t) => {
+  const dir = folder({
+    "none.yaml": "name: none\ndescription: D\n",
+    "nor.yaml": "name: nor\ninclude: [none]\nrules: []\n",
+    "all.yaml": "name: all\ninclude: [some]\n",
+    "some.yaml": `name: some\nrules:\n${rule("x")}`,
+  });
+  const nothing = "there is no rule in it, so it would watch nothing";
+  const { code, message } = await refusal(["none", "nor"], dir);
+  t.is(code, "POLICY_INVALID");
+  t.deepEqual(message.split("\n"), [
+    "policy none, nor: 2 problems",
+    `  ${dir}/none.yaml:1: ${nothing}`,
+    `  ${dir}/nor.yaml:1: ${nothing}`,
+  ]);
+  t.is((await loadPolicy(["all"], { dirs: [dir] })).rules.length, 1);
+  t.is((await loadPolicy(["none", "some"], { dirs: [dir] })).rules.length, 1);
 });
 
 test("an unknown policy is refused with the names that are known", async (t) => {

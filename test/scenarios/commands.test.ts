@@ -297,6 +297,22 @@ const misuses: readonly (readonly [args: readonly string[], says: RegExp])[] = [
   [["check", "--policy", "nosuch"], /nosuch/],
   [["check", "--policy", "/nosuch.yaml"], /nosuch\.yaml/],
   [["check", "--config", "/nosuch.yaml"], /nosuch\.yaml/],
+  [["baseline", "--root", "/"], /--root: given twice/],
+  [["check", "--state", "/nosuch"], /--state: given twice/],
+  [["watch", "--listen", "127.0.0.1:0", "--listen", "127.0.0.1:1"], /--listen: given twice/],
+  [["doctor", "--node", "a", "--node", "b"], /--node: given twice/],
+  [["check", "--config", "a", "--config", "b"], /--config: given twice/],
+  [["check", "--log-level", "warn", "--log-level", "info"], /--log-level: given twice/],
+  [["check", "--logLevel", "warn", "--log-level", "info"], /--log-level: given twice/],
+  [["accept", "--all", "--reason", "a", "--reason", "b"], /--reason: given twice/],
+  [["verify", "export", "--key", "a", "--key", "b"], /--key: given twice/],
+  [["verify", "--key", "a"], /--key: expected an exported file/],
+  [["policy", "explain"], /expected one path/],
+  [["policy", "explain", "--path", "/a", "--path", "/b"], /expected one path/],
+  [["doctor", "--no-root"], /no-root/],
+  [["doctor", "--no-policy"], /no-policy/],
+  [["doctor", "--root.name", "a"], /root\.name/],
+  [["check", "--root", "--state", "a"], /root/],
 ];
 
 test.serial("wrong usage is refused with 2 and says what was expected", async (t) => {
@@ -305,6 +321,107 @@ test.serial("wrong usage is refused with 2 and says what was expected", async (t
     const ended = await small.run(...args);
     refused(t, ended, { code: 2, says });
   }
+});
+
+test.serial("an option that lacks its value is wrong usage, whichever it is", async (t) => {
+  using small = await makeCaptured(t);
+  for (const option of ["root", "state", "policy", "config", "log-level"])
+    refused(t, await runAgent(["doctor", ...small.args, `--${option}`]), {
+      code: 2,
+      says: new RegExp(option),
+    });
+});
+
+test.serial("what follows -- is paths and files, whatever they begin with", async (t) => {
+  using small = await makeCaptured(t);
+  appendFileSync(small.at("/etc/app/one"), "more\n");
+  appendFileSync(small.at("/etc/app/sub/three"), "more\n");
+  const run = (...args: readonly string[]) =>
+    runAgent(args.toSpliced(args.indexOf("--"), 0, ...small.args), { cwd: small.place.dir });
+  const two = await run("check", "--", "/etc/app/two");
+  t.is(two.code, 0, two.stderr);
+  const sub = await run("check", "/etc/app/two", "--format", "ndjson", "--", "/etc/app/sub");
+  t.is(sub.code, 1, sub.stderr);
+  t.deepEqual(
+    linesOf(sub.stdout).map(({ path }) => path),
+    ["/etc/app/sub/three"],
+  );
+  refused(t, await run("check", "--", "--root"), { code: 2, says: /absolute/ });
+  refused(t, await run("accept", "--reason", "x", "--", "--all"), { code: 2, says: /absolute/ });
+  const accepted = await run("accept", "--reason", "x", "--", "/etc/app/one");
+  t.is(accepted.code, 0, accepted.stderr);
+  t.regex(accepted.stdout, /accepted \/etc\/app\/one\n/);
+  const explained = await run("policy", "explain", "--", "/etc/app/key");
+  t.regex(explained.stdout, /^\/etc\/app\/key: small\/key/);
+  refused(t, await run("verify", "--", "-nosuch"), { code: 2, says: /-nosuch/ });
+  cpSync(small.place.at("small.yaml"), small.place.at("-odd.yaml"));
+  const linted = await run("policy", "lint", "--", "-odd.yaml", "small.yaml");
+  t.is(linted.code, 0, linted.stderr);
+  t.regex(linted.stdout, /-odd\.yaml, 2 rules\nOK: small\.yaml, 2 rules\n$/);
+  refused(t, await run("verify", "one", "--", "two"), { code: 2, says: /unknown argument: two/ });
+  refused(t, await run("doctor", "--", "more"), { code: 2, says: /unknown argument: more/ });
+  for (const line of ["-- doctor", "-- check", "policy -- show", "-- key show"])
+    refused(t, await runAgent(line.split(" ")), { code: 2, says: /is needed/ });
+  for (const option of ["--help", "--version"]) t.is((await runAgent([option])).code, 0);
+  refused(t, await runAgent(["doctor", "--root", "--", "/etc"]), { code: 2, says: /root/ });
+  refused(t, await runAgent(["accept", "/etc", "--reason", "--", "/usr"]), {
+    code: 2,
+    says: /--reason/,
+  });
+});
+
+test.serial("policy commands keep to the format that is asked for", async (t) => {
+  using small = makeSmall();
+  const file = small.place.at("small.yaml");
+  for (const command of [
+    ["policy", "lint"],
+    ["policy", "lint", file, file],
+    ["policy", "show"],
+    ["policy", "explain", "/etc/app/key"],
+  ]) {
+    const json = await small.run(...command, "--format", "json");
+    t.is(json.code, 0, json.stderr);
+    const whole = JSON.parse(json.stdout) as unknown;
+    const ndjson = await small.run(...command, "--format", "ndjson");
+    t.is(ndjson.code, 0, ndjson.stderr);
+    const lines: readonly unknown[] = linesOf(ndjson.stdout);
+    t.deepEqual(Array.isArray(whole) ? whole : [whole], lines);
+  }
+  const lint = await small.run("policy", "lint", file, "--format", "ndjson");
+  t.deepEqual(JSON.parse(lint.stdout), { policy: file, ok: true, rules: 2 });
+});
+
+test.serial("policy lint tells every problem of every file", async (t) => {
+  using small = makeSmall();
+  const good = small.place.at("small.yaml");
+  const [one, two, none] = ["one", "two", "none"].map((name) => small.place.at(`${name}.yaml`));
+  writeFileSync(one ?? "", policy.replace("severity: high", "severity: grave"));
+  writeFileSync(two ?? "", policy.replaceAll("class: immutable", "class: frozen"));
+  const linted = [one, good, two, none].map(String);
+  const { code, stdout, stderr } = await runAgent(["policy", "lint", ...linted]);
+  t.is(code, 2, stderr);
+  t.is(stdout, `OK: ${good}, 2 rules\n`);
+  for (const place of [`${one}:7: `, `${two}:6: `, `${two}:11: `, `${none}:1: cannot be read`])
+    t.true(stderr.includes(place), stderr);
+  const ndjson = await runAgent(["policy", "lint", ...linted, "--format", "ndjson"]);
+  t.is(ndjson.code, 2);
+  const told = linesOf(ndjson.stdout) as readonly unknown[] as readonly {
+    readonly policy: string;
+    readonly ok: boolean;
+    readonly fault?: string;
+  }[];
+  t.deepEqual(
+    told.map((each) => [each.policy, each.ok]),
+    linted.map((file) => [file, file === good]),
+  );
+  t.regex(told[0]?.fault ?? "", /one\.yaml:7: /);
+});
+
+test.serial("a policy that watches nothing is refused", async (t) => {
+  using small = makeSmall();
+  writeFileSync(small.place.at("small.yaml"), "name: small\n");
+  for (const command of [["baseline"], ["policy", "lint"], ["policy", "show"]])
+    refused(t, await small.run(...command), { code: 2, says: /small\.yaml:1: .*no rule/ });
 });
 
 test.serial("a bad policy is refused with every problem, each with file and line", async (t) => {
