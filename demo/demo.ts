@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
-import { fail } from "../src/cli/fail.ts";
+import { fail, failUncaught } from "../src/cli/fail.ts";
 import { runLocally, stopSignal } from "../src/cli/local.ts";
 import { out } from "../src/cli/print.ts";
 import { makeControlPlane } from "../test/helpers/tree.ts";
@@ -94,16 +94,32 @@ const attacks: readonly Attack[] = [
 const place = mkdtempSync(join(tmpdir(), "fim-demo-"));
 const root = join(place, "node");
 const at = (path: string): string => join(root, path);
+const stopped = stopSignal();
 const ended = new AbortController();
-const signal = AbortSignal.any([stopSignal(), ended.signal]);
+const signal = AbortSignal.any([stopped, ended.signal]);
+/** How the attacks ended: undefined, or what went wrong. */
+let played: Promise<unknown> = Promise.resolve();
 
+failUncaught("fim-agent");
 try {
   makeControlPlane(root);
-  await runLocally({ root, state: join(place, "state"), onReady: () => void playAll() }, signal);
+  const onReady = (): void => {
+    played = playAll()
+      .catch((error: unknown) => error)
+      .finally(() => ended.abort());
+  };
+  await runLocally({ root, state: join(place, "state"), onReady }, signal);
+  const fault = await played;
+  if (fault !== undefined && !wasInterrupted(fault)) process.exitCode = fail("fim-agent", fault);
 } catch (error) {
   process.exitCode = fail("fim-agent", error);
 } finally {
   rmSync(place, { recursive: true, force: true });
+}
+
+/** Ctrl-C also ends the program that an attack runs, and that may be known before the signal is. */
+function wasInterrupted(fault: unknown): boolean {
+  return stopped.aborted || (fault as { signal?: unknown }).signal === "SIGINT";
 }
 
 async function playAll(): Promise<void> {
@@ -113,5 +129,4 @@ async function playAll(): Promise<void> {
     attack.play(at);
     await pause(700);
   }
-  ended.abort();
 }

@@ -117,11 +117,12 @@ export class Deliveries implements AsyncDisposable {
     const { state, wellbeing } = this.#options;
     try {
       const { seq } = state.outbox.head();
+      wellbeing.over("chain");
       if (seq === this.#seen) return;
       this.#seen = seq;
       this.wake();
     } catch (error) {
-      wellbeing.trouble("state", error instanceof Error ? error.message : String(error));
+      wellbeing.trouble("chain", error instanceof Error ? error.message : String(error));
     }
   }
 

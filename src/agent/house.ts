@@ -1,37 +1,52 @@
 import { statSync } from "node:fs";
+import type { Database } from "better-sqlite3";
 import type { FoldedChange } from "../core/change.ts";
-import { IntegrityError } from "../core/error.ts";
 import type { Running } from "./running.ts";
 
 /** Milliseconds for which like changes are counted before they are told. */
 const foldWindow = 10_000;
 
 /** What is done again and again beside the quick sweep. What cannot be stored now is tried again the next time. */
-export function houseKeeping(
-  { state, settings, ledger, metrics, wellbeing }: Running,
-  onAlert: (alert: FoldedChange) => void,
-): () => void {
+export function houseKeeping(running: Running, onAlert: (alert: FoldedChange) => void): () => void {
+  const { state, settings, ledger, metrics, wellbeing } = running;
   const opened = identityOf(state.db.name);
-  const watchOwnFile = (): void => {
-    if (identityOf(state.db.name) === opened) wellbeing.over("state directory");
-    else
-      wellbeing.trouble(
-        "state directory",
-        `${state.db.name} is gone or was replaced: what is stored from now on ends with this process`,
-      );
+  const lookAtOwnFile = (): void => {
+    const fault = faultOf(state.db, opened);
+    if (fault === undefined) wellbeing.over("state directory");
+    else wellbeing.trouble("state directory", `${state.db.name} ${fault}`);
   };
   return () => {
-    watchOwnFile();
     try {
+      lookAtOwnFile();
       state.queue.prune({ keepBytes: settings.outbox.maxBytes });
       for (const alert of ledger.flush(foldWindow)) onAlert(alert);
       metrics.baselineCounter(state.baseline.counter());
-      wellbeing.over("state");
+      wellbeing.retell();
+      // A change may still find no room where this did: only its own commit says that it was stored.
+      wellbeing.over("house-keeping");
     } catch (error) {
-      if (!(error instanceof IntegrityError)) throw error;
-      wellbeing.trouble("state", error.message);
+      wellbeing.trouble("house-keeping", error instanceof Error ? error.message : String(error));
     }
   };
+}
+
+/** What was done to the database's file since it was opened; undefined: nothing that its size and name would show. */
+function faultOf(db: Database, opened: string | undefined): string | undefined {
+  if (identityOf(db.name) !== opened)
+    return "is gone or was replaced: what is stored from now on ends with this process";
+  const size = sizeOf(db.name);
+  if (size > 0 && size + sizeOf(`${db.name}-wal`) >= sizeInPages(db)) return undefined;
+  return `was cut to ${size} bytes: what was stored is lost, and verify will say of what`;
+}
+
+/** Bytes of all pages. Each of them is in the file or, until it is brought there, in the write-ahead log. */
+function sizeInPages(db: Database): number {
+  const pages = db.pragma("page_count", { simple: true }) as number;
+  return pages * (db.pragma("page_size", { simple: true }) as number);
+}
+
+function sizeOf(file: string): number {
+  return statSync(file, { throwIfNoEntry: false })?.size ?? 0;
 }
 
 /** The file that a path names; undefined: none. */

@@ -1,6 +1,6 @@
 import { createServer } from "node:http";
 import type { Server, ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
 import { IntegrityError } from "../core/error.ts";
 import type { Listen } from "./options.ts";
 
@@ -14,6 +14,8 @@ export interface Health {
   readonly metrics: () => Promise<{ readonly type: string; readonly text: string }>;
 }
 
+const mostConnections = 64;
+
 /** /healthz, /readyz and /metrics: for the kubelet, for Prometheus, for a look by hand. */
 export class HealthServer implements AsyncDisposable {
   readonly #server: Server;
@@ -23,7 +25,7 @@ export class HealthServer implements AsyncDisposable {
   }
 
   static async listen(listen: Listen, health: Health): Promise<HealthServer> {
-    const server = createServer((request, response) => {
+    const server = createServer({ connectionsCheckingInterval: 1000 }, (request, response) => {
       const path = (request.url ?? "").split("?", 1)[0] ?? "";
       if (request.method === "GET") {
         answer(path, health, response).catch((error: unknown) => response.destroy(error as Error));
@@ -33,10 +35,10 @@ export class HealthServer implements AsyncDisposable {
         send(response, 405, { error: "expected GET" });
       }
     });
-    // Whoever dawdles is cut off, and a crowd cannot take the memory of the node.
+    // Whoever dawdles is cut off.
     server.requestTimeout = 5000;
     server.headersTimeout = 5000;
-    server.maxConnections = 64;
+    keepNewest(server, mostConnections);
     await new Promise<void>((resolve, reject) => {
       server.once("error", (error) => reject(unusable(listen, error)));
       server.listen(listen.port, listen.host, resolve);
@@ -63,6 +65,19 @@ export class HealthServer implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }
+}
+
+/** A crowd can take neither the memory of the node nor the place of a probe: the oldest connection makes room. */
+function keepNewest(server: Server, most: number): void {
+  const open = new Set<Socket>();
+  server.on("connection", (socket) => {
+    open.add(socket);
+    socket.once("close", () => open.delete(socket));
+    const [oldest] = open;
+    if (open.size <= most || !oldest) return;
+    open.delete(oldest);
+    oldest.destroy();
+  });
 }
 
 async function answer(path: string, health: Health, response: ServerResponse): Promise<void> {

@@ -6,6 +6,7 @@ import { Baseline } from "../baseline/baseline.ts";
 import { Current } from "../baseline/current.ts";
 import { createKey, loadKey } from "../baseline/key.ts";
 import type { AgentKey } from "../baseline/key.ts";
+import { PresentKey } from "../baseline/present.ts";
 import { rawPublicKey } from "../core/dsse.ts";
 import { IntegrityError } from "../core/error.ts";
 import { openDatabase } from "../sqlite/open.ts";
@@ -48,7 +49,8 @@ export function openState(where: Where): State {
   return open(where, key);
 }
 
-function open(where: Where, key: AgentKey): State {
+function open(where: Where, loaded: AgentKey): State {
+  const key = new PresentKey(where.state, loaded);
   const db = openDatabase(databaseFile(where.state));
   try {
     const genesis = {
@@ -66,7 +68,12 @@ function open(where: Where, key: AgentKey): State {
       key,
       baseline: new Baseline(db, { stateDir: where.state, key }),
       current: new Current(db),
-      outbox: new Outbox(db, { key: key.privateKey, genesis }),
+      outbox: new Outbox(db, {
+        get key() {
+          return key.privateKey;
+        },
+        genesis,
+      }),
       queue: new Queue(db),
       folds: new Folds(db),
       [Symbol.dispose]: () => db.close(),

@@ -2,13 +2,30 @@ import type { Logger } from "pino";
 import type { Ledger } from "./ledger.ts";
 
 /** Without a state to write to and a baseline to trust there is no agent. */
-const disabling: ReadonlySet<string> = new Set(["state", "state directory", "baseline"]);
+const disabling: ReadonlySet<string> = new Set([
+  "state",
+  "state directory",
+  "house-keeping",
+  "own records",
+  "chain",
+  "baseline",
+]);
+
+/** What the agent says of itself and could not store yet. */
+interface Untold {
+  readonly event: "degraded" | "recovered";
+  readonly detail: Readonly<Record<string, unknown>>;
+}
+
+/** As many are kept to be stored later; then the oldest goes. */
+const mostUntold = 100;
 
 /** What is wrong with the agent right now, and whether it is ready; told loudly when it changes. */
 export class Wellbeing {
   readonly #ledger: Ledger;
   readonly #log: Logger;
   readonly #troubles = new Map<string, string>();
+  readonly #untold: Untold[] = [];
   #unready: string | undefined = "the engine has not proved itself yet";
 
   constructor(ledger: Ledger, log: Logger) {
@@ -38,7 +55,7 @@ export class Wellbeing {
     this.#unready = undefined;
   }
 
-  /** Something that makes the agent know less than it should. Told once, until it is over. */
+  /** Something that makes the agent know less than it should. Told once, until whoever raised it says that it is over. */
   trouble(what: string, why: string): void {
     if (this.#troubles.get(what) === why) return;
     this.#troubles.set(what, why);
@@ -51,7 +68,7 @@ export class Wellbeing {
     if (reason === undefined) return;
     this.#troubles.delete(what);
     this.#announce("recovered", { trouble: what, reason });
-    if (!this.#troubles.has(what)) this.#log.info({ trouble: what }, "recovered");
+    this.#log.info({ trouble: what }, "recovered");
   }
 
   /** Said once, for what is no lasting state: events that were lost, and then looked for. */
@@ -60,12 +77,26 @@ export class Wellbeing {
     this.#announce("degraded", { trouble: what, reason: why });
   }
 
-  /** Where even that cannot be stored, the trouble with the store is what /healthz tells. */
-  #announce(event: "degraded" | "recovered", detail: Readonly<Record<string, unknown>>): void {
+  /** What could not be stored when it was said is stored as soon as it can be; until then /healthz tells of it. */
+  retell(): void {
     try {
-      this.#ledger.announce(event, detail, event === "degraded" ? "high" : "info");
+      for (let next = this.#untold[0]; next; next = this.#untold[0]) {
+        this.#store(next);
+        this.#untold.shift();
+      }
+      this.#troubles.delete("own records");
     } catch (error) {
-      this.#troubles.set("state", error instanceof Error ? error.message : String(error));
+      this.#troubles.set("own records", error instanceof Error ? error.message : String(error));
     }
+  }
+
+  #announce(event: Untold["event"], detail: Untold["detail"]): void {
+    this.#untold.push({ event, detail });
+    if (this.#untold.length > mostUntold) this.#untold.shift();
+    this.retell();
+  }
+
+  #store({ event, detail }: Untold): void {
+    this.#ledger.announce(event, detail, event === "degraded" ? "high" : "info");
   }
 }

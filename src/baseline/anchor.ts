@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { closeSync, constants, fstatSync, openSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { KeyObject } from "node:crypto";
 import { sealAnchor } from "../core/statement.ts";
@@ -11,17 +11,21 @@ export function anchorFile(stateDir: string): string {
   return join(stateDir, "anchor.json");
 }
 
+/** The file's text, or undefined when there is none; nothing else that has its name is read or waited for. */
 export function readAnchorFile(stateDir: string): string | undefined {
   const file = anchorFile(stateDir);
+  let fd: number | undefined;
   try {
-    return readFileSync(file, "utf8");
+    fd = openSync(file, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+    if (!fstatSync(fd).isFile()) throw unusable(file, "not a file");
+    return readFileSync(fd, "utf8");
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === "ENOENT") return undefined;
-    throw new IntegrityError("STATE_UNUSABLE", `anchor ${file}: cannot be read (${code})`, {
-      hint: "check its owner and mode",
-      cause: error,
-    });
+    if (error instanceof IntegrityError) throw error;
+    throw unusable(file, code === "ELOOP" ? "a symbolic link" : `cannot be read (${code})`, error);
+  } finally {
+    if (fd !== undefined) closeSync(fd);
   }
 }
 
@@ -31,4 +35,11 @@ export function writeAnchorFile(
   key: KeyObject,
 ): void {
   replaceFile(anchorFile(stateDir), `${JSON.stringify(sealAnchor(anchor, key))}\n`);
+}
+
+function unusable(file: string, found: string, cause?: unknown): IntegrityError {
+  return new IntegrityError("STATE_UNUSABLE", `anchor ${file}: ${found}, expected a file of ours`, {
+    hint: "find out who did it; put the file back, or capture again in another state directory",
+    cause,
+  });
 }

@@ -57,14 +57,17 @@ export class Baseline {
   readonly #db: Database;
   readonly #stateDir: string;
   readonly #key: AgentKey;
-  readonly #keys: readonly KeyObject[];
 
   constructor(db: Database, { stateDir, key }: BaselineOptions) {
     this.rows = readRows(db, "baseline");
     this.#db = db;
     this.#stateDir = stateDir;
     this.#key = key;
-    this.#keys = [key.publicKey, ...key.past];
+  }
+
+  /** Read anew each time: the key may have been rotated. */
+  get #keys(): readonly KeyObject[] {
+    return [this.#key.publicKey, ...this.#key.past];
   }
 
   /** True when there is one, trusted or not. */
@@ -162,6 +165,7 @@ export class Baseline {
       ...(stored && { stored }),
       ...(anchor !== undefined && { anchor }),
       ...(recorded && { recorded }),
+      isChainWhole: this.#isChainWhole(),
       rows: this.#digest(),
     };
   }
@@ -193,6 +197,10 @@ export class Baseline {
       typeof digest === "string"
       ? { counter, digest }
       : undefined;
+  }
+
+  #isChainWhole(): boolean {
+    return this.#db.prepare("SELECT 1 FROM record WHERE seq = 1").get() !== undefined;
   }
 
   #sign(found: RowsDigest, approval: Approval): Statement {

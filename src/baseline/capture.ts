@@ -1,6 +1,7 @@
 import type { Database, Statement as Prepared } from "better-sqlite3";
 import { closeSync, openSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import { IntegrityError } from "../core/error.ts";
 import { fsPath } from "../core/path.ts";
 import { digestRows } from "../core/statement.ts";
 import type { RowsDigest } from "../core/statement.ts";
@@ -27,8 +28,7 @@ export class Capture {
     this.#db = db;
     this.#file = join(stateDir, "capture.tmp");
     try {
-      rmSync(this.#file, { force: true });
-      closeSync(openSync(this.#file, "wx", 0o600));
+      makeScratch(this.#file);
       db.prepare("ATTACH ? AS capture").run(this.#file);
       this.#attached = true;
       db.pragma("capture.page_size = 16384");
@@ -78,5 +78,20 @@ export class Capture {
     this.#attached = false;
     this.#db.exec("DETACH capture");
     rmSync(this.#file, { force: true });
+  }
+}
+
+/** An empty file of ours, in the place of what a crash left behind. */
+function makeScratch(file: string): void {
+  try {
+    rmSync(file, { force: true });
+    closeSync(openSync(file, "wx", 0o600));
+  } catch (error) {
+    const { code = String(error) } = error as NodeJS.ErrnoException;
+    const found = code.endsWith("EISDIR") ? "a directory" : `cannot be made (${code})`;
+    throw new IntegrityError("STATE_UNUSABLE", `${file}: ${found}, expected a file of ours`, {
+      hint: "find out who made it and remove it; the state directory must be writable and have room",
+      cause: error,
+    });
   }
 }

@@ -49,14 +49,21 @@ export function createKey(stateDir: string): AgentKey {
   return agentKey(stateDir, privateKey);
 }
 
+export interface Rotation {
+  readonly before: AgentKey;
+  readonly after: AgentKey;
+}
+
 /**
  * Replaces the key. The new key signs that the old one was ours, in keys.json, before it takes its place;
- * what was signed by the old key is therefore still trusted until it is signed again.
+ * what was signed by the old key is therefore still trusted until it is signed again. `record` is called last
+ * before the old key is gone.
  */
 export function rotateKey(
   stateDir: string,
   at: string,
-): { readonly before: AgentKey; readonly after: AgentKey } {
+  record?: (rotation: Rotation) => void,
+): Rotation {
   const before = loadKey(stateDir);
   if (!before)
     throw new IntegrityError("KEY_INVALID", `key ${keyFile(stateDir)}: there is none to rotate`, {
@@ -64,8 +71,10 @@ export function rotateKey(
     });
   const { privateKey } = generateKeyPairSync("ed25519");
   archiveKey(stateDir, { former: before.publicKey, by: privateKey, at });
+  const rotation = { before, after: agentKey(stateDir, privateKey) };
+  record?.(rotation);
   replaceFile(keyFile(stateDir), pemOf(privateKey));
-  return { before, after: agentKey(stateDir, privateKey) };
+  return rotation;
 }
 
 interface Archived {
@@ -118,7 +127,7 @@ function agentKey(stateDir: string, privateKey: KeyObject): AgentKey {
   return { id: keyIdOf(publicKey), privateKey, publicKey, past: pastKeys(stateDir, publicKey) };
 }
 
-function keyFile(stateDir: string): string {
+export function keyFile(stateDir: string): string {
   return join(stateDir, "agent.key");
 }
 

@@ -9,7 +9,7 @@ export type Exit = (typeof exit)[keyof typeof exit];
 export function fail(program: string, error: unknown): Exit {
   if (!(error instanceof IntegrityError)) {
     const what = error instanceof Error ? error.message : String(error);
-    process.stderr.write(`${program}: bug: ${what}\n`);
+    process.stderr.write(`${program}: bug: ${what.split("\n", 1)[0]}\n`);
     process.stderr.write("hint: please report it; FIM_DEBUG=1 shows where it happened\n");
     if (process.env["FIM_DEBUG"] && error instanceof Error)
       process.stderr.write(`${error.stack ?? ""}\n`);
@@ -18,6 +18,12 @@ export function fail(program: string, error: unknown): Exit {
   process.stderr.write(`${program}: ${error.message}\n`);
   if (error.hint !== undefined) process.stderr.write(`hint: ${error.hint}\n`);
   return exitOf(error.code);
+}
+
+/** The last resort: what nobody caught ends the program like any other failure, with its sentence and its exit code. */
+export function failUncaught(program: string): void {
+  for (const event of ["uncaughtException", "unhandledRejection"] as const)
+    process.on(event, (error: unknown) => process.exit(fail(program, error)));
 }
 
 function exitOf(code: ErrorCode): Exit {

@@ -1,7 +1,7 @@
 import { openState } from "../agent/state.ts";
 import { recordBaseline } from "../agent/record.ts";
 import type { Settings } from "../agent/settings.ts";
-import type { AgentKey } from "../baseline/key.ts";
+import type { AgentKey, Rotation } from "../baseline/key.ts";
 import { loadKey, rotateKey } from "../baseline/key.ts";
 import { rawPublicKey } from "../core/dsse.ts";
 import { IntegrityError } from "../core/error.ts";
@@ -39,17 +39,19 @@ export async function rotate(settings: Settings): Promise<Exit> {
   return exit.fine;
 }
 
-/** The last record that the old key signs names the new one. */
+/**
+ * The last record that the old key signs names the new one. The key file is replaced while the chain is locked:
+ * whoever appends before has the old key, and whoever appends after finds the new one.
+ */
 function handOver(settings: Settings, at: string): AgentKey {
   using state = openState(settings);
   state.baseline.trust();
-  const { before, after } = rotateKey(settings.state, at);
-  const publicKey = rawPublicKey(after.publicKey).toString("base64");
-  const body = { at, before: before.id, after: after.id, publicKey };
-  transact(state.db, () =>
-    state.outbox.append([{ kind: "rekey", severity: "info", body: () => body }], at),
-  );
-  return after;
+  const record = ({ before, after }: Rotation): void => {
+    const publicKey = rawPublicKey(after.publicKey).toString("base64");
+    const body = { at, before: before.id, after: after.id, publicKey };
+    state.outbox.append([{ kind: "rekey", severity: "info", body: () => body }], at);
+  };
+  return transact(state.db, () => rotateKey(settings.state, at, record)).after;
 }
 
 function print(settings: Settings, key: AgentKey): void {

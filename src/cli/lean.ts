@@ -2,13 +2,15 @@ import { requireLimited } from "../agent/privileges.ts";
 import type { Settings } from "../agent/settings.ts";
 import type { Policy } from "../core/rule.ts";
 import { IntegrityError } from "../core/error.ts";
-import { fail } from "./fail.ts";
+import { fail, failUncaught } from "./fail.ts";
 import { takeOver } from "./handover.ts";
 import { watch } from "./watch.ts";
 
 /*
  * The second half of `watch`: everything that people wrote has been read by the first.
  */
+
+failUncaught("fim-agent");
 
 try {
   const given = takeOver() as { readonly settings: Settings; readonly policy: Policy } | undefined;

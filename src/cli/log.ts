@@ -5,7 +5,12 @@ import type { Settings } from "../agent/settings.ts";
 /** Facts on stderr: JSON, or a short line a fact where a person watches. */
 export function createLog(settings: Settings): Logger {
   const options = { level: settings.logLevel, base: { node: settings.node } };
-  if (!process.stderr.isTTY) return pino(options, pino.destination({ fd: 2, sync: true }));
+  if (!process.stderr.isTTY) {
+    const stderr = pino.destination({ fd: 2, sync: true });
+    // A log that cannot be written (a full disk) ends nobody's watch.
+    stderr.on("error", () => undefined);
+    return pino(options, stderr);
+  }
   return pino(options, { write: (line: string) => process.stderr.write(brief(line)) });
 }
 

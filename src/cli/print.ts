@@ -1,13 +1,37 @@
 import type { Format } from "../agent/options.ts";
 import type { FoldedChange, JudgedChange } from "../core/change.ts";
+import { IntegrityError } from "../core/error.ts";
 import { toLine, toRow } from "../core/line.ts";
 import { toChangeObject } from "../core/show.ts";
+import { exit, fail } from "./fail.ts";
 
-/** Who read it has gone away (`| head`): that is no fault, and least of all one that ends a watch. */
-for (const stream of [process.stdout, process.stderr])
-  stream.on("error", (error: NodeJS.ErrnoException) => {
-    if (error.code !== "EPIPE") throw error;
+/** What is done, once, when the output cannot be written (a full disk). A command has failed then. */
+let onUnwritable: (why: string) => void = (why) => {
+  const code = fail("fim-agent", unwritable(why));
+  process.once("exit", (was) => {
+    if (was === exit.fine || was === exit.drift) process.exitCode = code;
   });
+};
+let isUnwritable = false;
+
+for (const stream of [process.stdout, process.stderr])
+  stream.on("error", ({ code, message }: NodeJS.ErrnoException) => {
+    // Who read it has gone away (`| head`): that is no fault, and least of all one that ends a watch.
+    if (code === "EPIPE" || isUnwritable) return;
+    isUnwritable = true;
+    onUnwritable(code ?? message);
+  });
+
+/** For a command that goes on without its output: it is told instead, once. */
+export function whenUnwritable(tell: (why: string) => void): void {
+  onUnwritable = tell;
+}
+
+function unwritable(why: string): IntegrityError {
+  return new IntegrityError("SYSCALL", `output: cannot be written (${why})`, {
+    hint: "make room where it goes, and run the command again",
+  });
+}
 
 /** What a command prints goes to stdout; everything else to stderr. */
 export function out(text: string): void {

@@ -7,19 +7,22 @@ import type { Policy } from "../core/rule.ts";
 import { exit } from "./fail.ts";
 import type { Exit } from "./fail.ts";
 import { createLog } from "./log.ts";
-import { printAlert } from "./print.ts";
+import { printAlert, whenUnwritable } from "./print.ts";
 
 /** `watch`, once its privileges are limited and its policy is read. */
 export async function watch(settings: Settings, policy: Policy): Promise<Exit> {
   const stop = new AbortController();
   for (const name of ["SIGTERM", "SIGINT"] as const) process.once(name, () => stop.abort());
+  const log = createLog(settings);
+  // Alerts are queued for delivery whether or not they can be printed.
+  whenUnwritable((reason) => log.error({ reason }, "alerts cannot be printed"));
   using node = await openNode(settings, policy);
   requireWritable(settings.state);
   using state = openState(settings);
   await watchNode(node, state, {
     options: {
       settings,
-      log: createLog(settings),
+      log,
       onAlert: (alert) => printAlert(settings.format, alert),
       onReady: () => undefined,
     },

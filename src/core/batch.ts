@@ -14,7 +14,10 @@ export function sealBatch(batch: Omit<Batch, "key">, key: KeyObject): Envelope {
 
 /** How far a chain has been followed, and whose signatures are accepted from here on. */
 export interface Walk {
+  /** Newest first: one that signed a batch, or that a record of kind "rekey" names, retires those after it. */
   readonly keys: readonly KeyObject[];
+  /** Key ids that were accepted before, and are no more. */
+  readonly retired?: readonly string[];
   /** Absent: nothing was read yet. */
   readonly at?: { readonly chain: string; readonly head: Head };
 }
@@ -30,7 +33,10 @@ export function openBatch(walk: Walk, envelope: Envelope): { readonly batch: Bat
   const seq = (walk.at?.head.seq ?? 0) + 1;
   const keyid = envelope.signatures[0]?.keyid ?? "nobody";
   const key = walk.keys.find((one) => keyIdOf(one) === keyid);
-  if (!key) return { seq, fault: `the batch is signed by ${keyid}, which is not trusted` };
+  if (!key) {
+    const why = walk.retired?.includes(keyid) ? "was replaced before" : "is not trusted";
+    return { seq, fault: `the batch is signed by ${keyid}, which ${why}` };
+  }
   const payload = open(batchType, envelope, key);
   const batch = payload && parseBatch(payload);
   if (!batch || batch.key !== keyid)
@@ -58,8 +64,31 @@ export function followBatch(
   if (head.seq !== batch.last)
     return { seq: head.seq + 1, fault: `records are missing: expected up to ${batch.last}` };
   if (head.hash !== batch.head) return { seq: head.seq, fault: "the last record was altered" };
-  const keys = [...walk.keys, ...records.flatMap(newKeyIn)];
-  return { keys, at: { chain: batch.chain, head } };
+  const keys = keysAfter(walk.keys, batch, records);
+  const retired = walk.keys.map(keyIdOf).filter((id) => !keys.some((one) => keyIdOf(one) === id));
+  return {
+    keys,
+    retired: [...(walk.retired ?? []), ...retired],
+    at: { chain: batch.chain, head },
+  };
+}
+
+/** A stolen key is worth nothing from the batch on that follows its replacement. */
+function keysAfter(
+  keys: readonly KeyObject[],
+  batch: Batch,
+  records: readonly Buffer[],
+): readonly KeyObject[] {
+  const accepted = upTo(keys, batch.key);
+  const named = records.flatMap(newKeyIn).at(-1);
+  if (!named) return accepted;
+  const known = upTo(accepted, keyIdOf(named));
+  return known.length > 0 ? known : [named];
+}
+
+/** This key and those that are newer; none when it is not among them. */
+function upTo(keys: readonly KeyObject[], id: string): readonly KeyObject[] {
+  return keys.slice(0, keys.findIndex((one) => keyIdOf(one) === id) + 1);
 }
 
 function parseBatch(payload: Buffer): Batch | undefined {

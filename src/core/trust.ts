@@ -15,6 +15,8 @@ export interface Evidence {
   readonly anchor?: string;
   /** What the newest "baseline" record of the chain says. */
   readonly recorded?: { readonly counter: number; readonly digest: string };
+  /** The chain is kept from its first record on: what it does not name now, it never named. */
+  readonly isChainWhole?: boolean;
   /** Of the rows that are there now. */
   readonly rows: RowsDigest;
 }
@@ -47,7 +49,7 @@ export function judge(evidence: Evidence, keys: readonly KeyObject[]): Judgement
   const hash = payloadHash(parseEnvelope(envelope) ?? noEnvelope);
   return (
     judgeAnchor(anchor, statement, hash) ??
-    judgeRecord(evidence.recorded, statement) ??
+    judgeRecord(evidence, statement) ??
     judgeRows(evidence.rows, statement) ?? {
       kind: "trusted",
       statement,
@@ -121,14 +123,29 @@ function judgeAnchor(
   return undefined;
 }
 
-function judgeRecord(recorded: Evidence["recorded"], statement: Statement): Judgement | undefined {
-  if (!recorded) return undefined;
+/** Every signature is recorded in the same commit, and records are only ever given up from the oldest on. */
+function judgeRecord(
+  { recorded, isChainWhole }: Evidence,
+  statement: Statement,
+): Judgement | undefined {
+  if (!recorded)
+    return isChainWhole
+      ? untrusted(
+          "counter",
+          `the chain has no record of the baseline of counter ${statement.counter}`,
+        )
+      : undefined;
   if (recorded.counter > statement.counter)
     return untrusted(
       "counter",
       `rolled back to ${statement.counter}, the chain says ${recorded.counter}`,
     );
-  if (recorded.counter === statement.counter && recorded.digest !== statement.digest)
+  if (recorded.counter < statement.counter)
+    return untrusted(
+      "counter",
+      `signed is ${statement.counter}, the chain ends with ${recorded.counter}: its last records were cut off`,
+    );
+  if (recorded.digest !== statement.digest)
     return untrusted("counter", `the chain names another baseline of counter ${recorded.counter}`);
   return undefined;
 }

@@ -1,4 +1,5 @@
 import type { Database, Statement } from "better-sqlite3";
+import { IntegrityError } from "../core/error.ts";
 import type { Severity } from "../core/rule.ts";
 
 /** Like changes under one rule that are being counted, not told singly. */
@@ -11,7 +12,7 @@ export interface Fold {
   readonly since: number;
   readonly at: number;
   readonly examples: readonly string[];
-  /** One of them, as the caller wants to find it again. */
+  /** One of them, as the caller wants to find it again: {"change":{"kind":…}…}. */
   readonly sample: unknown;
 }
 
@@ -47,7 +48,7 @@ export class Folds {
 
   put(fold: Fold): void {
     const { examples, sample, ...rest } = fold;
-    const row = { examples: JSON.stringify(examples), sample: JSON.stringify(sample ?? {}) };
+    const row = { examples: JSON.stringify(examples), sample: JSON.stringify(sample) };
     this.#put.run({ ...rest, ...row });
   }
 
@@ -62,6 +63,29 @@ export class Folds {
 }
 
 function parse({ examples, sample, ...rest }: FoldRow): Fold {
-  const parsed: unknown = JSON.parse(sample);
-  return { ...rest, examples: JSON.parse(examples) as string[], sample: parsed };
+  const parsed = { examples: parseJson(examples), sample: parseJson(sample) };
+  if (!areTexts(parsed.examples) || !isOfKind(parsed.sample, rest.change))
+    throw new IntegrityError(
+      "STATE_UNUSABLE",
+      `fold of ${rest.change} changes under rule ${JSON.stringify(rest.rule)}: altered or damaged`,
+      { hint: "find out who wrote to the database: the agent's own records are in its chain" },
+    );
+  return { ...rest, examples: parsed.examples, sample: parsed.sample };
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function areTexts(value: unknown): value is readonly string[] {
+  return Array.isArray(value) && value.every((one) => typeof one === "string");
+}
+
+/** Whether it is a change of this kind, as what was put is. */
+function isOfKind(sample: unknown, kind: string): boolean {
+  return (sample as { change?: { kind?: unknown } } | null | undefined)?.change?.kind === kind;
 }

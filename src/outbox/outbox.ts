@@ -21,6 +21,7 @@ export interface Entry {
 
 /** Who signs, and how a chain begins where there is none yet. */
 export interface OutboxOptions {
+  /** Read within each transaction that signs: another process may have replaced it before. */
   readonly key: KeyObject;
   readonly genesis: {
     /** "<cluster>/<node>/<epoch>" */
@@ -36,21 +37,22 @@ export const maxBatchRecords = 128;
 
 /**
  * The chain and the queue in one: every record is linked to the one before it, signed with its batch,
- * and kept until each sink has it. Several processes may append; the head is therefore read anew each time.
+ * and kept until each sink has it. Several processes may append, and one may replace the key; head and key are
+ * therefore read anew each time.
  */
 export class Outbox {
   readonly chain: string;
   readonly #db: Database;
-  readonly #key: KeyObject;
+  readonly #options: OutboxOptions;
   readonly #head: Statement<[string], string>;
   readonly #setHead: Statement<[string, string]>;
   readonly #last: Statement<[], number>;
   readonly #insert: Statement<[number, string, number, number, number, Buffer]>;
   readonly #batch: Statement<[number, number, string]>;
 
-  constructor(db: Database, { key, genesis }: OutboxOptions) {
+  constructor(db: Database, options: OutboxOptions) {
     this.#db = db;
-    this.#key = key;
+    this.#options = options;
     this.#head = db.prepare<[string], string>("SELECT value FROM meta WHERE key = ?").pluck();
     this.#setHead = db.prepare("INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)");
     this.#last = db.prepare<[], number>("SELECT max(seq) FROM record").pluck();
@@ -58,7 +60,7 @@ export class Outbox {
       "INSERT INTO record (seq, kind, severity, size, total, bytes) VALUES (?, ?, ?, ?, ?, ?)",
     );
     this.#batch = db.prepare("INSERT INTO batch (last, first, envelope) VALUES (?, ?, ?)");
-    this.chain = readMeta(db, "chain") ?? transact(db, () => this.#begin(genesis));
+    this.chain = readMeta(db, "chain") ?? transact(db, () => this.#begin(options));
   }
 
   /** Links, signs and queues, in the caller's transaction: what it reports is then as durable as what it changed. */
@@ -74,11 +76,11 @@ export class Outbox {
     return { seq, hash };
   }
 
-  #begin(genesis: OutboxOptions["genesis"]): string {
+  #begin({ key, genesis }: OutboxOptions): string {
     // Another process may have begun it while we waited for the lock.
     const begun = readMeta(this.#db, "chain");
     if (begun !== undefined) return begun;
-    const { hash } = genesisHead(rawPublicKey(createPublicKey(this.#key)));
+    const { hash } = genesisHead(rawPublicKey(createPublicKey(key)));
     this.#setHead.run("chain", genesis.chain);
     this.#setHead.run(headKey, JSON.stringify({ seq: 0, hash, total: 0 } satisfies Tail));
     const entry: Entry = { kind: "genesis", severity: "info", body: () => genesis.body };
@@ -96,7 +98,7 @@ export class Outbox {
       this.#insert.run(seq, kind, grade, bytes.length, tail.total, bytes);
     }
     const span = { first: before.seq + 1, last: tail.seq, prev: before.hash, head: tail.hash };
-    const envelope = sealBatch({ chain, ...span, at }, this.#key);
+    const envelope = sealBatch({ chain, ...span, at }, this.#options.key);
     this.#batch.run(span.last, span.first, JSON.stringify(envelope));
     this.#setHead.run(headKey, JSON.stringify(tail));
   }

@@ -19,7 +19,7 @@ export function explain(error: unknown, file: string): unknown {
     case "SQLITE_NOTADB":
       return unusable("not an SQLite database", damagedHint);
     case "SQLITE_CORRUPT":
-      return unusable(`damaged (${error.message})`, damagedHint);
+      return unusable(`altered or damaged (${error.message})`, damagedHint);
     case "SQLITE_CANTOPEN":
     case "SQLITE_READONLY":
     case "SQLITE_PERM":
@@ -28,7 +28,17 @@ export function explain(error: unknown, file: string): unknown {
     case "SQLITE_IOERR":
       return unusable(`cannot be read or written (${error.code})`, "check the disk");
     default:
-      return error;
+      // Our statements fit the schema that we made: a table, a column or a row is not as we left it.
+      return unusable(`altered or damaged (${error.message})`, damagedHint);
+  }
+}
+
+/** Runs it; what SQLite throws is thrown in words. */
+export function attempt<T>(work: () => T, file: string): T {
+  try {
+    return work();
+  } catch (error) {
+    throw explain(error, file);
   }
 }
 

@@ -1,6 +1,7 @@
 import Database from "better-sqlite3";
 import { closeSync, constants, existsSync, fchmodSync, fstatSync, openSync } from "node:fs";
 import { IntegrityError } from "../core/error.ts";
+import { explained } from "./explained.ts";
 import { explain } from "./fault.ts";
 import { migrate, schemaVersion, versionOf } from "./migrate.ts";
 
@@ -24,7 +25,7 @@ export function openDatabase(
     });
   let db: Database.Database | undefined;
   try {
-    db = new Database(file, { readonly, fileMustExist: true, timeout: busyTimeout });
+    db = explained(new Database(file, { readonly, fileMustExist: true, timeout: busyTimeout }));
     settle(db, readonly);
     return db;
   } catch (error) {

@@ -97,3 +97,16 @@ test("closing ends a request that hangs and a connection that says nothing", asy
   await server.close();
   t.pass();
 });
+
+test("a crowd that says nothing does not keep a probe out", async (t) => {
+  await using server = await HealthServer.listen(local, healthThat());
+  const crowd = Array.from({ length: 80 }, () =>
+    connect(server.address.port, "127.0.0.1").on("error", () => {}),
+  );
+  try {
+    await Promise.all(crowd.map((one) => once(one, "connect")));
+    t.is((await get(server, "/healthz", { signal: AbortSignal.timeout(3000) })).status, 200);
+  } finally {
+    for (const one of crowd) one.destroy();
+  }
+});

@@ -1,11 +1,21 @@
 import test from "ava";
-import { copyFileSync, existsSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { spawnSync } from "node:child_process";
 import { IntegrityError } from "../../src/core/error.ts";
 import { createKey, loadKey, rotateKey } from "../../src/baseline/key.ts";
 import { comparePaths, decodePath } from "../../src/core/path.ts";
+import type { Baseline } from "../../src/baseline/baseline.ts";
 import { openDatabase, transact } from "../../src/sqlite/open.ts";
 import { digestRows } from "../../src/core/statement.ts";
 import { State, approval, at, rowFor } from "../helpers/state.ts";
@@ -286,23 +296,33 @@ test("a database that was put back to an older state is noticed by the anchor", 
   old.close();
 });
 
+/** A baseline that was signed so often, each time with its record in the chain. */
+function recorded(
+  state: State,
+  times: number,
+): { readonly baseline: Baseline; readonly accept: () => unknown } {
+  const outbox = state.outbox();
+  const baseline = state.baseline();
+  const recording = approval({
+    also: ({ counter, digest }) => {
+      const body = () => ({ counter, digest });
+      outbox.append([{ kind: "baseline", severity: "info", body }], at);
+    },
+  });
+  const accept = (): unknown => baseline.accept([], recording);
+  using capture = baseline.begin();
+  capture.add([["/etc/file-0", rowFor(0)]]);
+  baseline.finish(capture, recording);
+  for (let time = 1; time < times; time += 1) accept();
+  return { baseline, accept };
+}
+
 test("a database that was put back together with the anchor is noticed by the chain", (t) => {
   using state = new State();
-  const outbox = state.outbox();
-  const baseline = state.captured();
+  const { baseline, accept } = recorded(state, 1);
   const older = state.db.prepare("SELECT * FROM statement").get() as Record<string, unknown>;
   const oldAnchor = readFileSync(anchor(state));
-  baseline.accept(
-    [],
-    approval({
-      also: ({ counter, digest }) => {
-        outbox.append(
-          [{ kind: "baseline", severity: "info", body: () => ({ counter, digest }) }],
-          at,
-        );
-      },
-    }),
-  );
+  accept();
   t.is(baseline.trust().counter, 2);
   state.db
     .prepare("UPDATE statement SET counter = @counter, envelope = @envelope, policy = @policy")
@@ -312,6 +332,32 @@ test("a database that was put back together with the anchor is noticed by the ch
     refusal(() => baseline.trust()),
     /UNTRUSTED .*counter altered: rolled back to 1, the chain says 2/,
   );
+});
+
+test("a chain from which the present baseline's record was cut off is noticed", (t) => {
+  using state = new State();
+  const { baseline } = recorded(state, 3);
+  t.is(baseline.trust().counter, 3);
+  const cutTo = (seq: number): void => {
+    state.db.exec(`DELETE FROM record WHERE seq > ${seq}; DELETE FROM batch WHERE last > ${seq}`);
+  };
+  cutTo(3);
+  t.regex(
+    refusal(() => baseline.trust()),
+    /UNTRUSTED .*counter altered: signed is 3, the chain ends with 2/,
+  );
+  cutTo(1);
+  t.regex(
+    refusal(() => baseline.trust()),
+    /UNTRUSTED .*counter altered: the chain has no record of the baseline of counter 3/,
+  );
+});
+
+test("a baseline whose record was pruned with all that came before is trusted", (t) => {
+  using state = new State();
+  const { baseline } = recorded(state, 2);
+  state.db.exec("DELETE FROM record WHERE seq <= 3; DELETE FROM batch WHERE last <= 3");
+  t.is(baseline.trust().counter, 2);
 });
 
 test("a database that was deleted is not silently captured anew, and its counter is never used again", (t) => {
@@ -331,6 +377,36 @@ test("a database that was deleted is not silently captured anew, and its counter
   t.is(statement.counter, 2);
   t.regex(statement.previous ?? "", /^[0-9a-f]{64}$/);
   t.is(baseline.trust().counter, 2);
+});
+
+test("what stands in the anchor's place is neither read nor waited for", (t) => {
+  using state = new State();
+  const baseline = state.captured();
+  const aside = `${anchor(state)}.aside`;
+  renameSync(anchor(state), aside);
+  const replacements: readonly (readonly [found: RegExp, put: (file: string) => void])[] = [
+    [/UNUSABLE .*a symbolic link/, (file) => symlinkSync(aside, file)],
+    [/UNUSABLE .*not a file/, (file) => spawnSync("mkfifo", [file])],
+    [/UNUSABLE .*not a file/, (file) => mkdirSync(file)],
+  ];
+  for (const [found, put] of replacements) {
+    put(anchor(state));
+    t.regex(
+      refusal(() => baseline.trust()),
+      found,
+    );
+    rmSync(anchor(state), { recursive: true });
+  }
+});
+
+test("a directory in the place of the scratch file is left alone and told", (t) => {
+  using state = new State();
+  mkdirSync(join(state.dir, "capture.tmp"));
+  t.regex(
+    refusal(() => state.captured()),
+    /UNUSABLE .*capture\.tmp: a directory/,
+  );
+  t.true(existsSync(join(state.dir, "capture.tmp")));
 });
 
 test("a stop between the commit and the anchor is healed, not reported", (t) => {

@@ -31,3 +31,19 @@ test("a file is the same under another name, but not with another inode, device 
   t.false(isSameInode(seen(), seen({ dev: "0:1" })));
   t.false(isSameInode(seen(), seen({ btime: "2026-11-24T00:00:00.000000000Z" })));
 });
+
+test("a row that no observation was written as is refused as altered", (t) => {
+  const row = rowOf(seen());
+  const altered = [
+    "",
+    "\ufffd",
+    "null",
+    "{}",
+    "[]",
+    "3",
+    row.slice(0, -1),
+    row.replace("mode", "mod"),
+  ];
+  for (const one of altered)
+    t.throws(() => parseRow(one), { code: "STATE_UNUSABLE", message: /altered or damaged$/ }, one);
+});

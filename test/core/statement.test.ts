@@ -109,6 +109,8 @@ test("each altered part is named", (t) => {
     ["counter", { ...sound, anchor: anchorOf(8) }],
     ["counter", { ...sound, recorded: { counter: 8, digest: rows.digest } }],
     ["counter", { ...sound, recorded: { counter: 7, digest: "00" } }],
+    ["counter", { ...sound, recorded: { counter: 6, digest: rows.digest } }],
+    ["counter", { stored, anchor: anchorOf(7), isChainWhole: true, rows }],
     ["policy", { ...sound, stored: { ...stored, policy: "[ ]" } }],
     ["anchor", { stored, rows }],
     ["anchor", { ...sound, anchor: "{}" }],

@@ -72,6 +72,12 @@ test("an export goes on through a change of keys", async (t) => {
   const entry = { kind: "alert", severity: "low", body: () => 1 } as const;
   transact(state.db, () => state.outbox(after).append([entry], at));
   t.like(await verifyExport(linesOf(state)), { ok: true, records: 6, signer: state.key.id });
+  transact(state.db, () => state.outbox().append([entry], at));
+  t.deepEqual(await verifyExport(linesOf(state)), {
+    ok: false,
+    seq: 7,
+    fault: `the batch is signed by ${state.key.id}, which was replaced before`,
+  });
 });
 
 test("a line that was changed, dropped, doubled or swapped is found", async (t) => {

@@ -29,3 +29,15 @@ test("a fold comes back as it was put, through a restart, until it is deleted", 
   t.is(folds.get(fold), undefined);
   t.is(folds.all().length, 1);
 });
+
+test("a fold that was altered is refused as such", (t) => {
+  using state = new State();
+  const folds = new Folds(state.db);
+  const alterations = ["examples = 'x'", "examples = '[1]'", "sample = 'y'", "sample = '{}'"];
+  for (const alteration of alterations) {
+    folds.put(fold);
+    state.db.exec(`UPDATE fold SET ${alteration}`);
+    const error = t.throws(() => folds.all(), { code: "STATE_UNUSABLE" }, alteration);
+    t.regex(error?.message ?? "", /fold of modified changes .*altered or damaged/);
+  }
+});

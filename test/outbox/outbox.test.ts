@@ -4,11 +4,13 @@ import { generateKeyPairSync } from "node:crypto";
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 import { rotateKey } from "../../src/baseline/key.ts";
+import type { Rotation } from "../../src/baseline/key.ts";
+import { PresentKey } from "../../src/baseline/present.ts";
 import { genesisHead, parseRecord } from "../../src/core/chain.ts";
-import { rawPublicKey } from "../../src/core/dsse.ts";
+import { parseEnvelope, rawPublicKey } from "../../src/core/dsse.ts";
 import { IntegrityError } from "../../src/core/error.ts";
-import { maxBatchRecords } from "../../src/outbox/outbox.ts";
-import type { Entry, Outbox } from "../../src/outbox/outbox.ts";
+import { maxBatchRecords, Outbox } from "../../src/outbox/outbox.ts";
+import type { Entry } from "../../src/outbox/outbox.ts";
 import { verifyChain } from "../../src/outbox/verify.ts";
 import { transact, writeMeta } from "../../src/sqlite/open.ts";
 import { State, at } from "../helpers/state.ts";
@@ -227,6 +229,68 @@ test("a chain goes on under a new key, which the old one signed for", (t) => {
   t.like(verifyChain(state.db, [before.publicKey]), { ok: true, records: 5 });
   t.like(verifyChain(state.db, [after.publicKey, ...after.past]), { ok: true, records: 5 });
   t.false(verifyChain(state.db, [after.publicKey]).ok);
+});
+
+/** Rotates the key, and the record of it, by the old key. */
+function rotate(state: State, outbox: Outbox): Rotation {
+  const record = ({ after }: Rotation): void => {
+    const publicKey = rawPublicKey(after.publicKey).toString("base64");
+    outbox.append([{ kind: "rekey", severity: "info", body: () => ({ publicKey }) }], at);
+  };
+  return transact(state.db, () => rotateKey(state.dir, at, record));
+}
+
+test("a key that was replaced signs nothing any more", (t) => {
+  using state = new State();
+  const old = state.outbox();
+  append(state, old, 1);
+  const { before, after } = rotate(state, old);
+  const next = rotate(state, state.outbox(after)).after;
+  const keys = [next.publicKey, ...next.past];
+  t.true(verifyChain(state.db, keys).ok);
+  append(state, old, 2);
+  const fault = `the batch is signed by ${before.id}, which was replaced before`;
+  for (const trusted of [keys, [before.publicKey]])
+    t.deepEqual(verifyChain(state.db, trusted), { ok: false, seq: 5, fault });
+});
+
+test("a rotation that was killed before its record leaves a sound chain, in which the old key is retired all the same", (t) => {
+  using state = new State();
+  const old = state.outbox();
+  append(state, old, 1);
+  const { before, after } = rotateKey(state.dir, at);
+  const keys = [after.publicKey, ...after.past];
+  t.true(verifyChain(state.db, keys).ok);
+  append(state, state.outbox(after), 1);
+  t.like(verifyChain(state.db, keys), { ok: true, records: 3 });
+  append(state, old, 1);
+  t.like(verifyChain(state.db, keys), {
+    ok: false,
+    seq: 4,
+    fault: `the batch is signed by ${before.id}, which was replaced before`,
+  });
+});
+
+test("an outbox signs with the key that is in force, though another process rotated it", (t) => {
+  using state = new State();
+  const key = new PresentKey(state.dir, state.key);
+  const outbox = new Outbox(state.db, {
+    get key() {
+      return key.privateKey;
+    },
+    genesis: { chain: "prod/cp-1/1", at, body: {} },
+  });
+  append(state, outbox, 1);
+  for (let n = 0; n < 2; n += 1) {
+    const { after } = rotate(state, outbox);
+    append(state, outbox, 1);
+    const envelope = state.db
+      .prepare<[], string>("SELECT envelope FROM batch ORDER BY last DESC LIMIT 1")
+      .pluck()
+      .get();
+    t.is(parseEnvelope(envelope ?? "")?.signatures[0]?.keyid, after.id);
+  }
+  t.like(verifyChain(state.db, [key.publicKey, ...key.past]), { ok: true, records: 6 });
 });
 
 test("a full disk fails the append, and the chain stays sound", (t) => {

@@ -198,3 +198,54 @@ test("a full disk is said to be full, and the state stays sound", (t) => {
     execFileSync("umount", [dir]);
   }
 });
+
+test("whatever was altered, every use of the database says so in words", (t) => {
+  using at = place();
+  const db = openDatabase(at.file);
+  const read = db.prepare("SELECT value FROM meta");
+  const write = db.prepare("INSERT INTO meta (key, value) VALUES ('a', 'b')");
+  write.run();
+  t.deepEqual(
+    [read.all(), [...read.iterate()], [read.get()]],
+    Array.from({ length: 3 }, () => [{ value: "b" }]),
+  );
+  const refusals = [
+    () => write.run(),
+    ...["DROP TABLE meta", "SELECT 1"].flatMap((sql) => [
+      () => {
+        db.exec(sql);
+        return read.get();
+      },
+      () => read.all(),
+      () => [...read.iterate()],
+      () => db.prepare("SELECT value FROM meta"),
+      () => readMeta(db, "a"),
+      () => db.exec("DELETE FROM meta"),
+    ]),
+  ];
+  for (const use of refusals) {
+    const error = t.throws(use, { instanceOf: IntegrityError, code: "STATE_UNUSABLE" });
+    t.regex(error?.message ?? "", /state\.db: altered or damaged/);
+  }
+  db.close();
+});
+
+test("a schema that was set back is an altered database", (t) => {
+  using at = place();
+  const db = openDatabase(at.file);
+  db.pragma("user_version = 0");
+  db.close();
+  const error = t.throws(() => openDatabase(at.file), { instanceOf: IntegrityError });
+  t.is(error?.code, "STATE_UNUSABLE");
+  t.regex(error?.message ?? "", /altered or damaged \(table meta already exists\)/);
+});
+
+test("rows are given one at a time, and a reader who stops holds nothing back", (t) => {
+  using at = place();
+  const db = openDatabase(at.file);
+  for (const key of ["a", "b", "c"]) writeMeta(db, key, key);
+  for (const _ of db.prepare("SELECT key FROM meta").iterate()) break;
+  transact(db, () => writeMeta(db, "d", "d"));
+  t.is(readMeta(db, "d"), "d");
+  db.close();
+});
