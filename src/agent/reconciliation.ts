@@ -3,16 +3,38 @@ import type { FoldedChange, JudgedChange } from "../core/change.ts";
 import { IntegrityError } from "../core/error.ts";
 import { compileRules } from "../core/rules.ts";
 import type { Rule } from "../core/rule.ts";
-import type { Eyes } from "../reconcile/look.ts";
+import type { Look } from "../core/compare.ts";
+import { rowOf } from "../core/observation.ts";
+import type { Observation } from "../core/observation.ts";
+import type { HashPool } from "../observe/pool.ts";
+import { wantOf } from "../reconcile/look.ts";
+import type { Eyes, Want } from "../reconcile/look.ts";
 import { reconcile } from "../reconcile/reconcile.ts";
 import type { Group, MountHint, PathHints } from "../reconcile/reconcile.ts";
 import { scan } from "../reconcile/sweep.ts";
 import type { HintGroup } from "../watch/coalesce.ts";
 import { transact } from "../sqlite/open.ts";
+import { apart, hugeBytes, largeBytes, LargeFiles } from "./large.ts";
+import type { Batch, Gauge, Lane } from "./large.ts";
 import { differing } from "./pass.ts";
 import type { Sweeps } from "./sweeps.ts";
 import type { Running } from "./running.ts";
 import { rememberWatched, watchedPolicy } from "./watched.ts";
+
+/** With what a group is looked at. */
+interface Sight {
+  readonly eyes: Eyes;
+  /** In which these eyes hash. */
+  readonly pool: HashPool;
+}
+
+/** What becomes of a file that is too large for a lane. */
+interface Leaving {
+  /** Somebody else hashes it. */
+  readonly isAwaited: (path: string) => boolean;
+  /** It is to be hashed in another lane. `isTold`: what was hinted of it is told now, without its digest. */
+  readonly leave: (path: string, size: number, isTold: boolean) => void;
+}
 
 interface Helpers {
   readonly eyes: Eyes;
@@ -23,19 +45,54 @@ interface Helpers {
 /** Paths that are looked at and committed together. */
 const sliceSize = 2000;
 const retryAfter = 1000;
+/** Times that a path is looked at again which meanwhile named another file. */
+const maxLooks = 3;
 
-/** Takes groups of hints one after the other, from the coalescer to the commit. */
-export class Reconciliation {
+/** Takes groups of hints one after the other, from the coalescer to the commit; those of large files beside them. */
+export class Reconciliation implements Disposable {
   readonly #running: Running;
   readonly #helpers: Helpers;
+  readonly #large: LargeFiles;
+  /** So often something was stored: between a look and its commit somebody else may have been first. */
+  #commits = 0;
 
   constructor(running: Running, helpers: Helpers) {
     this.#running = running;
     this.#helpers = helpers;
+    this.#large = new LargeFiles(running.node.root, (hints, lane) => this.#work(hints, [], lane));
   }
 
-  /** Everything is compared with what was last seen: what happened while the agent was down is told as such. */
-  async firstSweep(): Promise<void> {
+  /**
+   * Everything is compared with what was last seen: what happened while the agent was down is told as such. False: the
+   * agent was asked to stop before that was done, and the next start does it.
+   */
+  async firstSweep(): Promise<boolean> {
+    const { pool, signal } = this.#running;
+    const close = (): void => pool[Symbol.dispose]();
+    signal.addEventListener("abort", close, { once: true });
+    try {
+      if (signal.aborted) return false;
+      return await this.#sweepFirst();
+    } catch (error) {
+      if (isAbandoned(error, pool)) return false;
+      throw error;
+    } finally {
+      signal.removeEventListener("abort", close);
+    }
+  }
+
+  /** Until the coalescer ends and what it gave is done. */
+  async run(): Promise<void> {
+    await Promise.race([this.#handleAll(), this.#large.failed]);
+    await Promise.race([this.#large.ended(), this.#large.failed]);
+  }
+
+  /** What large files are still waited for is given up: the next start finds it. */
+  [Symbol.dispose](): void {
+    this.#large[Symbol.dispose]();
+  }
+
+  async #sweepFirst(): Promise<boolean> {
     const { node, pool, state, wellbeing, metrics } = this.#running;
     wellbeing.sweeping();
     this.#forgetUnwatched();
@@ -46,13 +103,18 @@ export class Reconciliation {
     const wasWatched = this.#formerlyWatched();
     const news = paths.filter((path) => !wasWatched(path));
     await this.#adopt(news);
-    await this.#slices(paths.filter(wasWatched).map(found), true);
+    const known = paths.filter(wasWatched).map(found);
+    for (let from = 0; from < known.length; from += sliceSize) {
+      const group = { paths: known.slice(from, from + sliceSize), mounts: [], offline: true };
+      await this.#reconcile(group, { pool, eyes: this.#helpers.eyes });
+    }
+    if (pool.isClosed) return false;
     this.#rememberPolicy();
     metrics.sweep("full", (performance.now() - started) / 1000);
+    return true;
   }
 
-  /** Until the coalescer ends. */
-  async run(): Promise<void> {
+  async #handleAll(): Promise<void> {
     for await (const group of this.#running.coalescer) await this.#handle(group);
   }
 
@@ -68,53 +130,141 @@ export class Reconciliation {
     for (const tree of trees)
       for await (const path of scan(tree, this.#helpers.eyes))
         if (!hints.has(path)) hints.set(path, found(path));
-    await this.#slices([...hints.values()], false, mounts);
-  }
-
-  async #slices(
-    paths: readonly PathHints[],
-    offline: boolean,
-    mounts: readonly MountHint[] = [],
-  ): Promise<void> {
-    let told = mounts;
-    for (let from = 0; from < paths.length || told.length > 0; from += sliceSize) {
-      await this.#reconcile({ paths: paths.slice(from, from + sliceSize), mounts: told, offline });
+    const { batches, rest } = apart([...hints.values()], this.#gauge());
+    for (const batch of batches) this.#large.add(batch);
+    let told: readonly MountHint[] = mounts;
+    for (let from = 0; from < rest.length || told.length > 0; from += sliceSize) {
+      const lane = { pool: this.#running.pool, limit: largeBytes };
+      await this.#work(rest.slice(from, from + sliceSize), told, lane);
       told = [];
     }
   }
 
-  /** Nothing is lost for want of a disk: what cannot be stored is looked at again until it can. */
-  async #reconcile(group: Group): Promise<void> {
-    const { ledger, wellbeing, metrics, signal } = this.#running;
-    const { eyes, sweeps, onAlert } = this.#helpers;
-    for (;;) {
+  /** A file that is too large for this lane, to which a look led or which has just grown, is for the next one. */
+  async #work(
+    paths: readonly PathHints[],
+    mounts: readonly MountHint[],
+    lane: Lane,
+  ): Promise<void> {
+    const hints = new Map(paths.map((one) => [one.path, one]));
+    const left = new Map<string, Batch>();
+    const eyes = this.#eyesOf(lane, {
+      isAwaited: (path) => !hints.has(path) && this.#large.holds(path),
+      leave: (path, size, isTold) => {
+        const hint = (isTold ? undefined : hints.get(path)) ?? found(path);
+        left.set(path, { hints: [hint], names: new Set([path, ...hint.from]), size });
+      },
+    });
+    await this.#reconcile({ paths, mounts, offline: false }, { pool: lane.pool, eyes });
+    for (const batch of left.values()) this.#large.add(batch);
+  }
+
+  #gauge(): Gauge {
+    const { eyes } = this.#helpers;
+    return {
+      large: (path) => {
+        const seen = eyes.observer.observe(path, { hash: false });
+        if (seen?.type !== "file" || seen.size <= largeBytes) return undefined;
+        const rule = this.#isPlain(path, seen) ? undefined : eyes.index.find(path)?.rule;
+        return rule && wantOf(path, rule, eyes).hash ? seen : undefined;
+      },
+      namesOf: ({ dev, ino }) => eyes.known.findByInode(dev, ino),
+    };
+  }
+
+  /**
+   * They hash no file that is too large for the lane. What is known of its path stands until it is hashed; but where
+   * nothing was known, or plainly something else, it is a file without a digest, or with that which its inode had.
+   */
+  #eyesOf({ pool, limit }: Lane, { isAwaited, leave }: Leaving): Eyes {
+    const { eyes } = this.#helpers;
+    const { known, observer } = eyes;
+    const isTooLarge = (seen: Observation | undefined): seen is Observation =>
+      seen?.type === "file" && seen.size > limit && seen.unreadable === undefined;
+    const observeLarge = async (path: string, want: Want): Promise<Observation | undefined> => {
+      let seen = observer.observe(path, { hash: false });
+      if (!isTooLarge(seen))
+        seen = await this.#observeLong(path, { ...want, maxBytes: limit }, pool);
+      if (!isTooLarge(seen)) return seen;
+      const before = known.get(path);
+      if (isAwaited(path)) return before;
+      const isTold = !before || this.#isPlain(path, seen);
+      leave(path, seen.size, isTold);
+      if (!isTold) return before;
+      return before ? seen : remembered(seen, known);
+    };
+    return { ...eyes, observeLarge };
+  }
+
+  /** That a huge file came, or is another than was known, can be told before its digest is known. */
+  #isPlain(path: string, seen: Observation): boolean {
+    const { index, known } = this.#helpers.eyes;
+    const before = known.get(path);
+    if (seen.size <= hugeBytes) return false;
+    return !before || (before.size !== seen.size && index.find(path)?.rule.class === "immutable");
+  }
+
+  /** It may take hours: what was read must still be what the path names. */
+  async #observeLong(path: string, want: Want, pool: HashPool): Promise<Observation | undefined> {
+    for (let look = 1; ; look += 1) {
+      const seen = await pool.observeOne(path, want);
+      const now = this.#helpers.eyes.observer.observe(path, { hash: false });
+      if (!now || look === maxLooks) return now && seen;
+      if (now.ino === seen?.ino && now.dev === seen.dev) return seen;
+    }
+  }
+
+  /**
+   * Nothing is lost for want of a disk: what cannot be stored is looked at again until it can. What a closed pool
+   * did not read is left to the next start.
+   */
+  async #reconcile(group: Group, { eyes, pool }: Sight): Promise<void> {
+    const { wellbeing, signal } = this.#running;
+    for (let isStored = false; !isStored;) {
+      const since = this.#commits;
       try {
         await reconcile(group, {
           eyes,
           now: Date.now,
           commit: (looks, changes) => {
-            const told = ledger.commit(looks, changes);
-            sweeps.learn(looks);
-            const now = Date.now();
-            for (const one of changes) {
-              metrics.change({ ...one, kind: one.change.kind });
-              if (one.engine !== "sweep") metrics.alertLatency((now - one.at) / 1000);
-              metrics.attribution(
-                one.actor ? (one.actor.exe === undefined ? "pid" : "full") : "none",
-              );
-            }
-            for (const one of told) onAlert(one);
+            isStored = this.#commits === since || !this.#isOutdated(looks);
+            if (isStored) this.#commit(looks, changes);
           },
         });
         wellbeing.over("state");
-        return;
       } catch (error) {
+        isStored = false;
+        if (isAbandoned(error, pool)) return;
         if (!(error instanceof IntegrityError)) throw error;
         wellbeing.trouble("state", error.message);
         if (signal.aborted) return;
         await pause(retryAfter);
       }
     }
+  }
+
+  #commit(looks: readonly Look[], changes: readonly JudgedChange[]): void {
+    const { ledger, metrics } = this.#running;
+    const { sweeps, onAlert } = this.#helpers;
+    const told = ledger.commit(looks, changes);
+    this.#commits += 1;
+    sweeps.learn(looks);
+    const now = Date.now();
+    for (const one of changes) {
+      metrics.change({ ...one, kind: one.change.kind });
+      if (one.engine !== "sweep") metrics.alertLatency((now - one.at) / 1000);
+      metrics.attribution(one.actor ? (one.actor.exe === undefined ? "pid" : "full") : "none");
+    }
+    for (const one of told) onAlert(one);
+  }
+
+  /** What was seen was compared with something that is no longer what was last seen. */
+  #isOutdated(looks: readonly Look[]): boolean {
+    const { known } = this.#helpers.eyes;
+    return looks.some(({ path, before }) => {
+      const now = known.get(path);
+      return (now && rowOf(now)) !== (before && rowOf(before));
+    });
   }
 
   /** Rows of paths that the policy no longer watches are dropped without a word: nothing was deleted. */
@@ -167,4 +317,18 @@ export class Reconciliation {
 
 function found(path: string): PathHints {
   return { path, steps: ["changed"], from: [], actors: [], lastAt: Date.now(), engine: "sweep" };
+}
+
+/** With the digest that its inode had under another name, unless it was written since. */
+function remembered(seen: Observation, known: Eyes["known"]): Observation {
+  const former = known
+    .findByInode(seen.dev, seen.ino)
+    .map((name) => known.get(name))
+    .find((one) => one?.size === seen.size && one.mtime === seen.mtime);
+  return former?.sha256 === undefined ? seen : { ...seen, sha256: former.sha256 };
+}
+
+/** The agent stops, and the file was not read to its end. */
+function isAbandoned(error: unknown, pool: HashPool): boolean {
+  return pool.isClosed && error instanceof IntegrityError && error.code === "ENGINE_FAILED";
 }

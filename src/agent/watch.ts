@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
 import type { Logger } from "pino";
 import type { FoldedChange, JudgedChange } from "../core/change.ts";
 import type { Actor } from "../core/hint.ts";
@@ -39,6 +40,8 @@ export interface WatchOptions {
 
 /** How long what is queued may still be delivered when the agent stops. */
 const lastDelivery = 2000;
+/** How long what was hinted last may still be looked at then. What takes longer is found by the next start. */
+const lastLooks = 2000;
 
 /** Watches until the signal aborts: hints, sweeps and deliveries, each in its own loop. */
 export async function watchNode(
@@ -88,7 +91,7 @@ interface Surroundings {
 
 /** From the first sweep to the last delivery. */
 async function work(running: Running, around: Surroundings): Promise<void> {
-  const { node, state, log, ledger, wellbeing, coalescer, pool, signal } = running;
+  const { node, state, log, ledger, wellbeing, pool } = running;
   const { deliveries, options, address } = around;
   const onAlert = (alert: JudgedChange | FoldedChange): void => {
     options.onAlert(alert);
@@ -101,30 +104,26 @@ async function work(running: Running, around: Surroundings): Promise<void> {
       isListed(actor, writers, { node, state }),
   };
   const sweeps = new Sweeps(running);
-  const reconciliation = new Reconciliation(running, { eyes, sweeps, onAlert });
+  using reconciliation = new Reconciliation(running, { eyes, sweeps, onAlert });
   await using engines = new Engines(running, (change) => {
     try {
       for (const told of ledger.commit([], [change])) onAlert(told);
+      wellbeing.over("own alerts");
     } catch (error) {
-      wellbeing.trouble("state", error instanceof Error ? error.message : String(error));
+      wellbeing.trouble("own alerts", error instanceof Error ? error.message : String(error));
     }
   });
   await engines.start();
-  await reconciliation.firstSweep();
-  wellbeing.ready();
-  const { name: engine, attribution } = engines;
-  ledger.announce("started", { engine, attribution, ...deliveries.summary() }, "info");
-  deliveries.wake();
-  options.onReady(address);
-  log.info({ engine, attribution, paths: state.current.count(), ...address }, "ready");
-
-  sweeps.start(() => engines.name !== "fanotify", houseKeeping(running, onAlert));
-  const stopped = reconciliation.run();
-  await Promise.race([aborted(signal), stopped]);
-  sweeps.stop();
-  await engines.stop();
-  coalescer.end();
-  await stopped;
+  if (await reconciliation.firstSweep()) {
+    wellbeing.ready();
+    const { name: engine, attribution } = engines;
+    ledger.announce("started", { engine, attribution, ...deliveries.summary() }, "info");
+    deliveries.wake();
+    options.onReady(address);
+    log.info({ engine, attribution, paths: state.current.count(), ...address }, "ready");
+    sweeps.start(() => engines.name !== "fanotify", houseKeeping(running, onAlert));
+    await untilStopped(running, { reconciliation, sweeps, engines });
+  }
   try {
     for (const alert of ledger.flush(0)) onAlert(alert);
     ledger.announce("stopped", { reason: "asked to" }, "info");
@@ -136,6 +135,27 @@ async function work(running: Running, around: Surroundings): Promise<void> {
   await deliveries.finish(lastDelivery);
 }
 
+interface Loops {
+  readonly reconciliation: Reconciliation;
+  readonly sweeps: Sweeps;
+  readonly engines: Engines;
+}
+
+/** Runs until the signal aborts, and a moment longer for what was hinted before that. */
+async function untilStopped(running: Running, loops: Loops): Promise<void> {
+  const { coalescer, pool, signal } = running;
+  const { reconciliation, sweeps, engines } = loops;
+  const stopped = reconciliation.run();
+  await Promise.race([aborted(signal), stopped]);
+  sweeps.stop();
+  await engines.stop();
+  coalescer.end();
+  await Promise.race([stopped, pause(lastLooks, undefined, { ref: false })]);
+  pool[Symbol.dispose]();
+  reconciliation[Symbol.dispose]();
+  await stopped;
+}
+
 function makeLedger(node: Node, state: State, settings: Settings): Ledger {
   return new Ledger({
     state,
@@ -144,7 +164,9 @@ function makeLedger(node: Node, state: State, settings: Settings): Ledger {
     context: {
       node: settings.node,
       cluster: settings.cluster,
-      agentUid: state.key.id,
+      get agentUid() {
+        return state.key.id;
+      },
       version,
       host: readHostFacts(node.root),
       policy: { name: node.policy.name, digest: node.policy.digest },

@@ -7,6 +7,7 @@ const disabling: ReadonlySet<string> = new Set([
   "state directory",
   "house-keeping",
   "own records",
+  "own alerts",
   "chain",
   "baseline",
 ]);

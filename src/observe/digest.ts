@@ -1,6 +1,7 @@
 import { Buffer } from "node:buffer";
 import { createHash, hash } from "node:crypto";
 import { cachedBytes, dropCache, readAt } from "../linux/files.ts";
+import { Stat } from "../linux/statx.ts";
 
 /** Larger pieces are slower: they fall out of the processor's cache between the read and the hash. */
 const pieceBytes = 64 * 1024;
@@ -8,12 +9,16 @@ const pieceBytes = 64 * 1024;
 const keepCacheBytes = 8 * 1024 * 1024;
 /** Files of /proc and /sys say they are empty, or one page long, and are not: read them, up to here. */
 const maxUnknownBytes = 1024 * 1024;
+/** After so much of a file it is asked whether it still has a name: else nobody wants to know what is in it. */
+const linkCheckBytes = 16 * 1024 * 1024;
 
 /** How much of an open file to read: all of the given size, its first bytes, or both. */
 export interface Extent {
   readonly size: number;
   readonly hash: boolean;
   readonly prefix?: number;
+  /** Do not read a larger file: it may have grown since that was asked for the first time. */
+  readonly maxBytes?: number;
 }
 
 export interface Digest {
@@ -21,24 +26,28 @@ export interface Digest {
   readonly prefix?: { readonly size: number; readonly sha256: string };
 }
 
-/** Told after each piece; may take its time. */
+/** Told after each piece; may take its time, or throw to end the reading. */
 export type Pace = (bytes: number) => void;
 
 /** Reads files into one buffer that it keeps. */
 export class Digester {
   readonly #piece = Buffer.allocUnsafeSlow(pieceBytes);
   readonly #pace: Pace | undefined;
+  readonly #stat = new Stat();
 
   constructor(pace?: Pace) {
     this.#pace = pace;
   }
 
-  /** The digests of a file's content, or minus errno. */
+  /** The digests of a file's content, or minus errno. None of a large file that lost its last name meanwhile. */
   digest(fd: number, extent: Extent): Digest | number {
+    if (extent.hash && extent.size > (extent.maxBytes ?? Infinity)) return {};
     const wasCached = extent.size <= keepCacheBytes || isCached(fd, extent.size);
-    const digest = this.#read(fd, extent);
-    if (!wasCached) dropCache(fd);
-    return digest;
+    try {
+      return this.#read(fd, extent);
+    } finally {
+      if (!wasCached) dropCache(fd);
+    }
   }
 
   #read(fd: number, extent: Extent): Digest | number {
@@ -59,6 +68,7 @@ export class Digester {
     const all = createHash("sha256");
     let head: Digest["prefix"];
     let done = 0;
+    let askAt = linkCheckBytes;
     for (let got = first; got > 0 && done < end;) {
       const piece = this.#piece.subarray(0, Math.min(got, end - done));
       if (prefix !== undefined && done <= prefix && prefix < done + piece.length) {
@@ -68,6 +78,10 @@ export class Digester {
       } else all.update(piece);
       done += piece.length;
       if (done >= end) break;
+      if (done >= askAt) {
+        if (this.#isUnlinked(fd)) return {};
+        askAt += linkCheckBytes;
+      }
       got = readAt(fd, done, this.#piece);
       if (got < 0) return got;
       this.#pace?.(got);
@@ -75,6 +89,10 @@ export class Digester {
     const sha256 = all.digest("hex");
     if (prefix !== undefined) head ??= { size: done, sha256 };
     return { ...(extent.hash && { sha256 }), ...(head && { prefix: head }) };
+  }
+
+  #isUnlinked(fd: number): boolean {
+    return this.#stat.fill(fd) === 0 && this.#stat.nlink === 0;
   }
 }
 

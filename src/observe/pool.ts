@@ -32,6 +32,11 @@ export class HashPool {
     this.#options = options;
   }
 
+  /** What it was asked for and had not done has failed, and whatever it is asked for will. */
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
   /**
    * Observes all items, which are taken from the iterable only as fast as the workers go, and in an order of its
    * own: large files are handed out one by one and first. A sweep with a budget has one worker to itself.

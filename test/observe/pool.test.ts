@@ -1,4 +1,11 @@
-import { writeFileSync } from "node:fs";
+import {
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import test from "ava";
 import { rowOf } from "../../src/core/observation.ts";
 import type { Item, Result } from "../../src/observe/job.ts";
@@ -8,6 +15,7 @@ import { openDescriptors, Scratch } from "./scratch.ts";
 
 const hashed = { hash: true } as const;
 const mebibyte = 1024 * 1024;
+const pathFlag = 0o10000000; // O_PATH
 
 function itemsOf(count: number): Item[] {
   return Array.from({ length: count }, (_, at) => ({ path: `/file-${at}`, want: hashed }));
@@ -121,6 +129,82 @@ test.serial("one path does not wait for a sweep with a budget", async (t) => {
   t.is((await pool.observeOne("/file-0", hashed))?.type, "file");
   pool[Symbol.dispose]();
   await ended;
+});
+
+const tebibyte = 1024 ** 4;
+
+/** Nothing would be read of it for hours that is not a zero. */
+function makeHuge(scratch: Scratch): string {
+  writeFileSync(scratch.at("huge"), "");
+  truncateSync(scratch.at("huge"), tebibyte);
+  return scratch.at("huge");
+}
+
+async function untilOpen(file: string): Promise<void> {
+  await until(() => isOpen(file));
+}
+
+/** This process holds it open for reading: its inode is not only looked at. */
+function isOpen(file: string): boolean {
+  return readdirSync("/proc/self/fd").some((fd) => {
+    try {
+      if (!readlinkSync(`/proc/self/fd/${fd}`).startsWith(file)) return false;
+      const flags = /flags:\s*(\d+)/.exec(readFileSync(`/proc/self/fdinfo/${fd}`, "utf8"))?.[1];
+      return (Number.parseInt(flags ?? "0", 8) & pathFlag) === 0;
+    } catch {
+      return false; // It was closed meanwhile.
+    }
+  });
+}
+
+test.serial("closing the pool ends the reading of a huge file at once", async (t) => {
+  using scratch = new Scratch();
+  const file = makeHuge(scratch);
+  const pool = new HashPool({ root: scratch.path, workers: 1 });
+  const failed = t.throwsAsync(pool.observeOne("/huge", hashed), { code: "ENGINE_FAILED" });
+  await untilOpen(file);
+  const asked = performance.now();
+  t.false(pool.isClosed);
+  pool[Symbol.dispose]();
+  t.true(pool.isClosed);
+  await failed;
+  await until(() => !isOpen(file));
+  t.true(performance.now() - asked < 2000);
+});
+
+test.serial("a huge file that is deleted while it is read is not there any more", async (t) => {
+  using scratch = new Scratch();
+  const file = makeHuge(scratch);
+  using pool = new HashPool({ root: scratch.path, workers: 1 });
+  const seen = pool.observeOne("/huge", hashed);
+  await untilOpen(file);
+  rmSync(file);
+  t.is(await seen, undefined);
+});
+
+test.serial("of a huge file that is cut while it is read, what is left is seen", async (t) => {
+  using scratch = new Scratch();
+  const file = makeHuge(scratch);
+  using pool = new HashPool({ root: scratch.path, workers: 1 });
+  const seen = pool.observeOne("/huge", hashed);
+  await untilOpen(file);
+  truncateSync(file, 10);
+  using observer = new Observer(scratch.path);
+  t.deepEqual(await seen, observer.observe("/huge", hashed));
+});
+
+test.serial("a file that grows beyond what was asked for is not read to its end", async (t) => {
+  using scratch = new Scratch();
+  const file = scratch.at("growing");
+  writeFileSync(file, "");
+  truncateSync(file, 512 * mebibyte);
+  using pool = new HashPool({ root: scratch.path, workers: 1 });
+  const seen = pool.observeOne("/growing", { hash: true, maxBytes: 512 * mebibyte });
+  await untilOpen(file);
+  truncateSync(file, 512 * mebibyte + 1);
+  const { size, sha256 } = (await seen) ?? {};
+  t.is(size, 512 * mebibyte + 1);
+  t.is(sha256, undefined);
 });
 
 test.serial("a budget is kept", async (t) => {
