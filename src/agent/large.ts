@@ -1,5 +1,5 @@
 import type { Observation } from "../core/observation.ts";
-import { appendStep } from "../core/settle.ts";
+import { appendStep, isStructural } from "../core/settle.ts";
 import { HashPool } from "../observe/pool.ts";
 import type { PathHints } from "../reconcile/reconcile.ts";
 
@@ -38,7 +38,9 @@ export function apart(
   const sizes = new Map<string, number>();
   const others = new Map<string, readonly string[]>();
   const first: string[] = [];
-  for (const { path } of hints) {
+  for (const hint of hints) {
+    const { path } = hint;
+    if (named.get(path)?.length === 1 && isInPlace(hint)) continue;
     const seen = gauge.large(path);
     if (!seen) continue;
     sizes.set(path, seen.size);
@@ -63,6 +65,11 @@ export function apart(
     return [{ hints: hints.filter((hint) => own.has(hint)), names, size }];
   });
   return { batches, rest: hints.filter((hint) => !taken.has(hint)) };
+}
+
+/** No name is in question, so that it need not be asked here how large the file is: the look that follows leaves it. */
+function isInPlace({ steps, from }: PathHints): boolean {
+  return from.length === 0 && !isStructural(steps) && !steps.includes("changed");
 }
 
 /** One after the other, up to some size, in a pool of its own. */
