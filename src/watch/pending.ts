@@ -17,7 +17,10 @@ export interface HintedPath {
   readonly from: readonly string[];
   /** Other names of the file by which it was changed. */
   readonly through?: readonly string[];
-  /** The last known actor of each step, each named once. */
+  /**
+   * The last known actor of each step, each named once. Who only closed the file comes first, as the weakest evidence:
+   * whoever looks at its descriptor (/proc/PID/fd) while its writer lets go of it is the one that closes it.
+   */
   readonly actors: readonly Actor[];
 }
 
@@ -198,7 +201,7 @@ export class PendingPaths {
     const siblings = this.#structural.get(directory);
     if (siblings?.delete(entry) && siblings.size === 0) this.#structural.delete(directory);
     const { path, engine, steps, firstAt, lastAt } = entry;
-    const actors = distinct(entry.actors.values());
+    const actors = weakestFirst(entry.actors);
     const through = entry.through.length > 0 && { through: entry.through };
     const from = [...entry.from];
     taken.push({ path, engine, steps, firstAt, lastAt, from, ...through, actors });
@@ -210,9 +213,15 @@ function withName(names: readonly string[], name: string): readonly string[] {
   return names.includes(name) || names.length >= mostNames ? names : [...names, name];
 }
 
-/** One for each process; of two for the same, the later one, which knows at least as much. */
-function distinct(actors: Iterable<Actor>): Actor[] {
-  const byProcess = new Map<string, Actor>();
-  for (const actor of actors) byProcess.set(`${actor.pid} ${actor.exe ?? actor.comm ?? ""}`, actor);
-  return [...byProcess.values()];
+/** One for each process; of two for the same, what the later one knows, which is at least as much. */
+function weakestFirst(actors: ReadonlyMap<Step, Actor>): readonly Actor[] {
+  const closers = new Map<string, Actor>();
+  const others = new Map<string, Actor>();
+  for (const [step, actor] of actors) {
+    const process = `${actor.pid} ${actor.exe ?? actor.comm ?? ""}`;
+    const onlyCloses = step === "closed" && !others.has(process);
+    (onlyCloses ? closers : others).set(process, actor);
+    if (!onlyCloses) closers.delete(process);
+  }
+  return [...closers.values(), ...others.values()];
 }

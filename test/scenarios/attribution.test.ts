@@ -215,6 +215,30 @@ possible(
   },
 );
 
+/** Writes, and leaves it to another to close the file: as who reads /proc/PID/fd does, if it is the last to let go. */
+const handingOver = `
+exec 3>> "$1"
+{ read -r _ <&4; exec 3>&-; } 4< "$2" &
+echo written >&3
+exec 3>&-
+echo > "$2"
+wait
+echo $$
+`;
+
+possible(`who wrote is named, not who was the last to close the file${why}`, async (t) => {
+  await using node = await startSmall({
+    rules: [{ id: "watched", paths: ["/watched/**"], severity: "high" }],
+    prepare: (ground) => ground.write("/watched/file", "as it was\n"),
+  });
+  const fifo = join(node.dir, "fifo");
+  execFileSync("mkfifo", [fifo]);
+  const said = execFileSync("bash", ["-ec", handingOver, "bash", node.at("/watched/file"), fifo]);
+  const { actor } = await node.alerted(({ path }) => path === "/watched/file");
+  t.is(actor?.pid, Number(said.toString()));
+  t.is(await node.watching.stop(), 0);
+});
+
 interface Due {
   readonly pid: number;
   readonly uid: number;
