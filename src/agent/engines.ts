@@ -47,7 +47,10 @@ export class Engines implements AsyncDisposable {
     });
     this.#attribution = Attribution.open({ root: node.root });
     this.#factories = {
-      fanotify: fanotifyEngine({ describe: (pid, now) => this.#attribution.describe(pid, now) }),
+      fanotify: fanotifyEngine({
+        describe: (pid, now) => this.#attribution.describe(pid, now),
+        isHurried: this.#attribution.mode === "proc",
+      }),
       chokidar: startChokidar,
     };
     this.#mounts = watchMounts({

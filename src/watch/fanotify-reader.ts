@@ -6,6 +6,8 @@ import { Waiter } from "../linux/poll.ts";
 
 export interface ReaderOptions {
   readonly groupFd: number;
+  /** Every event is read as soon as it can be, however many come. */
+  readonly isHurried: boolean;
   /** What one read gave; the bytes hold until it returns. */
   readonly onEvents: (bytes: Buffer) => void;
   readonly onFailed: (detail: string) => void;
@@ -16,8 +18,9 @@ export interface ReaderOptions {
 const bufferSize = 64 * 1024;
 
 /*
- * To wake a thread for each event costs the process that caused it more than the event does. Past so many reads in a
- * window (milliseconds), the queue is left to gather, which costs nobody anything and merges what is alike.
+ * To wake a thread for each event, or to read each alone, costs more than the event does, and the process that caused
+ * it pays for some of that. Past so many reads in a window (milliseconds), the queue is left to gather until it once
+ * is empty, which costs nobody anything and merges what is alike.
  */
 const readsPerWindow = 30;
 const window = 100;
@@ -63,20 +66,32 @@ export class EventReader {
     const size = readEvents(this.#options.groupFd, this.#buffer);
     if (size > 0) {
       this.#options.onEvents(this.#buffer.subarray(0, size));
-      setImmediate(() => this.#read());
-    } else if (size === -os.errno.EAGAIN || size === -os.errno.EINTR) this.#rest();
+      // No event is nearly as large as half of it: there was nothing more to be read.
+      if (size < bufferSize / 2) this.#rest();
+      else setImmediate(() => this.#read());
+    } else if (size === -os.errno.EAGAIN || size === -os.errno.EINTR) this.#relax();
     else this.#fail(`read: ${errnoName(-size)}`);
   }
 
   #rest(): void {
+    if (this.#isFlooded()) setTimeout(() => this.#read(), gathering);
+    else this.#wait();
+  }
+
+  #isFlooded(): boolean {
+    if (this.#options.isHurried) return false;
     const now = performance.now();
-    if (now > this.#windowEnds) {
+    if (now > this.#windowEnds && this.#reads <= readsPerWindow) {
       this.#windowEnds = now + window;
       this.#reads = 0;
     }
     this.#reads += 1;
-    if (this.#reads > readsPerWindow) setTimeout(() => this.#wait(), gathering);
-    else this.#wait();
+    return this.#reads > readsPerWindow;
+  }
+
+  #relax(): void {
+    this.#reads = 0;
+    this.#wait();
   }
 
   #fail(detail: string): void {

@@ -14,6 +14,8 @@ import { HintQueue } from "./queue.ts";
 export interface FanotifyOptions {
   /** Names a process, at once and synchronously: it may be gone a moment later. Without it a hint carries the pid alone. */
   readonly describe?: (pid: number, now: number) => Actor | undefined;
+  /** Processes can be named only while they live: no event may wait. */
+  readonly isHurried?: boolean;
   /** What the group may tell, best first; all by default. */
   readonly levels?: readonly Level[];
   /** How many events may wait in the kernel; any number by default. */
@@ -65,6 +67,7 @@ class FanotifyWatch {
     this.#tracker = new Tracker({ index, inodes, marker: this.#marker, push });
     this.#reader = new EventReader({
       groupFd: this.#group.fd,
+      isHurried: own.isHurried ?? false,
       onEvents: (bytes) => this.#onEvents(bytes),
       onFailed: (detail) => this.#fail(detail),
       onStopped: () => this.#close(),

@@ -261,7 +261,10 @@ function watchByProc(root: string): { readonly named: ReadonlySet<string> } & As
   const attribution = Attribution.open({ root: "/", best: "proc" });
   const stop = new AbortController();
   const everything = { rule: everythingRule, glob: "**" };
-  const engine = fanotifyEngine({ describe: (pid, now) => attribution.describe(pid, now) })({
+  const engine = fanotifyEngine({
+    describe: (pid, now) => attribution.describe(pid, now),
+    isHurried: true,
+  })({
     root,
     index: { roots: ["/"], find: () => everything, mayMatchBelow: () => true },
     directories: () => [],
