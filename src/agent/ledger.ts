@@ -57,7 +57,7 @@ export class Ledger {
       }
       for (const change of changes)
         if (!single.has(change)) this.#count(change, full ? droppedRule : change.rule);
-      this.#append(singles.map((change) => this.#alert(change)));
+      this.#append(this.#alerts(singles));
     });
     return singles;
   }
@@ -79,7 +79,7 @@ export class Ledger {
     transact(state.db, () => {
       for (const fold of due) state.folds.delete(fold);
       this.#append([
-        ...told.map((one) => this.#alert(one)),
+        ...this.#alerts(told),
         ...(dropped.length > 0 ? [this.#droppedEntry(dropped)] : []),
       ]);
     });
@@ -123,11 +123,16 @@ export class Ledger {
     if (entries.length > 0) this.#options.state.outbox.append(entries, at);
   }
 
-  #alert(judged: JudgedChange | FoldedChange): Entry {
-    const { context, now } = this.#options;
-    const body = (sequence: number) =>
-      toEvent(judged, { ...context, uid: this.#uid(), sequence, now: now() });
-    return { kind: "alert", severity: judged.severity, body };
+  /** Within the transaction that signs them: what they say of the key is asked once for all. */
+  #alerts(judged: readonly (JudgedChange | FoldedChange)[]): readonly Entry[] {
+    if (judged.length === 0) return [];
+    const { now } = this.#options;
+    const context = { ...this.#options.context };
+    return judged.map((one) => ({
+      kind: "alert",
+      severity: one.severity,
+      body: (sequence) => toEvent(one, { ...context, uid: this.#uid(), sequence, now: now() }),
+    }));
   }
 
   #agentEntry(event: string, detail: Readonly<Record<string, unknown>>, severity: Severity): Entry {

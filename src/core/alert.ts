@@ -6,7 +6,7 @@ import type { OcsfAttack, OcsfDevice, OcsfEvent, OcsfMetadata } from "./ocsf.ts"
 import { printable } from "./path.ts";
 import { present, wellFormed } from "./present.ts";
 import type { Severity } from "./rule.ts";
-import { isFolded, isoTime, toChangeObject } from "./show.ts";
+import { isFolded, isoTime, showChange } from "./show.ts";
 import { dashedUuid, integer, observablesOf, subjectsOf, toActor } from "./subject.ts";
 import type { Names } from "./subject.ts";
 
@@ -86,7 +86,7 @@ export function toEvent(judged: JudgedChange | FoldedChange, context: EventConte
     },
     ...(judged.attack.length > 0 ? { attacks: judged.attack.map(toAttack) } : {}),
     observables: observablesOf(device.hostname, actor, subjects),
-    unmapped: { fim: toChangeObject(judged) },
+    unmapped: { fim: showChange(judged) },
   });
 }
 

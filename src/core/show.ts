@@ -68,38 +68,41 @@ export function isFolded(judged: JudgedChange | FoldedChange): judged is FoldedC
 }
 
 export function toChangeObject(judged: JudgedChange | FoldedChange): ChangeObject {
+  return wellFormed(showChange(judged));
+}
+
+/** The same with its strings as they are, for whoever makes all of what it is part of well-formed. */
+export function showChange(judged: JudgedChange | FoldedChange): ChangeObject {
   const { change } = judged;
   const path = showPath(change.path);
   const from = "from" in change ? showPath(change.from) : undefined;
   const before = "before" in change ? change.before : undefined;
   const after = "after" in change ? change.after : undefined;
-  return wellFormed(
-    present({
-      path: path.text,
-      pathBase64: path.base64,
-      change: change.kind,
-      from: from?.text,
-      fromBase64: from?.base64,
-      fields: "fields" in change ? change.fields : undefined,
-      via: "via" in change ? change.via : undefined,
-      steps: "steps" in change ? change.steps : undefined,
-      mount: "mount" in change ? change.mount : undefined,
-      errno: "errno" in change ? change.errno : undefined,
-      count: isFolded(judged) ? judged.count : "count" in change ? change.count : undefined,
-      examples: isFolded(judged) ? judged.examples : undefined,
-      rule: judged.rule,
-      class: judged.class,
-      severity: judged.severity,
-      verdict: judged.verdict,
-      before: before && showObservation(before),
-      after: after && showObservation(after),
-      meaning: judged.meaning,
-      actor: judged.actor && showActor(judged.actor),
-      engine: judged.engine,
-      at: isoTime(judged.at),
-      offline: judged.offline,
-    }),
-  );
+  return present({
+    path: path.text,
+    pathBase64: path.base64,
+    change: change.kind,
+    from: from?.text,
+    fromBase64: from?.base64,
+    fields: "fields" in change ? change.fields : undefined,
+    via: "via" in change ? change.via : undefined,
+    steps: "steps" in change ? change.steps : undefined,
+    mount: "mount" in change ? change.mount : undefined,
+    errno: "errno" in change ? change.errno : undefined,
+    count: isFolded(judged) ? judged.count : "count" in change ? change.count : undefined,
+    examples: isFolded(judged) ? judged.examples : undefined,
+    rule: judged.rule,
+    class: judged.class,
+    severity: judged.severity,
+    verdict: judged.verdict,
+    before: before && showObservation(before),
+    after: after && showObservation(after),
+    meaning: judged.meaning,
+    actor: judged.actor && showActor(judged.actor),
+    engine: judged.engine,
+    at: isoTime(judged.at),
+    offline: judged.offline,
+  });
 }
 
 /** RFC 3339 in UTC with milliseconds. */
