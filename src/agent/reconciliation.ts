@@ -5,17 +5,16 @@ import { compileRules } from "../core/rules.ts";
 import type { Rule } from "../core/rule.ts";
 import type { Look } from "../core/compare.ts";
 import { rowOf } from "../core/observation.ts";
-import type { Observation } from "../core/observation.ts";
 import type { HashPool } from "../observe/pool.ts";
-import { wantOf } from "../reconcile/look.ts";
-import type { Eyes, Want } from "../reconcile/look.ts";
+import type { Eyes } from "../reconcile/look.ts";
 import { reconcile } from "../reconcile/reconcile.ts";
 import type { Group, MountHint, PathHints } from "../reconcile/reconcile.ts";
 import { scan } from "../reconcile/sweep.ts";
 import type { HintGroup } from "../watch/coalesce.ts";
 import { transact } from "../sqlite/open.ts";
-import { apart, hugeBytes, largeBytes, LargeFiles } from "./large.ts";
-import type { Batch, Gauge, Lane } from "./large.ts";
+import { eyesIn, gaugeOf } from "./large-eyes.ts";
+import { apart, largeBytes, LargeFiles } from "./large.ts";
+import type { Batch, Lane } from "./large.ts";
 import { differing } from "./pass.ts";
 import type { Sweeps } from "./sweeps.ts";
 import type { Running } from "./running.ts";
@@ -28,14 +27,6 @@ interface Sight {
   readonly pool: HashPool;
 }
 
-/** What becomes of a file that is too large for a lane. */
-interface Leaving {
-  /** Somebody else hashes it. */
-  readonly isAwaited: (path: string) => boolean;
-  /** It is to be hashed in another lane. `isTold`: what was hinted of it is told now, without its digest. */
-  readonly leave: (path: string, size: number, isTold: boolean) => void;
-}
-
 interface Helpers {
   readonly eyes: Eyes;
   readonly sweeps: Sweeps;
@@ -45,8 +36,6 @@ interface Helpers {
 /** Paths that are looked at and committed together. */
 const sliceSize = 2000;
 const retryAfter = 1000;
-/** Times that a path is looked at again which meanwhile named another file. */
-const maxLooks = 3;
 
 /** Takes groups of hints one after the other, from the coalescer to the commit; those of large files beside them. */
 export class Reconciliation implements Disposable {
@@ -130,7 +119,7 @@ export class Reconciliation implements Disposable {
     for (const tree of trees)
       for await (const path of scan(tree, this.#helpers.eyes))
         if (!hints.has(path)) hints.set(path, found(path));
-    const { batches, rest } = apart([...hints.values()], this.#gauge());
+    const { batches, rest } = apart([...hints.values()], gaugeOf(this.#helpers.eyes));
     for (const batch of batches) this.#large.add(batch);
     let told: readonly MountHint[] = mounts;
     for (let from = 0; from < rest.length || told.length > 0; from += sliceSize) {
@@ -148,7 +137,7 @@ export class Reconciliation implements Disposable {
   ): Promise<void> {
     const hints = new Map(paths.map((one) => [one.path, one]));
     const left = new Map<string, Batch>();
-    const eyes = this.#eyesOf(lane, {
+    const eyes = eyesIn(lane, this.#helpers.eyes, {
       isAwaited: (path) => !hints.has(path) && this.#large.holds(path),
       leave: (path, size, isTold) => {
         const hint = (isTold ? undefined : hints.get(path)) ?? found(path);
@@ -157,61 +146,6 @@ export class Reconciliation implements Disposable {
     });
     await this.#reconcile({ paths, mounts, offline: false }, { pool: lane.pool, eyes });
     for (const batch of left.values()) this.#large.add(batch);
-  }
-
-  #gauge(): Gauge {
-    const { eyes } = this.#helpers;
-    return {
-      large: (path) => {
-        const seen = eyes.observer.observe(path, { hash: false });
-        if (seen?.type !== "file" || seen.size <= largeBytes) return undefined;
-        const rule = this.#isPlain(path, seen) ? undefined : eyes.index.find(path)?.rule;
-        return rule && wantOf(path, rule, eyes).hash ? seen : undefined;
-      },
-      namesOf: ({ dev, ino }) => eyes.known.findByInode(dev, ino),
-    };
-  }
-
-  /**
-   * They hash no file that is too large for the lane. What is known of its path stands until it is hashed; but where
-   * nothing was known, or plainly something else, it is a file without a digest, or with that which its inode had.
-   */
-  #eyesOf({ pool, limit }: Lane, { isAwaited, leave }: Leaving): Eyes {
-    const { eyes } = this.#helpers;
-    const { known, observer } = eyes;
-    const isTooLarge = (seen: Observation | undefined): seen is Observation =>
-      seen?.type === "file" && seen.size > limit && seen.unreadable === undefined;
-    const observeLarge = async (path: string, want: Want): Promise<Observation | undefined> => {
-      let seen = observer.observe(path, { hash: false });
-      if (!isTooLarge(seen))
-        seen = await this.#observeLong(path, { ...want, maxBytes: limit }, pool);
-      if (!isTooLarge(seen)) return seen;
-      const before = known.get(path);
-      if (isAwaited(path)) return before;
-      const isTold = !before || this.#isPlain(path, seen);
-      leave(path, seen.size, isTold);
-      if (!isTold) return before;
-      return before ? seen : remembered(seen, known);
-    };
-    return { ...eyes, observeLarge };
-  }
-
-  /** That a huge file came, or is another than was known, can be told before its digest is known. */
-  #isPlain(path: string, seen: Observation): boolean {
-    const { index, known } = this.#helpers.eyes;
-    const before = known.get(path);
-    if (seen.size <= hugeBytes) return false;
-    return !before || (before.size !== seen.size && index.find(path)?.rule.class === "immutable");
-  }
-
-  /** It may take hours: what was read must still be what the path names. */
-  async #observeLong(path: string, want: Want, pool: HashPool): Promise<Observation | undefined> {
-    for (let look = 1; ; look += 1) {
-      const seen = await pool.observeOne(path, want);
-      const now = this.#helpers.eyes.observer.observe(path, { hash: false });
-      if (!now || look === maxLooks) return now && seen;
-      if (now.ino === seen?.ino && now.dev === seen.dev) return seen;
-    }
   }
 
   /**
@@ -317,15 +251,6 @@ export class Reconciliation implements Disposable {
 
 function found(path: string): PathHints {
   return { path, steps: ["changed"], from: [], actors: [], lastAt: Date.now(), engine: "sweep" };
-}
-
-/** With the digest that its inode had under another name, unless it was written since. */
-function remembered(seen: Observation, known: Eyes["known"]): Observation {
-  const former = known
-    .findByInode(seen.dev, seen.ino)
-    .map((name) => known.get(name))
-    .find((one) => one?.size === seen.size && one.mtime === seen.mtime);
-  return former?.sha256 === undefined ? seen : { ...seen, sha256: former.sha256 };
 }
 
 /** The agent stops, and the file was not read to its end. */
