@@ -34,7 +34,7 @@ interface Helpers {
 }
 
 /** Paths that are looked at and committed together. */
-const sliceSize = 2000;
+const sliceSize = 500;
 const retryAfter = 1000;
 
 /** Takes groups of hints one after the other, from the coalescer to the commit; those of large files beside them. */

@@ -27,6 +27,7 @@ export interface CoalescerOptions {
   /** Nothing would come of a look because of this hint: it is not kept, unless the path waits for other reasons. */
   readonly isIdle?: (hint: PathHint) => boolean;
   readonly clock: Clock;
+  /** In a group, what waits below a tree not counted. */
   readonly mostPaths?: number;
   readonly mostPending?: number;
 }
@@ -55,7 +56,7 @@ export class Coalescer implements AsyncIterable<HintGroup>, Disposable {
     this.#clock = options.clock;
     this.#pending = new PendingPaths(options.isKnown);
     this.#isIdle = options.isIdle ?? (() => false);
-    this.#mostPaths = options.mostPaths ?? 2000;
+    this.#mostPaths = options.mostPaths ?? 500;
     this.#mostPending = options.mostPending ?? 50_000;
   }
 
@@ -177,7 +178,7 @@ export class Coalescer implements AsyncIterable<HintGroup>, Disposable {
       if (due > until) continue;
       this.#trees.delete(tree.path);
       trees.push(tree);
-      paths.push(...this.#pending.takeBelow(tree.path).slice(0, this.#mostPaths - paths.length));
+      paths.push(...this.#pending.takeBelow(tree.path));
     }
     paths.push(...this.#pending.takeDue(until, this.#mostPaths - paths.length));
     return { paths, trees, others };

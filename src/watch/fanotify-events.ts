@@ -12,10 +12,10 @@ export interface TrackerOptions {
   readonly push: (hint: Hint) => void;
 }
 
-/** When it was read, and by whom it was done. */
+/** When it was read, and by whom it was done, which is asked as late as can be: what it concerns is marked before. */
 export interface Circumstance {
   readonly at: number;
-  readonly actor?: Actor;
+  readonly actor: () => Actor | undefined;
 }
 
 /** A name in a directory that is marked. No name: the directory itself. */
@@ -49,7 +49,9 @@ export class Tracker {
   /** Inodes whose number of names changed. Whether one of ours was lost is asked when all events are taken. */
   readonly #doubtful = new Map<string, Circumstance>();
   /** Before Linux 5.17: the first half of a rename, if the next event is the second. */
-  #leaving: { readonly place: Place; readonly event: FanotifyEvent } | undefined;
+  #leaving:
+    | { readonly place: Place; readonly event: FanotifyEvent; readonly circumstance: Circumstance }
+    | undefined;
 
   constructor(options: TrackerOptions) {
     this.#options = options;
@@ -65,7 +67,7 @@ export class Tracker {
         this.#rename(joined, circumstance);
         return;
       }
-      this.#rename({ ...leaving.event, ...oldEntryOf(leaving.event) }, circumstance);
+      this.#rename({ ...leaving.event, ...oldEntryOf(leaving.event) }, leaving.circumstance);
     }
     if (event.oldEntry || event.newEntry) this.#rename(event, circumstance);
     else if (event.entry) this.#entry(event, event.entry, circumstance);
@@ -73,10 +75,10 @@ export class Tracker {
   }
 
   /** After the last of the events that were read together. */
-  settle(circumstance: Circumstance): void {
+  settle(): void {
     const { inodes, marker } = this.#options;
     if (this.#leaving) {
-      const { event } = this.#leaving;
+      const { event, circumstance } = this.#leaving;
       this.#leaving = undefined;
       this.#rename({ ...event, ...oldEntryOf(event) }, circumstance);
     }
@@ -102,7 +104,7 @@ export class Tracker {
       if (event.isDirectory && appeared(event.bits) && place.name !== undefined)
         this.#sayTree(place.path, "a directory appeared", circumstance);
     }
-    if (isLeaving && places[0]) this.#leaving = { place: places[0], event };
+    if (isLeaving && places[0]) this.#leaving = { place: places[0], event, circumstance };
     this.#otherNames(event, places, circumstance);
   }
 
@@ -259,10 +261,12 @@ export class Tracker {
   #say(
     path: string,
     steps: readonly Step[],
-    circumstance: Circumstance & { readonly from?: string; readonly through?: string },
+    { actor: whose, ...told }: Circumstance & { readonly from?: string; readonly through?: string },
   ): void {
+    const actor = whose();
+    const by = actor ? { ...told, actor } : told;
     for (const step of steps)
-      this.#options.push({ kind: "path", engine: "fanotify", path, step, ...circumstance });
+      this.#options.push({ kind: "path", engine: "fanotify", path, step, ...by });
   }
 
   #sayTree(path: string, why: string, { at }: Circumstance): void {

@@ -2,7 +2,7 @@ import type { Buffer } from "node:buffer";
 import { IntegrityError } from "../core/error.ts";
 import type { Actor } from "../core/hint.ts";
 import { levels, openGroup, parseEvents } from "../linux/fanotify.ts";
-import type { FanotifyEvent, Group, Level, QueueSize } from "../linux/fanotify.ts";
+import type { Group, Level, QueueSize } from "../linux/fanotify.ts";
 import { close } from "../linux/files.ts";
 import type { Engine, EngineOptions, StartEngine } from "./engine.ts";
 import { Tracker } from "./fanotify-events.ts";
@@ -99,21 +99,23 @@ class FanotifyWatch {
     if (this.#isStopping) return;
     const at = Date.now();
     const { events, isWhole } = parseEvents(bytes);
-    const actors = this.#nameAll(events, at);
-    for (const event of events) {
-      const actor = actors.get(event.pid);
-      this.#tracker.take(event, { at, ...(actor ? { actor } : {}) });
-    }
-    this.#tracker.settle({ at });
+    const actorOf = this.#naming(at);
+    // Short-lived processes vanish. Where that is no loss, a new directory is marked before anybody is named.
+    if (this.#own.isHurried) for (const { pid } of events) actorOf(pid);
+    for (const event of events) this.#tracker.take(event, { at, actor: () => actorOf(event.pid) });
+    this.#tracker.settle();
     if (!isWhole || events.some((event) => event.bits.includes("overflow"))) this.#recover(at);
   }
 
-  /** All of them before anything else is done: short-lived processes vanish. */
-  #nameAll(events: readonly FanotifyEvent[], now: number): ReadonlyMap<number, Actor> {
+  /** Names each process once, when it is first asked for. */
+  #naming(now: number): (pid: number) => Actor | undefined {
     const actors = new Map<number, Actor>();
-    for (const { pid } of events)
-      if (pid > 0 && !actors.has(pid)) actors.set(pid, this.#own.describe?.(pid, now) ?? { pid });
-    return actors;
+    return (pid) => {
+      if (pid <= 0) return undefined;
+      const actor = actors.get(pid) ?? this.#own.describe?.(pid, now) ?? { pid };
+      actors.set(pid, actor);
+      return actor;
+    };
   }
 
   /** After a loss nobody knows what is where: the marks are set anew, then everything is looked at. */

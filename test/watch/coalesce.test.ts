@@ -302,6 +302,18 @@ test("groups are bounded", async (t) => {
   );
 });
 
+test("all that is known of what lies below a tree comes with it, however much", async (t) => {
+  const { clock, coalescer, groups } = bench({ mostPaths: 10 });
+  const maker = { pid: 7 };
+  coalescer.add(tree("/a/new"));
+  for (let count = 0; count < 35; count += 1)
+    coalescer.add(hint(`/a/new/${count}`, "created", { actor: maker }));
+  await clock.advance(30);
+  t.is(groups.length, 1);
+  t.is(groups[0]?.paths.length, 35);
+  t.true(groups[0]?.paths.every(({ actors }) => actors[0] === maker));
+});
+
 test("at the end everything that waits is passed on, then the reader is done", async (t) => {
   const { clock, coalescer, done, paths } = bench();
   coalescer.add(hint("/a/f", "modified"));
