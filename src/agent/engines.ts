@@ -1,7 +1,8 @@
 import { join } from "node:path";
 import type { JudgedChange } from "../core/change.ts";
 import { isBelow } from "../core/path.ts";
-import type { EngineName, Hint } from "../core/hint.ts";
+import type { Actor, EngineName, Hint } from "../core/hint.ts";
+import type { Observation } from "../core/observation.ts";
 import type { RuleIndex } from "../core/rule.ts";
 import { Attribution } from "../attribute/attribute.ts";
 import type { AttributionMode } from "../attribute/attribute.ts";
@@ -69,6 +70,11 @@ export class Engines implements AsyncDisposable {
   /** Who did it: from the exec history, from /proc alone, or not at all; an engine without pids tells nobody. */
   get attribution(): AttributionMode {
     return this.name === "fanotify" ? this.#attribution.mode : "none";
+  }
+
+  /** Who made what is in a directory that was made before anybody could watch it. */
+  makerOf(made: Observation, directory: Observation): Actor | undefined {
+    return this.#attribution.describeMaker(made, directory, Date.now());
   }
 
   async start(): Promise<void> {

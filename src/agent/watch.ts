@@ -3,6 +3,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import type { Logger } from "pino";
 import type { FoldedChange, JudgedChange } from "../core/change.ts";
 import type { Actor } from "../core/hint.ts";
+import type { Observation } from "../core/observation.ts";
 import { IntegrityError } from "../core/error.ts";
 import { isFreeStep } from "../core/judge.ts";
 import { lockFile } from "../linux/lock.ts";
@@ -102,6 +103,7 @@ async function work(running: Running, around: Surroundings): Promise<void> {
     isGenuine: (actor: Actor) => isGenuine(actor, { node, state }),
     isListed: (actor: Actor, writers: readonly string[]) =>
       isListed(actor, writers, { node, state }),
+    makerOf: (made: Observation, directory: Observation) => engines.makerOf(made, directory),
   };
   const sweeps = new Sweeps(running);
   using reconciliation = new Reconciliation(running, { eyes, sweeps, onAlert });

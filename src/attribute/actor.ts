@@ -2,6 +2,8 @@ import { chooseCgroup, parseCgroupPath } from "../core/cgroup.ts";
 import { redactArguments } from "../core/cmdline.ts";
 import type { Actor } from "../core/hint.ts";
 import { Cgroups } from "./cgroups.ts";
+import { readCreation } from "./creations.ts";
+import type { Inode } from "./creations.ts";
 import { ContainerNames } from "./container.ts";
 import { readArguments, readHistory } from "./exec-history.ts";
 import type { ExecRecord, HistoryMaps } from "./exec-history.ts";
@@ -62,6 +64,21 @@ export class ActorReader implements Disposable {
       until: now + rememberedFor,
     });
     return actor;
+  }
+
+  /**
+   * Who made this inode, in a directory that had itself just been made: what is older may have been put there by
+   * somebody else. Undefined: that is not known.
+   */
+  describeMaker(made: Inode, directory: Inode, now: number): Actor | undefined {
+    const { creations } = this.#settings.maps ?? {};
+    if (creations === undefined) return undefined;
+    const own = readCreation(creations, made);
+    const above = readCreation(creations, directory);
+    if (!own || !above || own.at < above.at) return undefined;
+    // The number may be another process's by now.
+    const record = this.#recordOf(own.pid);
+    return record && record.forkedAt > own.at ? undefined : this.describe(own.pid, now);
   }
 
   [Symbol.dispose](): void {

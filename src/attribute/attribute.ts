@@ -2,6 +2,7 @@ import { readlinkSync } from "node:fs";
 import type { Actor } from "../core/hint.ts";
 import { ActorReader } from "./actor.ts";
 import type { AttributionSettings } from "./actor.ts";
+import type { Inode } from "./creations.ts";
 import { ExecHistory } from "./exec-history.ts";
 import { readStat } from "./process.ts";
 
@@ -45,6 +46,11 @@ export class Attribution implements Disposable {
   /** Now is milliseconds since 1970. */
   describe(pid: number, now: number): Actor | undefined {
     return this.mode === "none" ? undefined : this.#reader.describe(pid, now);
+  }
+
+  /** Who made this inode in a directory that had itself just been made. */
+  describeMaker(made: Inode, directory: Inode, now: number): Actor | undefined {
+    return this.mode === "bpf" ? this.#reader.describeMaker(made, directory, now) : undefined;
   }
 
   [Symbol.dispose](): void {

@@ -6,6 +6,7 @@ import { close } from "../linux/files.ts";
 import { attach, findTracepoint, openTracefs, readTracepoint } from "../linux/perf.ts";
 import type { Tracefs, Tracepoint } from "../linux/perf.ts";
 import { IntegrityError } from "../core/error.ts";
+import { creationMap, creationPoint, creationProgram } from "./creations.ts";
 import {
   argumentLayout,
   argumentsProgram,
@@ -45,6 +46,8 @@ export interface HistoryMaps {
   readonly records: number;
   /** Absent: the kernel does not trace execve. */
   readonly arguments?: number;
+  /** Who made which inode. Absent: no filesystem of this kernel tells. */
+  readonly creations?: number;
 }
 
 /** Processes that the history remembers: about 5 MB in the kernel. Threads take a place too. */
@@ -75,7 +78,12 @@ export class ExecHistory implements Disposable {
       using tracefs = openTracefs();
       const { records, unidentified } = openRecords(tracefs, pathsOf(btf()), descriptors);
       const argumentMap = openArguments(tracefs, descriptors);
-      const maps = { records, ...(argumentMap === undefined ? {} : { arguments: argumentMap }) };
+      const creations = openCreations(tracefs, descriptors);
+      const maps = {
+        records,
+        ...(argumentMap === undefined ? {} : { arguments: argumentMap }),
+        ...(creations === undefined ? {} : { creations }),
+      };
       return new ExecHistory({ maps, unidentified }, descriptors);
     } catch (cause) {
       closeAll(descriptors);
@@ -188,6 +196,16 @@ function openArguments(tracefs: Tracefs, descriptors: number[]): number | undefi
     run(descriptors, call, program);
   }
   return argumentsFd;
+}
+
+function openCreations(tracefs: Tracefs, descriptors: number[]): number | undefined {
+  const point = findTracepoint(tracefs, ...creationPoint);
+  if (!point) return undefined;
+  const mapFd = keep(descriptors, createMap({ type: "lruHash", name: "fim_made", ...creationMap }));
+  const program = creationProgram(mapFd, point);
+  if (!program) return undefined;
+  run(descriptors, point, program);
+  return mapFd;
 }
 
 function run(descriptors: number[], tracepoint: Tracepoint, program: Buffer): void {

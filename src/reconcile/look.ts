@@ -24,6 +24,8 @@ export interface Eyes {
   readonly isGenuine?: (actor: Actor) => boolean | undefined;
   /** Whether the actor's executable is one of these, under this name or another that leads to it. */
   readonly isListed?: (actor: Actor, writers: readonly string[]) => boolean;
+  /** Who made what no event told of, in a directory that had itself just been made. */
+  readonly makerOf?: (made: Observation, directory: Observation) => Actor | undefined;
   /** Every watched path at or below a directory, as it is now. */
   readonly walk: (dir: string) => Iterable<{ readonly path: string }>;
 }

@@ -56,8 +56,14 @@ export async function reconcile(group: Group, parts: Parts): Promise<readonly Ju
     ...transients(seen, hints, { facts, changes: paired }),
   ];
   const origin = origins(group, hints, parts.now());
+  const whose = (change: Change): Origin => {
+    const told = origin(change);
+    if (told.actors.length > 0 || group.offline) return told;
+    const maker = makerOf(change, looks, parts.eyes);
+    return maker ? { ...told, actors: [maker] } : told;
+  };
   const judged = changes
-    .map((change) => judgeChange(change, origin(change), parts.eyes))
+    .map((change) => judgeChange(change, whose(change), parts.eyes))
     .filter((one) => one !== undefined);
   parts.commit(seen, judged);
   return judged;
@@ -163,6 +169,14 @@ function moveAbove(path: string, hints: ReadonlyMap<string, PathHints>): PathHin
     if (hint?.steps.includes("renamed")) return hint;
   }
   return undefined;
+}
+
+/** What was there before its directory was watched has nobody's hints; the kernel may know its maker nevertheless. */
+function makerOf(change: Change, looks: Looks, { makerOf: ask, known }: Eyes): Actor | undefined {
+  if (change.kind !== "created" || !ask) return undefined;
+  const above = parentOf(change.path);
+  const directory = looks.get(above)?.after ?? known.get(above);
+  return directory && ask(change.after, directory);
 }
 
 /** Who and when: of a mount's own hint, of the path's own hints, of the old name's, else of this look. */

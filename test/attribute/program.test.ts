@@ -7,11 +7,13 @@ import {
   realpathSync,
   renameSync,
   rmdirSync,
+  statfsSync,
   statSync,
   symlinkSync,
   writeFileSync,
 } from "node:fs";
 import { randomBytes } from "node:crypto";
+import { tmpdir } from "node:os";
 import test from "ava";
 import { ActorReader } from "../../src/attribute/actor.ts";
 import { Cgroups } from "../../src/attribute/cgroups.ts";
@@ -21,6 +23,7 @@ import { programOf } from "../../src/attribute/program.ts";
 import type { Btf } from "../../src/linux/btf.ts";
 import { readBtf } from "../../src/linux/btf.ts";
 import { resolveInRoot } from "../../src/linux/resolve.ts";
+import { Observer } from "../../src/observe/observer.ts";
 import { makePlace } from "../helpers/tree.ts";
 import { makeZombie } from "./zombie.ts";
 import { until, within } from "../helpers/wait.ts";
@@ -191,6 +194,38 @@ identified("offsets that lead nowhere leave the file unknown and harm nothing", 
     t.notDeepEqual(actor?.executable, identityOf(sed));
   }
 });
+
+const ext4 = 0xef53;
+const onExt4 = canIdentify && statfsSync(tmpdir()).type === ext4 ? test.serial : test.serial.skip;
+
+onExt4("who made an inode is known, if it is younger than its directory", (t) => {
+  using place = makePlace();
+  using told = openReader();
+  const makers = ["mkdir d", "echo x > d/f", "ln -s f d/l", "mkdir d/e", "mkfifo d/e/p"];
+  const pids = makers.map((command) => run("/bin/sh", ["-c", `${command}; exit`], place.dir));
+  const makerOf = (name: string, above: string) => {
+    const [made, directory] = [name, above].map((one) => observed(place.at(one)));
+    return made && directory && told.reader.describeMaker(made, directory, now());
+  };
+  t.is(makerOf("d/f", "d")?.pid, pids[1]);
+  t.is(makerOf("d/f", "d")?.exe, realpathSync("/bin/sh"));
+  for (const [name, above, command] of [
+    ["d/l", "d", "ln"],
+    ["d/e", "d", "mkdir"],
+    ["d/e/p", "d/e", "mkfifo"],
+  ] as const)
+    t.is(makerOf(name, above)?.exe, realpathSync(`/usr/bin/${command}`), name);
+  t.is(makerOf("d", "."), undefined, "its directory is older than the history");
+  t.is(makerOf("d", "d/e"), undefined, "it is older than that directory");
+  const { dev } = observed(place.at("d")) ?? { dev: "" };
+  const nobodys = { dev, ino: "18446744073709551615" };
+  t.is(told.reader.describeMaker(nobodys, nobodys, now()), undefined);
+});
+
+function observed(path: string): { readonly dev: string; readonly ino: string } | undefined {
+  using observer = new Observer("/");
+  return observer.observe(path, { hash: false });
+}
 
 const without = (missing: string): Btf => ({
   offsetOf: (struct, member) => (`${struct}.${member}` === missing ? undefined : 8),

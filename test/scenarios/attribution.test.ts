@@ -1,6 +1,15 @@
 import test from "ava";
 import { execFileSync, spawn } from "node:child_process";
-import { appendFileSync, chmodSync, chownSync, linkSync, mkdirSync, writeFileSync } from "node:fs";
+import {
+  appendFileSync,
+  chmodSync,
+  chownSync,
+  linkSync,
+  mkdirSync,
+  statfsSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Attribution } from "../../src/attribute/attribute.ts";
 import { fanotifyEngine } from "../../src/watch/fanotify.ts";
@@ -238,6 +247,39 @@ possible(`who wrote is named, not who was the last to close the file${why}`, asy
   t.is(actor?.pid, Number(said.toString()));
   t.is(await node.watching.stop(), 0);
 });
+
+const made = `
+import os, sys
+os.makedirs(sys.argv[1] + "/a/b")
+for name in ["a/one", "a/b/two", "a/b/three"]:
+  open(sys.argv[1] + "/" + name, "w").write("x")
+os.symlink("one", sys.argv[1] + "/a/link")
+os.mkdir(sys.argv[1] + "/a/b/c")
+print(os.getpid())
+`;
+const ext4 = 0xef53;
+const makersAreTold = python !== undefined && statfsSync(tmpdir()).type === ext4;
+const possibleOnExt4 = makersAreTold ? possible : test.serial.skip;
+
+possibleOnExt4(
+  `what is made in a new directory before that can be watched is told with its maker${why}`,
+  async (t) => {
+    await using node = await startSmall({
+      rules: [{ id: "watched", paths: ["/watched/**"], severity: "high" }],
+      prepare: (ground) => ground.write("/watched/file", "as it was\n"),
+    });
+    for (let round = 0; round < 10; round += 1) {
+      const dir = `/watched/${round}`;
+      const args = ["-c", made, node.at(dir)];
+      const pid = Number(execFileSync(python ?? "", args, { encoding: "utf8" }));
+      for (const name of ["a", "a/b", "a/one", "a/link", "a/b/two", "a/b/three", "a/b/c"]) {
+        const { change, actor } = await node.alerted(({ path }) => path === `${dir}/${name}`);
+        t.deepEqual([change, actor?.pid, actor?.exe], ["created", pid, python], name);
+      }
+    }
+    t.is(await node.watching.stop(), 0);
+  },
+);
 
 interface Due {
   readonly pid: number;
