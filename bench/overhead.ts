@@ -6,15 +6,16 @@ import { median, printTable } from "./program.ts";
 import { Ground } from "./watching.ts";
 
 /*
- * What others lose to the agent: a real etcd whose data directory is watched, and a loop that writes files: beside
- * watched directories, watched files that may change, and watched files of which each change is an alert. With and
- * without the agent in turn, each the median of five runs; a ratio of 1 is no loss.
+ * What others lose to the agent: a real etcd whose data directory is watched, a loop of system calls that touch no
+ * file, and a loop that writes files: beside watched directories, watched files that may change, and watched files of
+ * which each change is an alert. With and without the agent in turn, each the median of five runs; a ratio of 1 is no loss.
  */
 
 const rounds = Number(process.env["FIM_BENCH_ROUNDS"] ?? 6);
 const runs = 5;
 const puts = 500;
 const writes = 5000;
+const calls = 2_000_000;
 /** Milliseconds: the agent has come to rest by then. */
 const rest = 12_000;
 
@@ -35,6 +36,7 @@ export async function benchOverhead(): Promise<void> {
   const fixed = ground.scratch.policy();
   const free = ground.scratch.policy("volatile");
   const rows = [
+    await compare(ground, { name: "system calls", root, policy: fixed, run: callOften }),
     await compare(ground, { name: "files beside watched ones", root, policy: fixed, run: outside }),
     await compare(ground, { name: "watched files, may change", root, policy: free, run: inside }),
     await compare(ground, { name: "watched files, alerts", root, policy: fixed, run: inside }),
@@ -45,6 +47,13 @@ export async function benchOverhead(): Promise<void> {
     ["", "without", "with", "throughput kept"],
     rows,
   );
+}
+
+/** getppid(2) */
+async function callOften(): Promise<void> {
+  let sum = 0;
+  for (let at = 0; at < calls; at += 1) sum += process.ppid;
+  if (sum <= 0) throw new Error("expected a parent, found none");
 }
 
 function writeTo(files: readonly string[]): () => Promise<void> {

@@ -9,13 +9,13 @@ import { IntegrityError } from "../core/error.ts";
 import { creationMap, creationPoint, creationProgram } from "./creations.ts";
 import {
   argumentLayout,
-  argumentsProgram,
   argumentsSize,
   execProgram,
   forkProgram,
   layout,
   valueSize,
 } from "./exec-programs.ts";
+import type { ArgumentMaps } from "./exec-programs.ts";
 import { pathsIn } from "./kernel-paths.ts";
 import type { KernelPaths } from "./kernel-paths.ts";
 
@@ -44,8 +44,7 @@ export interface ExecRecord {
 /** The descriptors of the history's maps, for `readHistory` and `readArguments`. */
 export interface HistoryMaps {
   readonly records: number;
-  /** Absent: the kernel does not trace execve. */
-  readonly arguments?: number;
+  readonly arguments: number;
   /** Who made which inode. Absent: no filesystem of this kernel tells. */
   readonly creations?: number;
 }
@@ -53,11 +52,11 @@ export interface HistoryMaps {
 /** Processes that the history remembers: about 5 MB in the kernel. Threads take a place too. */
 const capacity = 16_384;
 /** Command lines that it remembers, 2 MB: those of living processes are in /proc. */
-const argumentCapacity = 4096;
+const argumentCapacity = 2048;
 
 /**
- * BPF programs that note who runs, at sched_process_fork, sched_process_exec and execve, in LRU maps: even a process
- * that has exited is named. Nothing runs in user space until someone asks.
+ * BPF programs that note who runs, at sched_process_fork and sched_process_exec, in LRU maps: even a process that has
+ * exited is named. Nothing runs in user space until someone asks. No system call is traced: that would slow them all.
  */
 export class ExecHistory implements Disposable {
   readonly maps: HistoryMaps;
@@ -76,14 +75,9 @@ export class ExecHistory implements Disposable {
     const descriptors: number[] = [];
     try {
       using tracefs = openTracefs();
-      const { records, unidentified } = openRecords(tracefs, pathsOf(btf()), descriptors);
-      const argumentMap = openArguments(tracefs, descriptors);
+      const { maps: history, unidentified } = openRecords(tracefs, pathsOf(btf()), descriptors);
       const creations = openCreations(tracefs, descriptors);
-      const maps = {
-        records,
-        ...(argumentMap === undefined ? {} : { arguments: argumentMap }),
-        ...(creations === undefined ? {} : { creations }),
-      };
+      const maps = { ...history, ...(creations === undefined ? {} : { creations }) };
       return new ExecHistory({ maps, unidentified }, descriptors);
     } catch (cause) {
       closeAll(descriptors);
@@ -118,53 +112,50 @@ export function readHistory(maps: HistoryMaps, pid: number): ExecRecord | undefi
   return lookup(maps.records, key, value) ? parseRecord(value) : undefined;
 }
 
-/** The arguments of the process that the record is of; undefined when they are of another, or of an execve that failed. */
+/** What the process that the record is of was executed with; undefined: that is not known. */
 export function readArguments(
   maps: HistoryMaps,
   pid: number,
   record: ExecRecord,
 ): readonly string[] | undefined {
   key.writeUInt32LE(pid >>> 0);
-  if (maps.arguments === undefined || !lookup(maps.arguments, key, argumentBytes)) return undefined;
+  if (!lookup(maps.arguments, key, argumentBytes)) return undefined;
   const notedAt = argumentBytes.readBigUInt64LE(argumentLayout.notedAt);
-  if (notedAt < record.forkedAt || notedAt > record.notedAt) return undefined;
-  return parseArguments(argumentBytes);
+  return notedAt === record.notedAt ? parseArguments(argumentBytes) : undefined;
 }
 
-/** At most sixteen arguments of 127 bytes, and about 400 bytes in all. */
+/** Their first 1,008 bytes. */
 export function parseArguments(bytes: Buffer): readonly string[] {
   const end = Math.min(bytes.readUInt32LE(argumentLayout.end), bytes.length);
   const text = bytes.toString("utf8", argumentLayout.text, end);
   return text === "" ? [] : text.replace(/\0$/, "").split("\0");
 }
 
-interface Records {
-  readonly records: number;
-  readonly unidentified: string | undefined;
-}
-
 /** A kernel that does not let its structures be looked at still tells the names. */
-function openRecords(tracefs: Tracefs, paths: KernelPaths, descriptors: number[]): Records {
+function openRecords(tracefs: Tracefs, paths: KernelPaths, descriptors: number[]): Opened {
   const exec = readTracepoint(tracefs, "sched", "sched_process_exec");
   const fork = readTracepoint(tracefs, "sched", "sched_process_fork");
   const shape = { keySize: 4, valueSize, maxEntries: capacity };
   const mapFd = keep(descriptors, createMap({ type: "lruHash", name: "fim_exec", ...shape }));
+  const argumentMaps = openArguments(descriptors);
   const load = (allowed: KernelPaths): void => {
     const forks = forkProgram({ mapFd, fieldOffset: fieldOf(fork, "child_pid"), paths: allowed });
-    const execs = execProgram({ mapFd, fieldOffset: fieldOf(exec, "filename"), paths: allowed });
+    const target = { mapFd, fieldOffset: fieldOf(exec, "filename"), paths: allowed };
+    const execs = execProgram(target, argumentMaps);
     const forksFd = keep(descriptors, loadProgram("fim_exec_history", forks));
     const execsFd = keep(descriptors, loadProgram("fim_exec_history", execs));
     keep(descriptors, attach(fork, forksFd));
     keep(descriptors, attach(exec, execsFd));
   };
+  const maps = { records: mapFd, arguments: argumentMaps.argumentsFd };
   try {
     load(paths);
   } catch (error) {
-    if (!paths.executable && !paths.controller) throw error;
+    if (Object.keys(paths).length === 0) throw error;
     load({});
-    return { records: mapFd, unidentified: reasonOf(error) };
+    return { maps, unidentified: reasonOf(error) };
   }
-  return { records: mapFd, unidentified: paths.executable ? undefined : noBtf };
+  return { maps, unidentified: paths.executable ? undefined : noBtf };
 }
 
 const noBtf = "the kernel does not describe its structures (BTF)";
@@ -176,26 +167,16 @@ function reasonOf(error: unknown): string {
   return [error.message, ...log.slice(-2)].join(": ");
 }
 
-function openArguments(tracefs: Tracefs, descriptors: number[]): number | undefined {
-  const calls = ["sys_enter_execve", "sys_enter_execveat"].flatMap((name) => {
-    const point = findTracepoint(tracefs, "syscalls", name);
-    return point ? [point] : [];
-  });
-  if (calls.length === 0) return undefined;
+function openArguments(descriptors: number[]): ArgumentMaps {
   const shape = { keySize: 4, valueSize: argumentsSize };
-  const argumentsFd = keep(
-    descriptors,
-    createMap({ type: "lruHash", name: "fim_args", ...shape, maxEntries: argumentCapacity }),
-  );
-  const scratchFd = keep(
-    descriptors,
-    createMap({ type: "perCpuArray", name: "fim_scratch", ...shape, maxEntries: 1 }),
-  );
-  for (const call of calls) {
-    const program = argumentsProgram({ argumentsFd, scratchFd }, fieldOf(call, "argv"));
-    run(descriptors, call, program);
-  }
-  return argumentsFd;
+  const [table, scratch] = [
+    { type: "lruHash", name: "fim_args", maxEntries: argumentCapacity },
+    { type: "perCpuArray", name: "fim_scratch", maxEntries: 1 },
+  ] as const;
+  return {
+    argumentsFd: keep(descriptors, createMap({ ...table, ...shape })),
+    scratchFd: keep(descriptors, createMap({ ...scratch, ...shape })),
+  };
 }
 
 function openCreations(tracefs: Tracefs, descriptors: number[]): number | undefined {
@@ -204,13 +185,8 @@ function openCreations(tracefs: Tracefs, descriptors: number[]): number | undefi
   const mapFd = keep(descriptors, createMap({ type: "lruHash", name: "fim_made", ...creationMap }));
   const program = creationProgram(mapFd, point);
   if (!program) return undefined;
-  run(descriptors, point, program);
+  keep(descriptors, attach(point, keep(descriptors, loadProgram("fim_creations", program))));
   return mapFd;
-}
-
-function run(descriptors: number[], tracepoint: Tracepoint, program: Buffer): void {
-  const loaded = keep(descriptors, loadProgram("fim_exec_history", program));
-  keep(descriptors, attach(tracepoint, loaded));
 }
 
 function keep(descriptors: number[], fd: number): number {

@@ -6,6 +6,7 @@ import {
   at,
   call,
   exit,
+  jump,
   jumpIfAbove,
   jumpIfNegative,
   jumpIfZero,
@@ -15,6 +16,7 @@ import {
   mov,
   shiftRight,
   stx,
+  sub,
 } from "../linux/bpf-asm.ts";
 import type { Line, Place } from "../linux/bpf-asm.ts";
 import type { KernelPath, KernelPaths } from "./kernel-paths.ts";
@@ -37,13 +39,11 @@ export const layout = {
 
 export const valueSize = 264;
 
-/** The arguments of one process's last execve: when, where the text ends, and the text, a NUL after each argument. */
+/** The arguments of a record's process: the record's time, where the text ends, and the text, a NUL after each argument. */
 export const argumentLayout = { notedAt: 0, end: 8, text: 16 } as const;
 
-export const argumentsSize = 512;
-const mostArguments = 16;
-/** Bytes of one argument, its NUL included. */
-const longestArgument = 128;
+export const argumentsSize = 1024;
+const mostText = argumentsSize - argumentLayout.text;
 
 /** Both programs keep the new record and two keys at the end of their stack. */
 const recordAt = -valueSize;
@@ -58,8 +58,20 @@ export interface Target {
   readonly paths: KernelPaths;
 }
 
-/** sched_process_exec: a new record for this process; what its fork noted of the parent is kept. */
-export function execProgram({ mapFd, fieldOffset, paths }: Target): Buffer {
+/** The scratch map has one record in each processor: it is larger than a program's stack. */
+export interface ArgumentMaps {
+  readonly argumentsFd: number;
+  readonly scratchFd: number;
+}
+
+/**
+ * sched_process_exec: a new record for this process; what its fork noted of the parent is kept. Then its arguments, as
+ * the kernel has just laid them out in its memory.
+ */
+export function execProgram(
+  { mapFd, fieldOffset, paths }: Target,
+  argumentMaps: ArgumentMaps,
+): Buffer {
   return assemble([
     mov("r6", "r1"),
     ...clearRecord(),
@@ -82,6 +94,8 @@ export function execProgram({ mapFd, fieldOffset, paths }: Target): Buffer {
     call("probe_read_kernel_str"),
     ...readTask(paths),
     ...store(mapFd, ownKeyAt),
+    ...(paths.arguments ? noteArguments(paths.arguments, argumentMaps) : []),
+    ...end,
   ]);
 }
 
@@ -113,64 +127,49 @@ export function forkProgram({ mapFd, fieldOffset, paths }: Target): Buffer {
     ldx("dw", "r1", field("notedAt")),
     stx("dw", field("forkedAt"), "r1"),
     ...store(mapFd, childKeyAt),
+    ...end,
   ]);
 }
 
-/**
- * sys_enter_execve: the arguments, while they still are in the memory of the process that calls. Their text is put
- * together in the scratch map, since it is larger than a program's stack.
- */
-export function argumentsProgram(
-  maps: { readonly argumentsFd: number; readonly scratchFd: number },
-  argvOffset: number,
-): Buffer {
-  const pointer = at("r10", recordAt);
-  return assemble([
-    ldx("dw", "r9", at("r1", argvOffset)),
-    ...ownKey(),
+/** r7 is the scratch record, r8 where the arguments end and then their size, r9 where they begin. */
+function noteArguments(
+  paths: NonNullable<KernelPaths["arguments"]>,
+  { argumentsFd, scratchFd }: ArgumentMaps,
+): Line[] {
+  const pointer = at("r10", pointerAt);
+  return [
     mov("r1", 0),
     stx("w", at("r10", childKeyAt), "r1"),
-    ...find(maps.scratchFd, childKeyAt),
+    ...find(scratchFd, childKeyAt),
     jumpIfZero("r0", "nothing"),
     mov("r7", "r0"),
-    mov("r8", argumentLayout.text),
-    ...Array.from({ length: mostArguments }, (_, index) => copyArgument(index, pointer)).flat(),
-    label("done"),
-    call("ktime_get_ns"),
-    stx("dw", at("r7", argumentLayout.notedAt), "r0"),
+    ...followPath(paths.start, { to: pointer, size: 8, end: "nothing" }),
+    ldx("dw", "r9", pointer),
+    ...followPath(paths.end, { to: pointer, size: 8, end: "nothing" }),
+    ldx("dw", "r8", pointer),
+    sub("r8", "r9"),
+    jumpIfAbove("r8", mostText, "cut"),
+    jump("copy"),
+    label("cut"),
+    mov("r8", mostText),
+    label("copy"),
+    mov("r1", "r7"),
+    add("r1", argumentLayout.text),
+    mov("r2", "r8"),
+    mov("r3", "r9"),
+    call("probe_read_user"),
+    jumpIfNegative("r0", "nothing"),
+    add("r8", argumentLayout.text),
     stx("dw", at("r7", argumentLayout.end), "r8"),
-    loadMap("r1", maps.argumentsFd),
+    ldx("dw", "r1", field("notedAt")),
+    stx("dw", at("r7", argumentLayout.notedAt), "r1"),
+    loadMap("r1", argumentsFd),
     mov("r2", "r10"),
     add("r2", ownKeyAt),
     mov("r3", "r7"),
     mov("r4", 0),
     call("map_update_elem"),
     label("nothing"),
-    mov("r0", 0),
-    exit(),
-  ]);
-}
-
-/** r9 is argv, r7 the scratch record, r8 where the text ends so far. */
-function copyArgument(index: number, pointer: Place): Line[] {
-  return [
-    mov("r1", "r10"),
-    add("r1", pointer.offset),
-    mov("r2", 8),
-    mov("r3", "r9"),
-    add("r3", 8 * index),
-    call("probe_read_user"),
-    jumpIfNegative("r0", "done"),
-    ldx("dw", "r3", pointer),
-    jumpIfZero("r3", "done"),
-    mov("r1", "r7"),
-    add("r1", "r8"),
-    mov("r2", longestArgument),
-    call("probe_read_user_str"),
-    jumpIfNegative("r0", "done"),
-    add("r8", "r0"),
-    // The kernel's verifier must see that the next argument has room.
-    jumpIfAbove("r8", argumentsSize - longestArgument, "done"),
   ];
 }
 
@@ -188,17 +187,22 @@ function withoutExecutable({ controller }: KernelPaths): KernelPaths {
 }
 
 function readPath(path: KernelPath, into: keyof typeof layout, size: number): Line[] {
-  const pointer = at("r10", pointerAt);
   const end = `${into} is read`;
+  return [...followPath(path, { to: field(into), size, end }), label(end)];
+}
+
+/** From the current task, pointer by pointer, to what is copied. */
+function followPath(path: KernelPath, last: Omit<Reading, "offset">): Line[] {
+  const pointer = at("r10", pointerAt);
   const pointers = path
     .slice(0, -1)
     .flatMap((offset) => [
-      ...read({ offset, size: 8, to: pointer, end }),
+      ...read({ offset, size: 8, to: pointer, end: last.end }),
       ldx("dw", "r0", pointer),
-      jumpIfZero("r0", end),
+      jumpIfZero("r0", last.end),
     ]);
-  const last = path.slice(-1).flatMap((offset) => read({ offset, size, to: field(into), end }));
-  return [call("get_current_task"), ...pointers, ...last, label(end)];
+  const [offset = 0] = path.slice(-1);
+  return [call("get_current_task"), ...pointers, ...read({ offset, ...last })];
 }
 
 interface Reading {
@@ -249,10 +253,10 @@ function store(mapFd: number, keyAt: number): Line[] {
     add("r3", recordAt),
     mov("r4", 0),
     call("map_update_elem"),
-    mov("r0", 0),
-    exit(),
   ];
 }
+
+const end: readonly Line[] = [mov("r0", 0), exit()];
 
 /** From the record that r0 points to into the one on the stack, eight bytes at a time. */
 function copy({ offset, size }: { readonly offset: number; readonly size: number }): Line[] {

@@ -7,14 +7,18 @@ export type KernelPath = readonly number[];
 export interface KernelPaths {
   /** Of the executed file: its inode number, and the device of its filesystem. */
   readonly executable?: { readonly ino: KernelPath; readonly dev: KernelPath };
+  /** Where the memory of its arguments begins and ends (proc_pid_stat(5), arg_start and arg_end). */
+  readonly arguments?: { readonly start: KernelPath; readonly end: KernelPath };
   /** The id of its cgroup in the memory controller's hierarchy, which tells the container on nodes with version 1. */
   readonly controller?: KernelPath;
 }
 
 type Member = readonly [struct: string, member: string];
 
+const memory = ["task_struct", "mm"] as const satisfies Member;
+
 const inode = [
-  ["task_struct", "mm"],
+  memory,
   ["mm_struct", "exe_file"],
   ["file", "f_inode"],
 ] as const satisfies readonly Member[];
@@ -30,8 +34,15 @@ const pointerSize = 8;
 export function pathsIn(btf: Btf): KernelPaths {
   const ino = offsets(btf, [...inode, ["inode", "i_ino"]]);
   const dev = offsets(btf, [...inode, ["inode", "i_sb"], ["super_block", "s_dev"]]);
+  const [start, end] = ["arg_start", "arg_end"].map((name) =>
+    offsets(btf, [memory, ["mm_struct", name]]),
+  );
   const controller = controllerIn(btf);
-  return { ...(ino && dev && { executable: { ino, dev } }), ...(controller && { controller }) };
+  return {
+    ...(ino && dev && { executable: { ino, dev } }),
+    ...(start && end && { arguments: { start, end } }),
+    ...(controller && { controller }),
+  };
 }
 
 /** The states of a task's controllers are an array of pointers. */

@@ -68,6 +68,11 @@ export function add(to: Register, from: Register | number): Line {
     : code({ opcode: 0x0f, to, from });
 }
 
+/** to -= from */
+export function sub(to: Register, from: Register): Line {
+  return code({ opcode: 0x1f, to, from });
+}
+
 /** to &= mask */
 export function and(to: Register, mask: number): Line {
   return code({ opcode: 0x57, to, value: mask });

@@ -235,10 +235,13 @@ const without = (missing: string): Btf => ({
 test("structures of which one is missing are not looked at", (t) => {
   t.deepEqual(pathsIn(without("nothing")), {
     executable: { ino: [8, 8, 8, 8], dev: [8, 8, 8, 8, 8] },
+    arguments: { start: [8, 8], end: [8, 8] },
     controller: [8, 40, 8, 8, 8],
   });
   for (const missing of ["task_struct.mm", "inode.i_ino", "super_block.s_dev"])
     t.is(pathsIn(without(missing)).executable, undefined, missing);
+  for (const missing of ["mm_struct.arg_start", "mm_struct.arg_end"])
+    t.is(pathsIn(without(missing)).arguments, undefined, missing);
   for (const missing of ["css_set.subsys", "kernfs_node.id", "memory_cgrp_id"])
     t.is(pathsIn(without(missing)).controller, undefined, missing);
 });
