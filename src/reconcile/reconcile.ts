@@ -24,6 +24,8 @@ export interface PathHints {
   readonly engine: EngineName;
 }
 
+type Hints = ReadonlyMap<string, PathHints>;
+
 export type MountHint = Extract<Hint, { kind: "mounted" | "unmounted" }>;
 
 /** What is reconciled in one transaction. */
@@ -40,6 +42,9 @@ export interface Parts {
   readonly commit: (looks: readonly Look[], changes: readonly JudgedChange[]) => void;
   readonly now: () => number;
 }
+
+/** Renames above a path can lead in circles, with a longer name each time. */
+const mostFormerNames = 32;
 
 /** hint -> observe -> compare -> pair -> verdict -> one transaction. Gives back what was reported. */
 export async function reconcile(group: Group, parts: Parts): Promise<readonly JudgedChange[]> {
@@ -85,10 +90,7 @@ function mountChange({ kind, mount }: MountHint): Change {
  * The kernel's word. Of an engine that cannot tell renames, a name that was there for a moment beside a replaced file
  * must be its source.
  */
-function renameFacts(
-  looks: readonly Look[],
-  hints: ReadonlyMap<string, PathHints>,
-): readonly RenameFact[] {
+function renameFacts(looks: readonly Look[], hints: Hints): readonly RenameFact[] {
   const told = [...hints.values()].flatMap(({ path, from }) =>
     from.map((one) => ({ from: one, to: path })),
   );
@@ -116,7 +118,7 @@ interface Told {
 /** Changes that only the kernel saw. Names that led to one that is told by a change are told with it. */
 function transients(
   looks: readonly Look[],
-  hints: ReadonlyMap<string, PathHints>,
+  hints: Hints,
   { facts, changes }: Told,
 ): readonly Change[] {
   const told = withOtherNames(new Set(changes.flatMap(namesOf)), facts);
@@ -162,11 +164,14 @@ function namesThrough({ through = [], from }: PathHints): readonly string[] {
   return through.filter((name) => !from.includes(name) && !/^#\d+$/.test(nameOf(name)));
 }
 
+/** What is there now, or what was there before. */
+type Side = "before" | "after";
+
 /** What is told of the nearest directory above that was moved: whoever moved it moved what is in it. */
-function moveAbove(path: string, hints: ReadonlyMap<string, PathHints>): PathHints | undefined {
+function moveAbove(path: string, side: Side, hints: Hints): PathHints | undefined {
   for (let dir = parentOf(path); dir !== "/"; dir = parentOf(dir)) {
     const hint = hints.get(dir);
-    if (hint?.steps.includes("renamed")) return hint;
+    if (hint && wasMoved(hint, side)) return hint;
   }
   return undefined;
 }
@@ -179,20 +184,41 @@ function makerOf(change: Change, looks: Looks, { makerOf: ask, known }: Eyes): A
   return directory && ask(change.after, directory);
 }
 
+/** What is in a directory now did not come with it when it was made there after another had been moved away. */
+function wasMoved({ steps }: PathHints, side: Side): boolean {
+  const isLast = steps.lastIndexOf("renamed") > steps.lastIndexOf("created");
+  return side === "after" ? isLast : steps.includes("renamed");
+}
+
+/** What was done to a path under the names that it had before directories above it were moved. */
+function doneBeforeMove(path: string, hints: Hints): PathHints | undefined {
+  const names = new Set([path]);
+  for (const name of names) {
+    const hint = hints.get(name);
+    if (hint && isTold(hint)) return hint;
+    for (let dir = parentOf(name); dir !== "/" && names.size < mostFormerNames; dir = parentOf(dir))
+      for (const from of hints.get(dir)?.from ?? []) names.add(from + name.slice(dir.length));
+  }
+  return undefined;
+}
+
+/** Some event told of it: it was not only found by a sweep or a scan. */
+function isTold({ engine }: PathHints): boolean {
+  return engine !== "sweep";
+}
+
+/** Of the path itself, else of the directory that was moved with it, else of who only found it. */
+function hintsOf(path: string, side: Side, hints: Hints): PathHints | undefined {
+  return doneBeforeMove(path, hints) ?? moveAbove(path, side, hints) ?? hints.get(path);
+}
+
 /** Who and when: of a mount's own hint, of the path's own hints, of the old name's, else of this look. */
-function origins(
-  group: Group,
-  hints: ReadonlyMap<string, PathHints>,
-  now: number,
-): (change: Change) => Origin {
+function origins(group: Group, hints: Hints, now: number): (change: Change) => Origin {
   return (change) => {
     const mount = group.mounts.find((one) => isOf(change, one));
     if (mount) return { at: mount.at, engine: mount.engine, actors: [], offline: group.offline };
-    const own = hints.get(change.path) ?? moveAbove(change.path, hints);
-    const other =
-      change.kind === "renamed"
-        ? (hints.get(change.from) ?? moveAbove(change.from, hints))
-        : undefined;
+    const own = hintsOf(change.path, change.kind === "deleted" ? "before" : "after", hints);
+    const other = change.kind === "renamed" ? hintsOf(change.from, "before", hints) : undefined;
     const hint = own ?? other;
     return {
       at: hint?.lastAt ?? now,

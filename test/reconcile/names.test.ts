@@ -5,6 +5,7 @@ import { Looks } from "../../src/reconcile/look.ts";
 import { inShort, makeBench } from "./bench.ts";
 
 const mv: Actor = { pid: 9, exe: "/usr/bin/mv" };
+const sh: Actor = { pid: 7, exe: "/usr/bin/dash" };
 
 test("with the kernel's word a name that was there for a moment is no source of a replaced file", async (t) => {
   for (const engine of ["fanotify", "chokidar"] as const) {
@@ -51,6 +52,44 @@ test("who moved a directory is told of what was in it", async (t) => {
     t.like({ actor, engine }, { actor: mv, engine: "fanotify" });
 });
 
+test("who moved a directory is told of what a scan found in it", async (t) => {
+  using bench = makeBench();
+  bench.write("/w/dir/file", "x");
+  bench.learn();
+  renameSync(bench.at("/w/dir"), bench.at("/elsewhere"));
+  bench.write("/w/dir/file", "evil");
+  const moved = { path: "/w/dir", engine: "fanotify", steps: ["renamed"], actors: [mv] } as const;
+  const found = { path: "/w/dir/file", engine: "sweep", steps: ["changed"], lastAt: 1 } as const;
+  const told = await bench.look([{ ...moved, lastAt: 5 }, found]);
+  t.deepEqual(inShort(told), ["modified /w/dir inode", "modified /w/dir/file content,inode"]);
+  for (const { actor, engine, at } of told)
+    t.like({ actor, engine, at }, { actor: mv, engine: "fanotify", at: 5 });
+});
+
+test("who wrote to a file is told under the name that its directory was given afterwards", async (t) => {
+  using bench = makeBench();
+  bench.write("/w/a/sub/file", "x");
+  bench.learn();
+  renameSync(bench.at("/w/a"), bench.at("/w/b"));
+  bench.write("/w/b/sub/file", "evil");
+  renameSync(bench.at("/w/b"), bench.at("/w/c"));
+  const hinted = { engine: "fanotify", actors: [mv] } as const;
+  const written = { path: "/w/b/sub/file", steps: ["modified", "closed"], actors: [sh] } as const;
+  const told = await bench.look([
+    { ...hinted, path: "/w/b", steps: ["renamed"], from: ["/w/a"] },
+    { ...hinted, ...written },
+    { ...hinted, path: "/w/c", steps: ["renamed"], from: ["/w/b"] },
+    { path: "/w/c/sub/file", engine: "sweep", steps: ["changed"] },
+  ]);
+  t.deepEqual(
+    told.map(({ change, actor }) => [change.kind, change.path, actor]),
+    [
+      ["renamed", "/w/c", mv],
+      ["modified", "/w/c/sub/file", sh],
+    ],
+  );
+});
+
 test("who made a directory is not taken for who made what was found in it", async (t) => {
   using bench = makeBench();
   bench.learn();
@@ -62,6 +101,24 @@ test("who made a directory is not taken for who made what was found in it", asyn
     [
       ["/w/dir", 9],
       ["/w/dir/file", undefined],
+    ],
+  );
+});
+
+test("who moved a directory away is not taken for who made what is in the one that took its place", async (t) => {
+  using bench = makeBench();
+  bench.write("/w/dir/old", "x");
+  bench.learn();
+  renameSync(bench.at("/w/dir"), bench.at("/elsewhere"));
+  bench.write("/w/dir/new", "y");
+  const steps = ["renamed", "created"] as const;
+  const told = await bench.look([{ path: "/w/dir", engine: "fanotify", steps, actors: [mv] }]);
+  t.deepEqual(
+    told.map(({ change, actor }) => [change.kind, change.path, actor?.pid]),
+    [
+      ["modified", "/w/dir", 9],
+      ["created", "/w/dir/new", undefined],
+      ["deleted", "/w/dir/old", 9],
     ],
   );
 });
