@@ -169,8 +169,11 @@ export class Looks {
     if (left && before.type === "directory") yield* pathsOf(known.below(path));
     if (arrived && after.type === "directory") yield* this.#walkOnce(path);
     // A directory without a rule, of which all is known that some event or sweep did not tell: nothing is read again.
-    if (!before && !after && index.mayMatchBelow(path))
+    if (!before && !after && index.mayMatchBelow(path)) {
       for (const below of this.#walkOnce(path)) if (hasMoved(below, this.#eyes)) yield below;
+      for (const below of pathsOf(known.below(path)))
+        if (!this.#walked.has(below) && hasMoved(below, this.#eyes)) yield below;
+    }
     if (arrived) yield* known.findByInode(after.dev, after.ino);
     if (arrived) yield* this.#nowSealed(path);
   }

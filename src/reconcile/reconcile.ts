@@ -2,6 +2,7 @@ import type { Change, JudgedChange } from "../core/change.ts";
 import { compare } from "../core/compare.ts";
 import type { Look } from "../core/compare.ts";
 import type { Actor, EngineName, Hint, Step } from "../core/hint.ts";
+import { isSameInode } from "../core/observation.ts";
 import { pair } from "../core/pair.ts";
 import type { RenameFact } from "../core/pair.ts";
 import { nameOf, parentOf } from "../core/path.ts";
@@ -10,6 +11,7 @@ import { judgeChange } from "./judge.ts";
 import type { Origin } from "./judge.ts";
 import { Looks } from "./look.ts";
 import type { Eyes } from "./look.ts";
+import { scan } from "./sweep.ts";
 
 /** Everything that was hinted about one path since it was last looked at. */
 export interface PathHints {
@@ -50,7 +52,7 @@ const mostFormerNames = 32;
 export async function reconcile(group: Group, parts: Parts): Promise<readonly JudgedChange[]> {
   const looks = new Looks(parts.eyes);
   const hints = new Map(group.paths.map((one) => [one.path, one]));
-  for (const hint of group.paths) await lookAround(hint, looks);
+  for (const hint of group.paths) await lookAround(hint, looks, parts.eyes);
 
   const seen = looks.all();
   const facts = renameFacts(seen, hints);
@@ -74,12 +76,19 @@ export async function reconcile(group: Group, parts: Parts): Promise<readonly Ju
   return judged;
 }
 
-async function lookAround(hint: PathHints, looks: Looks): Promise<void> {
+async function lookAround(hint: PathHints, looks: Looks, eyes: Eyes): Promise<void> {
   await looks.at(hint.path);
   for (const from of hint.from) await looks.at(from);
   const look = looks.get(hint.path);
   if (hint.steps.includes("changed") && look?.after?.type === "directory")
     await looks.entriesOf(hint.path);
+  // While it had another name, hints for what is in it had that too.
+  if (hint.steps.includes("renamed") && look && isSameDirectory(look))
+    for await (const path of scan(hint.path, eyes)) await looks.at(path);
+}
+
+function isSameDirectory({ before, after }: Look): boolean {
+  return before?.type === "directory" && after !== undefined && isSameInode(before, after);
 }
 
 function mountChange({ kind, mount }: MountHint): Change {
@@ -121,10 +130,11 @@ function transients(
   hints: Hints,
   { facts, changes }: Told,
 ): readonly Change[] {
-  const told = withOtherNames(new Set(changes.flatMap(namesOf)), facts);
+  const names = changes.flatMap(namesOf).flatMap((name) => [...formerNames(name, hints)]);
+  const told = withOtherNames(new Set(names), facts);
   const renamed = new Set(facts.flatMap(({ from, to }) => [from, to]));
   return looks.flatMap((look) => {
-    const steps = hints.get(look.path)?.steps;
+    const steps = (toldOf(look.path, hints) ?? hints.get(look.path))?.steps;
     if (!steps || told.has(look.path) || compare(look)) return [];
     // A name on the way from another to a third: its beginning and its end are told there.
     const isPassed =
@@ -190,14 +200,20 @@ function wasMoved({ steps }: PathHints, side: Side): boolean {
   return side === "after" ? isLast : steps.includes("renamed");
 }
 
-/** What was done to a path under the names that it had before directories above it were moved. */
-function doneBeforeMove(path: string, hints: Hints): PathHints | undefined {
+/** A path, and the names that it had before directories above it were moved. */
+function formerNames(path: string, hints: Hints): ReadonlySet<string> {
   const names = new Set([path]);
-  for (const name of names) {
-    const hint = hints.get(name);
-    if (hint && isTold(hint)) return hint;
+  for (const name of names)
     for (let dir = parentOf(name); dir !== "/" && names.size < mostFormerNames; dir = parentOf(dir))
       for (const from of hints.get(dir)?.from ?? []) names.add(from + name.slice(dir.length));
+  return names;
+}
+
+/** What events told of it, under the name that it has or a former one. */
+function toldOf(path: string, hints: Hints): PathHints | undefined {
+  for (const name of formerNames(path, hints)) {
+    const hint = hints.get(name);
+    if (hint && isTold(hint)) return hint;
   }
   return undefined;
 }
@@ -209,7 +225,7 @@ function isTold({ engine }: PathHints): boolean {
 
 /** Of the path itself, else of the directory that was moved with it, else of who only found it. */
 function hintsOf(path: string, side: Side, hints: Hints): PathHints | undefined {
-  return doneBeforeMove(path, hints) ?? moveAbove(path, side, hints) ?? hints.get(path);
+  return toldOf(path, hints) ?? moveAbove(path, side, hints) ?? hints.get(path);
 }
 
 /** Who and when: of a mount's own hint, of the path's own hints, of the old name's, else of this look. */

@@ -1,4 +1,4 @@
-import { linkSync, renameSync, rmSync, symlinkSync } from "node:fs";
+import { chmodSync, linkSync, renameSync, rmSync, symlinkSync } from "node:fs";
 import test from "ava";
 import type { Actor } from "../../src/core/hint.ts";
 import { Looks } from "../../src/reconcile/look.ts";
@@ -6,6 +6,7 @@ import { inShort, makeBench } from "./bench.ts";
 
 const mv: Actor = { pid: 9, exe: "/usr/bin/mv" };
 const sh: Actor = { pid: 7, exe: "/usr/bin/dash" };
+const by = (actor: Actor) => ({ engine: "fanotify", actors: [actor] }) as const;
 
 test("with the kernel's word a name that was there for a moment is no source of a replaced file", async (t) => {
   for (const engine of ["fanotify", "chokidar"] as const) {
@@ -103,6 +104,54 @@ test("who made a directory is not taken for who made what was found in it", asyn
       ["/w/dir/file", undefined],
     ],
   );
+});
+
+for (const dir of ["/w/dir", "/later/deep"])
+  test(`what was done in ${dir} while it had another name is seen when it has its own again`, async (t) => {
+    using bench = makeBench();
+    const names = dir === "/w/dir" ? ["/written", "/removed", "/put-back"] : ["/file"];
+    for (const name of names) bench.write(`${dir}${name}`, "old");
+    bench.learn();
+    const away = `${dir}-away`;
+    renameSync(bench.at(dir), bench.at(away));
+    bench.write(`${away}${names[0]}`, "evil");
+    if (names[1]) rmSync(bench.at(`${away}${names[1]}`));
+    if (names[2]) chmodSync(bench.at(`${away}${names[2]}`), 0o600);
+    if (names[2]) chmodSync(bench.at(`${away}${names[2]}`), 0o644);
+    renameSync(bench.at(away), bench.at(dir));
+    const told = await bench.look([
+      { ...by(sh), path: `${away}${names[0]}`, steps: ["modified", "closed"] },
+      { ...by(sh), path: `${away}/removed`, steps: ["deleted"] },
+      { ...by(sh), path: `${away}/put-back`, steps: ["attributes"] },
+      { ...by(mv), path: away, steps: ["renamed"], from: [dir] },
+      { ...by(mv), path: dir, steps: ["renamed"], from: [away] },
+    ]);
+    const inDir = told.filter(({ change }) => change.path !== dir);
+    const wanted =
+      dir === "/w/dir"
+        ? [
+            `deleted ${dir}/removed`,
+            `modified ${dir}/written content`,
+            `transient ${dir}/put-back attributes`,
+          ]
+        : [`modified ${dir}/file content`];
+    t.deepEqual(inShort(inDir).toSorted(), wanted);
+    for (const { actor } of inDir) t.is(actor, sh);
+  });
+
+test("what was made in a directory before that got its name is told once", async (t) => {
+  using bench = makeBench();
+  bench.write("/w/a/known", "x");
+  bench.learn();
+  renameSync(bench.at("/w/a"), bench.at("/w/c"));
+  bench.write("/w/c/new", "y");
+  const hinted = { engine: "fanotify", actors: [mv] } as const;
+  const told = await bench.look([
+    { ...hinted, path: "/w/b", steps: ["renamed"], from: ["/w/a"] },
+    { ...hinted, path: "/w/b/new", steps: ["created", "closed"] },
+    { ...hinted, path: "/w/c", steps: ["renamed"], from: ["/w/b"] },
+  ]);
+  t.deepEqual(inShort(told), ["created /w/c/new", "renamed /w/c <- /w/a"]);
 });
 
 test("who moved a directory away is not taken for who made what is in the one that took its place", async (t) => {

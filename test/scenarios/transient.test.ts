@@ -100,6 +100,18 @@ const cases: readonly Case[] = [
     },
   },
   {
+    title: "written and removed while their directory had another name",
+    known: ["d/a", "d/b"],
+    script:
+      'os.rename("d", "e"); put("e/a", "evil"); os.unlink("e/b"); put("e/c", "new"); os.rename("e", "d")',
+    told: {
+      d: { change: "transient", steps: ["renamed"] },
+      "d/a": { change: "modified", fields: ["content"] },
+      "d/b": { change: "deleted" },
+      "d/c": { change: "created" },
+    },
+  },
+  {
     title: "exchanged with another",
     known: ["a", "b"],
     script: 'exchange("a", "b")',
@@ -197,7 +209,9 @@ possible(
     }
     const current = node.current();
     const present = cases.flatMap((_, at) =>
-      ["a", "b", "c"].map((name) => `${dirOf(at)}/${name}`).filter((path) => isThere(node, path)),
+      ["a", "b", "c", "d/a", "d/b", "d/c"]
+        .map((name) => `${dirOf(at)}/${name}`)
+        .filter((path) => isThere(node, path)),
     );
     for (const path of present) {
       const known = current.get(path);
