@@ -72,8 +72,9 @@ export class Engines implements AsyncDisposable {
     return this.name === "fanotify" ? this.#attribution.mode : "none";
   }
 
-  /** Who made what is in a directory that was made before anybody could watch it. */
+  /** Who made what was in a new directory before anybody could watch that. */
   makerOf(made: Observation, directory: Observation): Actor | undefined {
+    if (this.name !== "fanotify") return undefined;
     return this.#attribution.describeMaker(made, directory, Date.now());
   }
 

@@ -67,7 +67,7 @@ export async function reconcile(group: Group, parts: Parts): Promise<readonly Ju
     const told = origin(change);
     if (told.actors.length > 0 || group.offline) return told;
     const maker = makerOf(change, looks, parts.eyes);
-    return maker ? { ...told, actors: [maker] } : told;
+    return maker ? { ...told, engine: "fanotify", actors: [maker] } : told;
   };
   const judged = changes
     .map((change) => judgeChange(change, whose(change), parts.eyes))
@@ -186,7 +186,7 @@ function moveAbove(path: string, side: Side, hints: Hints): PathHints | undefine
   return undefined;
 }
 
-/** What was there before its directory was watched has nobody's hints; the kernel may know its maker nevertheless. */
+/** What was there before its directory was watched has nobody's hints; the kernel noted its maker all the same. */
 function makerOf(change: Change, looks: Looks, { makerOf: ask, known }: Eyes): Actor | undefined {
   if (change.kind !== "created" || !ask) return undefined;
   const above = parentOf(change.path);

@@ -48,6 +48,8 @@ export class Tracker {
   readonly #options: TrackerOptions;
   /** Inodes whose number of names changed. Whether one of ours was lost is asked when all events are taken. */
   readonly #doubtful = new Map<string, Circumstance>();
+  /** Renames. Whether what was moved is where the last of them says is asked when all events are taken. */
+  #departures: Departure[] = [];
   /** Before Linux 5.17: the first half of a rename, if the next event is the second. */
   #leaving:
     | { readonly place: Place; readonly event: FanotifyEvent; readonly circumstance: Circumstance }
@@ -82,6 +84,9 @@ export class Tracker {
       this.#leaving = undefined;
       this.#rename({ ...event, ...oldEntryOf(event) }, circumstance);
     }
+    const departures = this.#departures;
+    this.#departures = [];
+    for (const departure of departures) this.#lookBack(departure);
     for (const [key, when] of this.#doubtful)
       for (const file of inodes.files(key)) {
         if (marker.isAt(key, file)) this.#say(this.#pathOf(file), ["linked"], when);
@@ -175,7 +180,7 @@ export class Tracker {
       if (event.isDirectory && (!moved || inodes.size > before))
         this.#sayTree(place.path, "a directory was moved here", circumstance);
     }
-    this.#lookBack({ moved, olds, circumstance });
+    this.#departures.push({ moved, olds, circumstance });
     if (arrived.length > 0) return;
     for (const place of olds)
       if (this.#isRelevant(place, event.isDirectory))
