@@ -1,3 +1,4 @@
+import { atMost } from "../core/actors.ts";
 import type { Observation } from "../core/observation.ts";
 import { appendStep, isStructural } from "../core/settle.ts";
 import { HashPool } from "../observe/pool.ts";
@@ -186,7 +187,7 @@ function followed(first: PathHints, then: PathHints): PathHints {
     steps: then.steps.reduce(appendStep, first.steps),
     from: [...new Set([...first.from, ...then.from])],
     ...(through.length > 0 && { through: through.slice(0, mostKept) }),
-    actors: [...first.actors, ...then.actors].slice(-mostKept),
+    actors: atMost([...first.actors, ...then.actors], mostKept),
     lastAt: then.lastAt,
     engine: first.engine === "sweep" ? then.engine : first.engine,
   };

@@ -1,3 +1,4 @@
+import { atMost } from "../core/actors.ts";
 import type { Actor, EngineName, Hint, Step } from "../core/hint.ts";
 import { isBelow, joinPath, parentOf } from "../core/path.ts";
 import { appendStep, isBeingWritten, isStructural, longestWait, settle } from "../core/settle.ts";
@@ -18,14 +19,22 @@ export interface HintedPath {
   /** Other names of the file by which it was changed. */
   readonly through?: readonly string[];
   /**
-   * The last known actor of each step, each named once. Who only closed the file comes first, as the weakest evidence:
-   * whoever looks at its descriptor (/proc/PID/fd) while its writer lets go of it is the one that closes it.
+   * Everybody who took a step, each named once, the last of them last. Who only closed the file comes first, as the
+   * weakest evidence: whoever looks at its descriptor (/proc/PID/fd) while its writer lets go of it is the one that
+   * closes it.
    */
   readonly actors: readonly Actor[];
 }
 
 /** Names of one file that are told. */
 const mostNames = 10;
+/** Processes that are remembered of one path. */
+const mostActors = 64;
+
+interface Involved {
+  readonly actor: Actor;
+  readonly onlyCloses: boolean;
+}
 
 interface Entry {
   readonly path: string;
@@ -36,7 +45,8 @@ interface Entry {
   lastAt: number;
   due: number;
   steps: readonly Step[];
-  readonly actors: Map<Step, Actor>;
+  /** By process and program. */
+  readonly actors: Map<string, Involved>;
   readonly from: Set<string>;
   through: readonly string[];
   /** The other names of renames, both ways. */
@@ -79,11 +89,11 @@ export class PendingPaths {
   /** Milliseconds on the clock when the path falls due, as far as is known now. */
   add(hint: PathHint, now: number): number {
     const entry = this.#note(hint.path, hint, now);
-    if (hint.actor) entry.actors.set(hint.step, hint.actor);
+    if (hint.actor) involve(entry.actors, hint.actor, hint.step);
     if (hint.through !== undefined) entry.through = withName(entry.through, hint.through);
     if (hint.from === undefined || hint.from === hint.path) return entry.due;
     const other = this.#note(hint.from, hint, now);
-    if (hint.actor) other.actors.set(hint.step, hint.actor);
+    if (hint.actor) involve(other.actors, hint.actor, hint.step);
     entry.from.add(hint.from);
     entry.partners.add(other.path);
     other.partners.add(entry.path);
@@ -213,15 +223,28 @@ function withName(names: readonly string[], name: string): readonly string[] {
   return names.includes(name) || names.length >= mostNames ? names : [...names, name];
 }
 
-/** One for each process; of two for the same, what the later one knows, which is at least as much. */
-function weakestFirst(actors: ReadonlyMap<Step, Actor>): readonly Actor[] {
-  const closers = new Map<string, Actor>();
-  const others = new Map<string, Actor>();
-  for (const [step, actor] of actors) {
-    const process = `${actor.pid} ${actor.exe ?? actor.comm ?? ""}`;
-    const onlyCloses = step === "closed" && !others.has(process);
-    (onlyCloses ? closers : others).set(process, actor);
-    if (!onlyCloses) closers.delete(process);
-  }
-  return [...closers.values(), ...others.values()];
+/** Of two for the same process the later one is kept, which knows at least as much. */
+function involve(actors: Map<string, Involved>, actor: Actor, step: Step): void {
+  const process = processOf(actor);
+  const onlyCloses = step === "closed" && (actors.get(process)?.onlyCloses ?? true);
+  actors.delete(process);
+  actors.set(process, { actor, onlyCloses });
+  if (actors.size <= mostActors) return;
+  const kept = new Set(
+    atMost(
+      [...actors.values()].map((one) => one.actor),
+      mostActors,
+    ),
+  );
+  for (const [key, one] of actors) if (!kept.has(one.actor)) actors.delete(key);
+}
+
+function processOf({ pid, exe, comm }: Actor): string {
+  return `${pid} ${exe ?? comm ?? ""}`;
+}
+
+function weakestFirst(actors: ReadonlyMap<string, Involved>): readonly Actor[] {
+  const all = [...actors.values()];
+  const ordered = [...all.filter((one) => one.onlyCloses), ...all.filter((one) => !one.onlyCloses)];
+  return ordered.map(({ actor }) => actor);
 }

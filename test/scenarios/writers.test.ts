@@ -300,6 +300,22 @@ scenario("a writer is allowed by what it is, not by what it is called", async (t
   });
 });
 
+scenario(
+  "who may not write is told although an allowed writer wrote just before and after it",
+  async (t) => {
+    await using ground = await makeGround();
+    const { at, next } = ground;
+    const file = at("plain/file");
+    // What is being written is looked at when it is closed.
+    const script = 'exec 3> >(exec "$0" -u -n "w $1"); echo one >&3; sleep 0.1; echo evil >> "$1"';
+    const one = await next("plain/file", () => {
+      run("bash", "-c", `${script}; echo two >&3; exec 3>&-; wait; :`, own.sed, file);
+    });
+    t.is(one.verdict, "unexpected", verdicts([one]).join());
+    t.is(one.actor?.exe, realpathSync("/bin/bash"));
+  },
+);
+
 /** Where a container's cgroup would be: in the memory controller's hierarchy of version 1, else in the only one. */
 const groups = ["/sys/fs/cgroup/memory", "/sys/fs/cgroup"].find((dir) =>
   existsSync(`${dir}/cgroup.procs`),

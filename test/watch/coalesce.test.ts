@@ -380,3 +380,30 @@ test("whatever comes, every hinted path is passed on within the longest wait, an
   );
   t.pass();
 });
+
+test("who took a step is told also when another takes the same step after it", async (t) => {
+  const { clock, coalescer, groups } = bench({ known: ["/a/f"] });
+  const actors: readonly Actor[] = [
+    { pid: 1, exe: "/usr/bin/evil" },
+    { pid: 2, exe: "/usr/bin/sed" },
+  ];
+  for (const actor of actors)
+    for (const step of ["modified", "closed"] as const)
+      coalescer.add(hint("/a/f", step, { actor }));
+  await clock.advance(0);
+  t.deepEqual(groups[0]?.paths[0]?.actors, actors);
+});
+
+test("of many processes of one program the last are told, and every other program", async (t) => {
+  const { clock, coalescer, groups } = bench({ known: ["/a/f"] });
+  const stranger: Actor = { pid: 1, exe: "/usr/bin/evil" };
+  coalescer.add(hint("/a/f", "modified", { actor: stranger }));
+  for (let pid = 2; pid < 2000; pid += 1)
+    coalescer.add(hint("/a/f", "modified", { actor: { pid, exe: "/usr/bin/sed" } }));
+  coalescer.add(hint("/a/f", "closed"));
+  await clock.advance(0);
+  const actors = groups[0]?.paths[0]?.actors ?? [];
+  t.deepEqual(actors[0], stranger);
+  t.is(actors.at(-1)?.pid, 1999);
+  t.true(actors.length <= 64);
+});

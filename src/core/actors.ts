@@ -1,0 +1,24 @@
+import type { Actor } from "./hint.ts";
+
+/** At most so many, of every program the last at least: who may not write stays among them, whoever writes after it. */
+export function atMost(actors: readonly Actor[], most: number): readonly Actor[] {
+  if (actors.length <= most) return actors;
+  const programs = new Map<string, Actor>();
+  for (const actor of actors) {
+    const program = programOf(actor);
+    programs.delete(program);
+    programs.set(program, actor);
+  }
+  return [...programs.values()].slice(-most);
+}
+
+/** Two for whom this is the same are judged alike. */
+function programOf({ exe, executable, cgroup, container }: Actor): string {
+  return JSON.stringify([
+    exe,
+    executable?.dev,
+    executable?.ino,
+    cgroup === undefined,
+    container?.id,
+  ]);
+}
