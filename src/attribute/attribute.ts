@@ -79,7 +79,7 @@ function openBest({ root, proc = "/proc", best = "bpf" }: AttributionOptions): O
       settings,
     };
   try {
-    const history = ExecHistory.open();
+    const history = ExecHistory.open(undefined, proc);
     const { maps, unidentified } = history;
     const all = unidentified === undefined ? blind : [...blind, notIdentified(unidentified)];
     return { mode: "bpf", blind: all, settings: { ...settings, maps }, history };

@@ -1,5 +1,6 @@
 import { Buffer } from "node:buffer";
-import { createMap, loadProgram, lookup } from "../linux/bpf.ts";
+import { readdirSync } from "node:fs";
+import { createMap, insert, loadProgram, lookup } from "../linux/bpf.ts";
 import { readBtf } from "../linux/btf.ts";
 import type { Btf } from "../linux/btf.ts";
 import { close } from "../linux/files.ts";
@@ -18,12 +19,14 @@ import {
 import type { ArgumentMaps } from "./exec-programs.ts";
 import { pathsIn } from "./kernel-paths.ts";
 import type { KernelPaths } from "./kernel-paths.ts";
+import { readProcess } from "./process.ts";
+import type { LiveProcess } from "./process.ts";
 
 /** What the kernel noted when a process was made or last executed a program. It outlives the process. */
 export interface ExecRecord {
   /** Nanoseconds since boot: it differs whenever the process executes something. */
   readonly notedAt: bigint;
-  /** As it was executed: it can be relative, or a script. Absent: older than the history. At most 175 bytes. */
+  /** As it was executed: it can be relative, or a script. Absent: nobody knows. At most 175 bytes. */
   readonly filename?: string;
   /** Which file was executed, of a script its interpreter. The device is the filesystem's own, which on btrfs stat(2) does not tell. */
   readonly executable?: { readonly dev: string; readonly ino: string };
@@ -71,11 +74,12 @@ export class ExecHistory implements Disposable {
   }
 
   /** Throws UNSUPPORTED with the reason: no BPF, no right to it, no tracefs. */
-  static open(btf: () => Btf | undefined = readBtf): ExecHistory {
+  static open(btf: () => Btf | undefined = readBtf, proc: string = "/proc"): ExecHistory {
     const descriptors: number[] = [];
     try {
       using tracefs = openTracefs();
       const { maps: history, unidentified } = openRecords(tracefs, pathsOf(btf()), descriptors);
+      noteLiving(history.records, proc);
       const creations = openCreations(tracefs, descriptors);
       const maps = { ...history, ...(creations === undefined ? {} : { creations }) };
       return new ExecHistory({ maps, unidentified }, descriptors);
@@ -156,6 +160,32 @@ function openRecords(tracefs: Tracefs, paths: KernelPaths, descriptors: number[]
     return { maps, unidentified: reasonOf(error) };
   }
   return { maps, unidentified: paths.executable ? undefined : noBtf };
+}
+
+/**
+ * What is older than the history: a child that never executes anything is then known by its parent's program. What the
+ * kernel noted meanwhile is newer, and stays.
+ */
+function noteLiving(records: number, proc: string): void {
+  for (const name of readdirSync(proc)) {
+    const live = /^\d+$/.test(name) ? readProcess(proc, Number(name)) : undefined;
+    if (live?.exe === undefined || !live.executable) continue;
+    key.writeUInt32LE(live.pid);
+    insert(records, key, recordOf(live));
+  }
+}
+
+function recordOf({ comm, exe = "", executable, uid = 0, parent }: LiveProcess): Buffer {
+  const bytes = Buffer.alloc(valueSize);
+  const [major = 0, minor = 0] = (executable?.dev ?? "").split(":").map(Number);
+  bytes.writeBigUInt64LE(process.hrtime.bigint(), layout.notedAt.offset);
+  bytes.write(comm, layout.comm.offset, layout.comm.size - 1);
+  bytes.write(exe, layout.filename.offset, layout.filename.size - 1);
+  bytes.writeUInt32LE(uid, layout.uid.offset);
+  bytes.writeUInt32LE(parent, layout.parent.offset);
+  bytes.writeBigUInt64LE(BigInt(executable?.ino ?? 0), layout.ino.offset);
+  bytes.writeUInt32LE(((major << 20) | minor) >>> 0, layout.dev.offset);
+  return bytes;
 }
 
 const noBtf = "the kernel does not describe its structures (BTF)";

@@ -14,6 +14,7 @@ const MAP_CREATE = 0;
 const MAP_LOOKUP_ELEM = 1;
 const MAP_UPDATE_ELEM = 2;
 const PROG_LOAD = 5;
+const BPF_NOEXIST = 1n;
 
 const mapTypes = { perCpuArray: 6, lruHash: 9 } as const;
 const PROG_TYPE_TRACEPOINT = 5;
@@ -71,12 +72,20 @@ export function update(mapFd: number, key: Buffer, value: Buffer): void {
   checked(bpf(MAP_UPDATE_ELEM, elementAttr(mapFd, key, value)), "bpf MAP_UPDATE_ELEM", "");
 }
 
+/** False: the map has the key already, or cannot take it. */
+export function insert(mapFd: number, key: Buffer, value: Buffer): boolean {
+  const attr = elementAttr(mapFd, key, value);
+  attr.writeBigUInt64LE(BPF_NOEXIST, 24);
+  return bpf(MAP_UPDATE_ELEM, attr) === 0;
+}
+
 const elementBuffer = Buffer.alloc(attrSize);
 
 function elementAttr(mapFd: number, key: Buffer, value: Buffer): Buffer {
   elementBuffer.writeUInt32LE(mapFd, 0);
   writePointer(elementBuffer, 8, key);
   writePointer(elementBuffer, 16, value);
+  elementBuffer.writeBigUInt64LE(0n, 24);
   return elementBuffer;
 }
 

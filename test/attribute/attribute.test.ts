@@ -1,5 +1,7 @@
 import { execFileSync, spawn, spawnSync } from "node:child_process";
-import { writeFileSync } from "node:fs";
+import type { ChildProcessByStdio } from "node:child_process";
+import { realpathSync, writeFileSync } from "node:fs";
+import type { Readable, Writable } from "node:stream";
 import test from "ava";
 import * as fc from "fast-check";
 import { ActorReader } from "../../src/attribute/actor.ts";
@@ -18,6 +20,13 @@ function openMode(): string {
 }
 
 const now = () => Date.now();
+
+/** The number that a shell prints when it is given this line, or NaN. */
+async function told(shell: ChildProcessByStdio<Writable, Readable, null>, line: string) {
+  const chunk = new Promise<Buffer>((resolve) => shell.stdout.once("data", resolve));
+  shell.stdin.write(`${line}\n`);
+  return Number((await chunk).toString());
+}
 
 test("a living process is named with its command line and its parents", (t) => {
   using attribution = Attribution.open({ root: "/", best: "proc" });
@@ -126,6 +135,28 @@ withHistory("a child that never executed anything has its parent's program", (t)
   t.regex(actor?.exe ?? "", /\/bash$/);
   t.is(actor?.ancestry?.[0], "bash");
 });
+
+withHistory(
+  "a child that never executed anything has its parent's program, though that is older than the history",
+  async (t) => {
+    const bash = spawn("bash", { stdio: ["pipe", "pipe", "inherit"] });
+    try {
+      await told(bash, "echo up");
+      using attribution = Attribution.open({ root: "/" });
+      const child = await told(bash, "(:; exit 0) & wait; echo $!");
+      const actor = attribution.describe(child, now());
+      t.is(actor?.exe, realpathSync("/bin/bash"));
+      t.truthy(actor?.executable);
+      t.is(actor?.ancestry?.[0], "bash");
+      // What is executed later is what counts.
+      const other = await told(bash, "sleep 0 & wait; echo $!");
+      t.is(attribution.describe(other, now())?.comm, "sleep");
+    } finally {
+      bash.stdin.end();
+      await new Promise((resolve) => bash.once("close", resolve));
+    }
+  },
+);
 
 withHistory("a process that executes another program is that from then on", async (t) => {
   using attribution = Attribution.open({ root: "/" });
