@@ -14,7 +14,7 @@ import { watchMounts } from "../watch/mounts.ts";
 import { startEngine } from "../watch/select.ts";
 import type { EngineFactories, Selected } from "../watch/select.ts";
 import { Probe } from "../watch/selftest.ts";
-import { ownFiles, SelfGuard } from "./self.ts";
+import { describeProgram, ownFiles, SelfGuard } from "./self.ts";
 import type { Running } from "./running.ts";
 
 /** Pause before a failed engine is tried again, doubled each time. */
@@ -42,7 +42,7 @@ export class Engines implements AsyncDisposable {
         const path = nodePath(node.root, seen);
         return path !== undefined && node.index.find(path) !== undefined;
       },
-      ownProgram: process.execPath,
+      ownProgram: describeProgram(),
       ownPid: process.pid,
       report,
     });

@@ -1,5 +1,6 @@
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { readProcess } from "../attribute/process.ts";
 import type { JudgedChange } from "../core/change.ts";
 import type { Actor, Hint, Step } from "../core/hint.ts";
 import { isBelow } from "../core/path.ts";
@@ -11,9 +12,10 @@ import type { Settings } from "./settings.ts";
 
 type PathHint = Extract<Hint, { readonly kind: "path" }>;
 
+const program = fileURLToPath(new URL("..", import.meta.url)).replace(/\/$/, "");
+
 /** The program that runs, its interpreter, and every file that was given to it. */
 export function ownFiles(settings: Settings): readonly string[] {
-  const program = fileURLToPath(new URL("..", import.meta.url)).replace(/\/$/, "");
   const home = dirname(program);
   const given = settings.webhooks.flatMap(({ secret, ca }) => [secret, ...(ca ? [ca] : [])]);
   return [
@@ -25,6 +27,31 @@ export function ownFiles(settings: Settings): readonly string[] {
     ...settings.policy.filter((name) => name.startsWith("/")),
     ...given,
   ];
+}
+
+/** How this process was started. */
+export interface OwnProgram {
+  /** Of the interpreter, the file itself. */
+  readonly executable: Actor["executable"];
+  /** Where the modules are that it runs. */
+  readonly modules: string;
+  /** What the interpreter was told beside that. */
+  readonly flags: readonly string[];
+}
+
+export function describeProgram(): OwnProgram {
+  const { executable } = readProcess("/proc", process.pid) ?? {};
+  return { executable, modules: program, flags: process.execArgv };
+}
+
+/** Another command of the agent (accept, check): the same file interprets nothing but the same modules. */
+function isOwnCommand({ executable, cmdline = [] }: Actor, own: OwnProgram): boolean {
+  if (executable === undefined || own.executable === undefined) return false;
+  if (executable.dev !== own.executable.dev || executable.ino !== own.executable.ino) return false;
+  const given = cmdline.slice(1);
+  const at = given.findIndex((argument) => !argument.startsWith("-"));
+  const isOurs = isBelow(given[at] ?? "", own.modules);
+  return isOurs && given.slice(0, at).every((flag) => own.flags.includes(flag));
 }
 
 interface Touched {
@@ -39,8 +66,8 @@ export interface SelfGuardOptions {
   readonly own: readonly string[];
   /** Whether a rule watches a path, as seen from here: then that rule speaks. */
   readonly isRuled: (path: string) => boolean;
-  /** The program that this process runs: its other commands (accept, check) may open the state. */
-  readonly ownProgram: string;
+  /** Its other commands may open the state. */
+  readonly ownProgram: OwnProgram;
   readonly ownPid: number;
   readonly report: (change: JudgedChange) => void;
 }
@@ -87,8 +114,8 @@ export class SelfGuard implements Disposable {
   #note(hint: PathHint): void {
     const { ownPid, ownProgram, stateDir } = this.#options;
     const { actor } = hint;
-    if (actor?.pid === ownPid || (actor?.exe === ownProgram && isBelow(hint.path, stateDir)))
-      return;
+    if (actor?.pid === ownPid) return;
+    if (actor && isBelow(hint.path, stateDir) && isOwnCommand(actor, ownProgram)) return;
     if (isBelow(hint.path, join(stateDir, "probe"))) return;
     const key = `${actor?.pid ?? ""} ${hint.path}`;
     const known = this.#touched.get(key);

@@ -1,0 +1,74 @@
+import test from "ava";
+import { SelfGuard } from "../../src/agent/self.ts";
+import type { JudgedChange } from "../../src/core/change.ts";
+import type { Actor, Hint, Step } from "../../src/core/hint.ts";
+
+const node = { dev: "8:1", ino: "7" };
+const launched = ["/opt/node", "--optimize-for-size", "/opt/fim/dist/cli/main.js"];
+
+/** What is told when these hints are offered. */
+function tellOf(...hints: readonly Hint[]): readonly JudgedChange[] {
+  const told: JudgedChange[] = [];
+  {
+    using guard = new SelfGuard({
+      stateDir: "/state",
+      own: ["/opt/fim/dist", "/etc/fim.yaml"],
+      isRuled: (path) => path === "/opt/fim/dist/ruled",
+      ownProgram: {
+        executable: node,
+        modules: "/opt/fim/dist",
+        flags: ["--optimize-for-size"],
+      },
+      ownPid: 1,
+      report: (change) => told.push(change),
+    });
+    for (const hint of hints) guard.offer(hint);
+  }
+  return told;
+}
+
+function touch(path: string, actor?: Actor, step: Step = "closed"): Hint {
+  return { kind: "path", engine: "fanotify", at: 5, path, step, ...(actor && { actor }) };
+}
+
+const key = "/state/agent.key";
+const other: Actor = { pid: 2, exe: "/usr/bin/tee", cmdline: ["tee", key] };
+
+test("who else touches the state, the program or its configuration is told, at once critical", (t) => {
+  for (const path of [key, "/state", "/opt/fim/dist/cli/main.js", "/etc/fim.yaml"]) {
+    const [one] = tellOf(touch(path, other));
+    t.like(one, { rule: "agent/self", severity: "critical", verdict: "unexpected", actor: other });
+    t.is(one?.change.path, path);
+  }
+});
+
+test("the agent's own process and its own commands may use the state", (t) => {
+  const own: Actor = { pid: 1, exe: "/opt/node" };
+  const accept: Actor = { pid: 2, exe: "/opt/node", executable: node, cmdline: launched };
+  t.deepEqual(tellOf(touch(key, own), touch(key, accept)), []);
+  t.is(tellOf(touch("/etc/fim.yaml", accept)).length, 1);
+});
+
+const pretenders: readonly (readonly [what: string, actor: Partial<Actor>])[] = [
+  ["another file at the interpreter's path", { executable: { dev: "8:1", ino: "8" } }],
+  ["nobody knows which file", {}],
+  ["another script", { executable: node, cmdline: ["/opt/node", "/tmp/evil.js"] }],
+  ["code on the command line", { executable: node, cmdline: ["/opt/node", "-e", "evil"] }],
+  [
+    "our script with a module before it",
+    {
+      executable: node,
+      cmdline: ["/opt/node", "--import=/tmp/evil.js", "/opt/fim/dist/cli/main.js"],
+    },
+  ],
+];
+
+for (const [what, actor] of pretenders)
+  test(`who only looks like the agent's own command is told: ${what}`, (t) => {
+    const pretender = { pid: 2, exe: "/opt/node", cmdline: launched, ...actor };
+    t.is(tellOf(touch(key, pretender)).length, 1);
+  });
+
+test("what a rule watches is left to that rule", (t) => {
+  t.deepEqual(tellOf(touch("/opt/fim/dist/ruled", other)), []);
+});
