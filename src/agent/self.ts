@@ -8,13 +8,14 @@ import type { Rule, RuleIndex } from "../core/rule.ts";
 import { compileRules } from "../core/rules.ts";
 import { appendStep } from "../core/settle.ts";
 
+import { packagesOf } from "./packages.ts";
 import type { Settings } from "./settings.ts";
 
 type PathHint = Extract<Hint, { readonly kind: "path" }>;
 
 const program = fileURLToPath(new URL("..", import.meta.url)).replace(/\/$/, "");
 
-/** The program that runs, its interpreter, and every file that was given to it. */
+/** The program that runs, what it loads, its interpreter, and every file that was given to it. */
 export function ownFiles(settings: Settings): readonly string[] {
   const home = dirname(program);
   const given = settings.webhooks.flatMap(({ secret, ca }) => [secret, ...(ca ? [ca] : [])]);
@@ -22,6 +23,8 @@ export function ownFiles(settings: Settings): readonly string[] {
     program,
     join(home, "bin"),
     join(home, "baselines"),
+    join(home, "package.json"),
+    ...packagesOf(home),
     process.execPath,
     ...(settings.config === undefined ? [] : [settings.config]),
     ...settings.policy.filter((name) => name.startsWith("/")),

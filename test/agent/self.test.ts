@@ -1,7 +1,11 @@
 import test from "ava";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { packagesOf } from "../../src/agent/packages.ts";
 import { SelfGuard } from "../../src/agent/self.ts";
 import type { JudgedChange } from "../../src/core/change.ts";
 import type { Actor, Hint, Step } from "../../src/core/hint.ts";
+import { makePlace } from "../helpers/tree.ts";
 
 const node = { dev: "8:1", ino: "7" };
 const launched = ["/opt/node", "--optimize-for-size", "/opt/fim/dist/cli/main.js"];
@@ -68,6 +72,35 @@ for (const [what, actor] of pretenders)
     const pretender = { pid: 2, exe: "/opt/node", cmdline: launched, ...actor };
     t.is(tellOf(touch(key, pretender)).length, 1);
   });
+
+test("everything that the program loads is its own: each package that it depends on, and what says which they are", (t) => {
+  using place = makePlace();
+  const write = (path: string, parts: Readonly<Record<string, unknown>>): void => {
+    mkdirSync(place.at(path), { recursive: true });
+    writeFileSync(place.at(`${path}/package.json`), JSON.stringify(parts));
+  };
+  write("node_modules/fim", {
+    dependencies: { near: "1", far: "1" },
+    optionalDependencies: { absent: "1" },
+    devDependencies: { tool: "1" },
+  });
+  write("node_modules/fim/node_modules/near", { dependencies: { deep: "1" } });
+  write("node_modules/far", { dependencies: { near: "2", fim: "1" } });
+  write("node_modules/near", { optionalDependencies: { "@scope/native": "1" } });
+  write("node_modules/deep", {});
+  write("node_modules/@scope/native", {});
+  write("node_modules/tool", {});
+  t.deepEqual(packagesOf(place.at("node_modules/fim")).toSorted(), [
+    place.at("node_modules/@scope/native"),
+    place.at("node_modules/deep"),
+    place.at("node_modules/far"),
+    place.at("node_modules/fim/node_modules/near"),
+    place.at("node_modules/near"),
+  ]);
+  const home = join(import.meta.dirname, "../..");
+  t.true(packagesOf(home).includes(join(home, "node_modules/koffi")));
+  t.false(packagesOf(home).includes(join(home, "node_modules/ava")));
+});
 
 test("what a rule watches is left to that rule", (t) => {
   t.deepEqual(tellOf(touch("/opt/fim/dist/ruled", other)), []);
