@@ -4,7 +4,7 @@ import { readProcess } from "../attribute/process.ts";
 import type { JudgedChange } from "../core/change.ts";
 import type { Actor, Hint, Step } from "../core/hint.ts";
 import { isBelow } from "../core/path.ts";
-import type { Rule, RuleIndex } from "../core/rule.ts";
+import type { FileClass, Rule, RuleIndex } from "../core/rule.ts";
 import { compileRules } from "../core/rules.ts";
 import { appendStep } from "../core/settle.ts";
 
@@ -91,7 +91,11 @@ export class SelfGuard implements Disposable {
 
   constructor(options: SelfGuardOptions) {
     this.#options = options;
-    this.index = compileRules([ownRule(options.own)]);
+    this.index = compileRules([
+      ownRule(options.own, "immutable"),
+      // By us all the time: an event for each of our writes would be for nothing.
+      ownRule([options.stateDir], "volatile"),
+    ]);
   }
 
   get directories(): readonly string[] {
@@ -101,17 +105,21 @@ export class SelfGuard implements Disposable {
   /** True: the hint concerns the state directory, as seen from here, and goes no further. */
   offer(hint: Hint): boolean {
     if (hint.kind !== "path" && hint.kind !== "tree") return false;
-    const { stateDir, isRuled } = this.#options;
+    const { stateDir } = this.#options;
     const isState = hint.path === stateDir || isBelow(hint.path, stateDir);
-    if (hint.kind === "path" && isState && hint.actor) this.#note(hint);
-    else if (hint.kind === "path" && this.index.find(hint.path) && !isRuled(hint.path))
-      this.#note(hint);
+    if (hint.kind === "path" && this.#isOurs(hint, isState)) this.#note(hint);
     return isState;
   }
 
   [Symbol.dispose](): void {
     clearTimeout(this.#timer);
     this.#tell();
+  }
+
+  #isOurs({ path, actor }: PathHint, isState: boolean): boolean {
+    // Who it was decides: an engine that names nobody tells of our own writes too.
+    if (isState) return actor !== undefined;
+    return this.index.find(path) !== undefined && !this.#options.isRuled(path);
   }
 
   #note(hint: PathHint): void {
@@ -156,13 +164,13 @@ function judged({ hint, actor, steps }: Touched): JudgedChange {
 const ruleId = "agent/self";
 const why = "Whoever alters the agent can hide every other change.";
 
-function ownRule(own: readonly string[]): Rule {
+function ownRule(own: readonly string[], fileClass: FileClass): Rule {
   return {
-    id: ruleId,
+    id: `${ruleId} ${fileClass}`,
     // Of a file it is the file, of a directory everything in it. Characters that globs use are taken as they are.
     paths: own.map((path) => `${path.replaceAll(/[*?[\]{}\\]/g, "[$&]")}/**`),
     exclude: [],
-    class: "immutable",
+    class: fileClass,
     severity: "critical",
     why,
     writers: [],

@@ -1,0 +1,73 @@
+import test from "ava";
+import { execFileSync } from "node:child_process";
+import { join } from "node:path";
+import { fanotifyMissing, startSmall } from "./small.ts";
+import type { SmallNode } from "./small.ts";
+
+const possible = fanotifyMissing === undefined ? test.serial : test.serial.skip;
+const why = fanotifyMissing === undefined ? "" : ` (skipped: ${fanotifyMissing})`;
+
+const start = async (): Promise<SmallNode> =>
+  await startSmall({
+    rules: [{ id: "watched", paths: ["/watched/**"], severity: "high" }],
+    prepare: (ground) => ground.write("/watched/file", "as it was\n"),
+  });
+
+const shell = (command: string, ...args: readonly string[]): void => {
+  execFileSync("sh", ["-ec", command, "sh", ...args]);
+};
+
+interface Touch {
+  readonly what: string;
+  readonly command: string;
+  readonly path: (node: SmallNode) => string;
+  readonly by: string;
+}
+
+const touches: readonly Touch[] = [
+  {
+    what: "its key by another name of it",
+    command: 'ln "$1" "$2"; python3 -c "import sys; open(sys.argv[1], \'a\').write(\'x\')" "$2"',
+    path: ({ state }) => join(state, "agent.key"),
+    by: "python3",
+  },
+  {
+    what: "its state directory, which is moved away and back",
+    command: 'mv "$1" "$1.away"; mv "$1.away" "$1"',
+    path: ({ state }) => state,
+    by: "mv",
+  },
+];
+
+possible(
+  `what another process does to the agent itself is told with that process${why}`,
+  async (t) => {
+    await using node = await start();
+    for (const { what, command, path, by } of touches) {
+      const before = node.alerts().length;
+      shell(command, path(node), join(node.dir, "elsewhere"));
+      const alert = await node.alerted(
+        (one) => one.path === path(node) && (one.actor?.comm ?? "").startsWith(by),
+        before,
+      );
+      t.like(alert, { rule: "agent/self", severity: "critical", verdict: "unexpected" }, what);
+    }
+    t.is(await node.watching.stop(), 0);
+  },
+);
+
+possible(`what the agent itself does is not told${why}`, async (t) => {
+  await using node = await start();
+  const before = node.alerts().length;
+  for (const command of [["check"], ["accept", "--all", "--reason", "a test"]] as const)
+    t.is((await node.run(...command)).code, 0);
+  shell('echo changed > "$1"', node.at("/watched/file"));
+  await node.alerted(({ path }) => path === "/watched/file", before);
+  shell('chmod 600 "$1"', node.at("/watched/file"));
+  await node.alerted(({ fields }) => fields?.includes("mode") === true, before);
+  t.deepEqual(
+    node.alerts().filter(({ rule }) => rule === "agent/self"),
+    [],
+  );
+  t.is(await node.watching.stop(), 0);
+});
