@@ -7,7 +7,7 @@ import type { RuleIndex } from "../core/rule.ts";
 import { Attribution } from "../attribute/attribute.ts";
 import type { AttributionMode } from "../attribute/attribute.ts";
 import { startChokidar } from "../watch/chokidar.ts";
-import { nodePath } from "../watch/engine.ts";
+import { nodePath, seenAt } from "../watch/engine.ts";
 import type { Engine } from "../watch/engine.ts";
 import { fanotifyEngine } from "../watch/fanotify.ts";
 import { watchMounts } from "../watch/mounts.ts";
@@ -56,7 +56,8 @@ export class Engines implements AsyncDisposable {
     };
     this.#mounts = watchMounts({
       root: node.root,
-      isWatched: (path) => matters(path, node.index),
+      isWatched: (path) =>
+        matters(path, node.index) || this.#self.isHiddenBy(seenAt(node.root, path)),
       signal: this.#stop.signal,
       now: Date.now,
     });
@@ -153,7 +154,7 @@ export class Engines implements AsyncDisposable {
   }
 
   #note(hint: Hint): void {
-    const { metrics, wellbeing } = this.#running;
+    const { metrics, wellbeing, node } = this.#running;
     switch (hint.kind) {
       case "overflow":
         metrics.overflow(hint.engine);
@@ -170,6 +171,7 @@ export class Engines implements AsyncDisposable {
       case "unmounted":
         // What is to be seen there now are other inodes, which nobody watches yet.
         this.#engine?.add(hint.mount.path);
+        this.#self.noteMount(hint, seenAt(node.root, hint.mount.path));
         return;
       case "path":
       case "tree":

@@ -1,8 +1,8 @@
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { readProcess } from "../attribute/process.ts";
-import type { JudgedChange } from "../core/change.ts";
-import type { Actor, Hint, Step } from "../core/hint.ts";
+import type { Change, JudgedChange } from "../core/change.ts";
+import type { Actor, EngineName, Hint, Step } from "../core/hint.ts";
 import { isBelow } from "../core/path.ts";
 import type { FileClass, Rule, RuleIndex } from "../core/rule.ts";
 import { compileRules } from "../core/rules.ts";
@@ -12,6 +12,7 @@ import { packagesOf } from "./packages.ts";
 import type { Settings } from "./settings.ts";
 
 type PathHint = Extract<Hint, { readonly kind: "path" }>;
+type MountHint = Extract<Hint, { readonly kind: "mounted" | "unmounted" }>;
 
 const program = fileURLToPath(new URL("..", import.meta.url)).replace(/\/$/, "");
 
@@ -111,6 +112,22 @@ export class SelfGuard implements Disposable {
     return isState;
   }
 
+  /** Whether a mount at this path, as seen from here, would lay something over what is the agent's own. */
+  isHiddenBy(path: string): boolean {
+    const { own, stateDir } = this.#options;
+    const isOver = (one: string): boolean =>
+      one === path ||
+      isBelow(one, path) ||
+      (isBelow(path, one) && !isBelow(path, probeOf(stateDir)));
+    return [...own, stateDir].some(isOver);
+  }
+
+  /** Tells of a mount, at this path as seen from here. */
+  noteMount(hint: MountHint, path: string): void {
+    const { kind, mount, at, engine } = hint;
+    if (this.isHiddenBy(path)) this.#options.report(judged({ kind, path, mount }, { at, engine }));
+  }
+
   [Symbol.dispose](): void {
     clearTimeout(this.#timer);
     this.#tell();
@@ -127,7 +144,7 @@ export class SelfGuard implements Disposable {
     const { actor } = hint;
     if (actor?.pid === ownPid) return;
     if (actor && isBelow(hint.path, stateDir) && isOwnCommand(actor, ownProgram)) return;
-    if (isBelow(hint.path, join(stateDir, "probe"))) return;
+    if (isBelow(hint.path, probeOf(stateDir))) return;
     const key = `${actor?.pid ?? ""} ${hint.path}`;
     const known = this.#touched.get(key);
     const steps = appendStep(known?.steps ?? [], hint.step);
@@ -139,27 +156,46 @@ export class SelfGuard implements Disposable {
     this.#timer = undefined;
     const all = [...this.#touched.values()];
     this.#touched.clear();
-    for (const one of all) this.#options.report(judged(one));
+    for (const { hint, actor, steps } of all)
+      this.#options.report(
+        judged({ kind: "transient", path: hint.path, steps }, { ...hint, actor }),
+      );
   }
 }
 
-function judged({ hint, actor, steps }: Touched): JudgedChange {
+/** Where engines prove themselves. */
+function probeOf(stateDir: string): string {
+  return join(stateDir, "probe");
+}
+
+interface Origin {
+  readonly at: number;
+  readonly engine: EngineName;
+  readonly actor?: Actor | undefined;
+}
+
+function judged(change: Change, { at, engine, actor }: Origin): JudgedChange {
   return {
-    change: { kind: "transient", path: hint.path, steps },
+    change,
     rule: ruleId,
     class: "immutable",
     severity: "critical",
     verdict: "unexpected",
-    meaning: [
-      "the agent's own program, configuration, key or database was touched by another process",
-    ],
+    meaning: [meanings[change.kind] ?? touched],
     attack: ["T1562.001"],
     why,
-    at: hint.at,
-    engine: hint.engine,
+    at,
+    engine,
     ...(actor && { actor }),
   };
 }
+
+const touched =
+  "the agent's own program, configuration, key or database was touched by another process";
+const meanings: Partial<Record<Change["kind"], string>> = {
+  mounted: "something was mounted over the agent's own program, configuration, key or database",
+  unmounted: "what hid the agent's own program, configuration, key or database was unmounted",
+};
 
 const ruleId = "agent/self";
 const why = "Whoever alters the agent can hide every other change.";

@@ -9,7 +9,8 @@ const why = fanotifyMissing === undefined ? "" : ` (skipped: ${fanotifyMissing})
 
 const start = async (): Promise<SmallNode> =>
   await startSmall({
-    rules: [{ id: "watched", paths: ["/watched/**"], severity: "high" }],
+    isMachine: true,
+    rules: (ground) => [{ id: "watched", paths: [ground.called("/watched/**")], severity: "high" }],
     prepare: (ground) => ground.write("/watched/file", "as it was\n"),
   });
 
@@ -56,13 +57,33 @@ possible(
   },
 );
 
+possible(
+  `what is mounted over the agent's own files is told, and that it is gone${why}`,
+  async (t) => {
+    await using node = await start();
+    for (const path of [join(node.state, "agent.key"), join(node.dir, "policy.yaml")]) {
+      const before = node.alerts().length;
+      shell('cp "$1" "$2"; mount --bind "$2" "$1"', path, join(node.dir, "copy"));
+      try {
+        const mounted = await node.alerted((one) => one.change === "mounted", before);
+        t.like(mounted, { path, rule: "agent/self", severity: "critical", verdict: "unexpected" });
+      } finally {
+        shell('umount "$1"', path);
+      }
+      const gone = await node.alerted((one) => one.change === "unmounted", before);
+      t.like(gone, { path, rule: "agent/self", severity: "critical" });
+    }
+    t.is(await node.watching.stop(), 0);
+  },
+);
+
 possible(`what the agent itself does is not told${why}`, async (t) => {
   await using node = await start();
   const before = node.alerts().length;
   for (const command of [["check"], ["accept", "--all", "--reason", "a test"]] as const)
     t.is((await node.run(...command)).code, 0);
   shell('echo changed > "$1"', node.at("/watched/file"));
-  await node.alerted(({ path }) => path === "/watched/file", before);
+  await node.alerted(({ path }) => path === node.at("/watched/file"), before);
   shell('chmod 600 "$1"', node.at("/watched/file"));
   await node.alerted(({ fields }) => fields?.includes("mode") === true, before);
   t.deepEqual(
