@@ -17,6 +17,15 @@ const hiding: readonly (readonly string[])[] = [
   ["sh", "-c", `export TOKEN=${secret}; run`],
   ["sh", "-c", `mysql --password ${secret} -e x`],
   ["curl", "-d", `{"password": "${secret}"}`],
+  ["kubeadm", "join", "10.0.0.1:6443", "--control-plane", "--certificate-key", secret],
+  ["kubeadm", "init", "--upload-certs", `--certificate-key=${secret}`],
+  ["kubectl", "create", "secret", "generic", "x", `--from-literal=password=${secret}`],
+  ["helm", "--set", `db.adminPassword=${secret},replicas=1`],
+  ["env", `MYSQL_PWD=${secret}`, "mysql"],
+  ["curl", "-H", `Authorization: token ${secret}`],
+  ["curl", "-d", `{"password": "with spaces ${secret}", "a": 1}`],
+  ["curl", `-ume:${secret}`],
+  ["etcdctl", `--user=root:${secret}`],
   ["kubectl", `eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhIn0.${secret}`],
 ];
 
@@ -28,6 +37,19 @@ for (const args of hiding)
     t.is(shown[0], args[0]);
   });
 
+const known: readonly string[] = [
+  "abcdef.0123456789abcdef",
+  `K10${"0a".repeat(32)}::server:9d3b`,
+  `ghp_${"x".repeat(36)}`,
+  `glpat-${"x".repeat(20)}`,
+];
+
+for (const token of known)
+  test(`what is a secret by its form is hidden wherever it is: ${token.slice(0, 10)}`, (t) => {
+    t.deepEqual(redactArguments(["tool", token]), ["tool", "***"]);
+    t.deepEqual(redactArguments(["sh", "-c", `tool -t ${token} -v`])[2], "tool -t *** -v");
+  });
+
 const plain: readonly (readonly string[])[] = [
   ["chmod", "600", "/etc/kubernetes/admin.conf"],
   ["cat", "/etc/passwd"],
@@ -36,6 +58,11 @@ const plain: readonly (readonly string[])[] = [
   ["kube-apiserver", "--tls-private-key-file", "/etc/k.key"],
   ["kubeadm", "--discovery-token-ca-cert-hash", "sha256:00"],
   ["vi", "/root/secret notes"],
+  ["cp", "/usr/lib/modules/kernel.0123456789abcdef.ko", "libabc.so.1"],
+  ["ls", "-u", "/etc"],
+  ["docker", "run", "-u1000:1000", "x"],
+  ["env", "PWD=/root", "x"],
+  ["kubelet", "--bootstrap-kubeconfig=/etc/k", "--cert-dir=/var/lib"],
 ];
 
 for (const args of plain)
