@@ -8,21 +8,20 @@ const secretWord =
 const harmlessEnd =
   "(?:file|files|path|dir|name|names|ttl|url|type|id|mode|method|count|hash|expiry|duration)";
 
-/** Of an Authorization header (RFC 9110). */
-const scheme = "(?:bearer|basic|token|digest|negotiate|apikey)";
+/** Text that others choose is searched: each pattern looks at a name once, whatever it is made of. */
+const anyWord = new RegExp(secretWord, "gi");
+const wordOfItsOwn = new RegExp(`(?<=[-_])${secretWord}`, "gi");
+const harmless = new RegExp(`[-_]${harmlessEnd}\\b`, "i");
 
-const nameEnd = `(?![\\w-]*[-_]${harmlessEnd}\\b)[\\w-]*`;
 /** "--db-password", "PGPASSWORD" as a whole argument: the next one is the value. */
-const secretFlag = new RegExp(`^--?(?:[\\w-]*[-_])?${secretWord}${nameEnd}$`, "i");
-/** The same with its value, anywhere in an argument: "sh -c" carries whole command lines. In quotes it can hold spaces. */
-const secretPair = new RegExp(
-  `((?:^|[\\s"'?&;,{(.=-])[\\w-]*${secretWord}${nameEnd}["']?\\s*[=:]\\s*)(?:"[^"]+(?="|$)|'[^']+(?='|$)|["']?(?:${scheme}\\s+)?[^\\s"'&;,]+)`,
-  "gi",
-);
-const secretFlagInText = new RegExp(
-  `((?:^|\\s)--(?:[\\w-]*-)?${secretWord}${nameEnd}\\s+)(?!-)[^\\s"';]+`,
-  "gi",
-);
+const flag = /^--?[\w-]+$/;
+/** A name and what stands between it and its value, anywhere in an argument: "sh -c" carries whole command lines. */
+const named = /(?<![\w-])(?<name>[\w-]+)(?:["']?\s*[=:]\s*|(?<space>\s+)(?!-))/g;
+const beforeName = /[\s"'?&;,{(.=]/;
+/** In quotes it can hold spaces. The scheme is that of an Authorization header (RFC 9110). */
+const value =
+  /"[^"]+|'[^']+|["']?(?:(?:bearer|basic|token|digest|negotiate|apikey)\s+)?[^\s"'&;,]+/iy;
+const valueOfFlag = /[^\s"';]+/y;
 /** A JSON Web Token (RFC 7519), whatever it follows. */
 const webToken = /\beyJ[\w-]{8,}\.[\w-]{4,}\.[\w-]*/g;
 /** What is a secret by its form: a bootstrap token of Kubernetes, a token of k3s, those of well-known services. */
@@ -35,7 +34,7 @@ const userPair = /^(?<name>(?:-u|--(?:proxy-)?user=)(?!\d+:\d+$)[^\s:]+):.+$/;
 export function redactArguments(args: readonly string[]): readonly string[] {
   return args.map((arg, index) => {
     const before = args[index - 1] ?? "";
-    if (secretFlag.test(before) && !arg.startsWith("-")) return hidden;
+    if (flag.test(before) && isSecret(before, wordOfItsOwn) && !arg.startsWith("-")) return hidden;
     if (userFlag.test(before) && arg.includes(":"))
       return `${arg.slice(0, arg.indexOf(":"))}:${hidden}`;
     return redactArgument(arg);
@@ -46,7 +45,43 @@ function redactArgument(arg: string): string {
   const plain = arg
     .replace(webToken, hidden)
     .replace(knownTokens, hidden)
-    .replace(userPair, `$<name>:${hidden}`)
-    .replace(secretPair, `$1${hidden}`);
-  return redactText(plain.replace(secretFlagInText, `$1${hidden}`));
+    .replace(userPair, `$<name>:${hidden}`);
+  return redactText(hideValues(plain));
+}
+
+function hideValues(text: string): string {
+  let shown = "";
+  let from = 0;
+  for (const match of text.matchAll(named)) {
+    const { name = "", space } = match.groups ?? {};
+    const at = match.index + match[0].length;
+    if (match.index < from || !isSecretAt(text, match.index, { name, isFlag: space !== undefined }))
+      continue;
+    const pattern = space === undefined ? value : valueOfFlag;
+    pattern.lastIndex = at;
+    if (!pattern.test(text)) continue;
+    shown += text.slice(from, at) + hidden;
+    from = pattern.lastIndex;
+  }
+  return shown + text.slice(from);
+}
+
+function isSecretAt(
+  text: string,
+  at: number,
+  { name, isFlag }: { readonly name: string; readonly isFlag: boolean },
+): boolean {
+  const before = text[at - 1];
+  if (isFlag)
+    return /^\s?$/.test(before ?? "") && name.startsWith("--") && isSecret(name, wordOfItsOwn);
+  if (before === undefined || beforeName.test(before)) return isSecret(name, anyWord);
+  // "/run/token:/x" is a path.
+  const dash = name.indexOf("-");
+  return dash >= 0 && isSecret(name.slice(dash), anyWord);
+}
+
+/** What follows the last such word decides what the value is. */
+function isSecret(name: string, word: RegExp): boolean {
+  const last = [...name.matchAll(word)].at(-1);
+  return last !== undefined && !harmless.test(name.slice(last.index + last[0].length));
 }
