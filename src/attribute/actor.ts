@@ -7,7 +7,7 @@ import type { Inode } from "./creations.ts";
 import { ContainerNames } from "./container.ts";
 import { readArguments, readHistory } from "./exec-history.ts";
 import type { ExecRecord, HistoryMaps } from "./exec-history.ts";
-import { readLoginUid, readProcess, readStat } from "./process.ts";
+import { readExecutable, readLoginUid, readProcess, readStat } from "./process.ts";
 import type { LiveProcess, ProcessStat } from "./process.ts";
 import { programOf } from "./program.ts";
 
@@ -29,6 +29,7 @@ interface Remembered {
   readonly actor: Actor;
   readonly startedAt: number | undefined;
   readonly comm: string | undefined;
+  readonly executable: Actor["executable"];
   readonly notedAt: bigint | undefined;
   readonly until: number;
 }
@@ -60,6 +61,7 @@ export class ActorReader implements Disposable {
       actor,
       startedAt: live?.startedAt,
       comm: live?.comm,
+      executable: live?.executable,
       notedAt: record?.notedAt,
       until: now + rememberedFor,
     });
@@ -93,7 +95,11 @@ export class ActorReader implements Disposable {
   ): boolean {
     if (record?.notedAt !== known.notedAt) return false;
     const stat = readStat(this.#settings.proc, pid);
-    if (stat) return stat.startedAt === known.startedAt && stat.comm === known.comm;
+    if (stat && (stat.startedAt !== known.startedAt || stat.comm !== known.comm)) return false;
+    // Who executes a program with the same name is seen by the record, where there is a history.
+    if (stat && !record)
+      return isSameFile(readExecutable(this.#settings.proc, pid), known.executable);
+    if (stat) return true;
     return record !== undefined || now < known.until;
   }
 
@@ -172,6 +178,10 @@ export class ActorReader implements Disposable {
     const { maps } = this.#settings;
     return maps && readHistory(maps, pid);
   }
+}
+
+function isSameFile(one: Actor["executable"], other: Actor["executable"]): boolean {
+  return one?.dev === other?.dev && one?.ino === other?.ino;
 }
 
 interface Evidence {

@@ -75,6 +75,11 @@ export function readStat(proc: string, pid: number): ProcessStat | undefined {
   return parseStat(readText(`${proc}/${pid}/stat`));
 }
 
+/** Which file it executes; undefined: it is gone, exiting, or a kernel thread. */
+export function readExecutable(proc: string, pid: number): LiveProcess["executable"] {
+  return identifyExe(`${proc}/${pid}`);
+}
+
 /** Undefined: gone, or it belongs to no login. */
 export function readLoginUid(proc: string, pid: number): number | undefined {
   const text = readText(`${proc}/${pid}/loginuid`).trim();

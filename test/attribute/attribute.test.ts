@@ -1,6 +1,6 @@
 import { execFileSync, spawn, spawnSync } from "node:child_process";
 import type { ChildProcessByStdio } from "node:child_process";
-import { realpathSync, writeFileSync } from "node:fs";
+import { copyFileSync, realpathSync, writeFileSync } from "node:fs";
 import type { Readable, Writable } from "node:stream";
 import test from "ava";
 import * as fc from "fast-check";
@@ -47,6 +47,23 @@ test("a secret on a command line is not told", async (t) => {
   child.stdin.end("\n");
   await new Promise((resolve) => child.once("exit", resolve));
   t.is(actor?.cmdline?.at(-1), "--token=***");
+});
+
+test("without the exec history a process that executes another program of the same name is that from then on", async (t) => {
+  using place = makePlace();
+  const other = place.at("bash");
+  copyFileSync(realpathSync("/bin/bash"), other);
+  using attribution = Attribution.open({ root: "/", best: "proc" });
+  const shell = spawn("bash", { stdio: ["pipe", "pipe", "inherit"] });
+  try {
+    const pid = await told(shell, "echo $$");
+    t.is(attribution.describe(pid, now())?.exe, realpathSync("/bin/bash"));
+    await told(shell, `exec ${other} -c 'echo 1; read -r _'`);
+    t.is(attribution.describe(pid, now())?.exe, other);
+  } finally {
+    shell.stdin.end("\n");
+    await new Promise((resolve) => shell.once("close", resolve));
+  }
 });
 
 test("without the exec history a process that is gone is not named", (t) => {
