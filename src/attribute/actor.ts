@@ -148,7 +148,10 @@ export class ActorReader implements Disposable {
       const pid = child.record?.parent || child.live?.parent || 0;
       if (pid <= 0) break;
       const parent = this.#evidenceOf(pid, child);
-      const name = parent?.live?.comm ?? parent?.record?.comm ?? child.record?.parentComm;
+      const then = child.record?.parentComm;
+      const name = hasChanged(parent, child)
+        ? then
+        : (parent?.live?.comm ?? parent?.record?.comm ?? then);
       if (name === undefined || name === "") break;
       parents.push({ pid, comm: name, isLiving: parent?.live !== undefined });
       if (!parent || parents.some((one, at) => one.pid === pid && at < parents.length - 1)) break;
@@ -178,6 +181,12 @@ export class ActorReader implements Disposable {
     const { maps } = this.#settings;
     return maps && readHistory(maps, pid);
   }
+}
+
+/** Whether the parent has executed another program since it made the child. */
+function hasChanged(parent: Evidence | undefined, child: Evidence): boolean {
+  const forkedAt = child.record?.forkedAt ?? 0n;
+  return forkedAt > 0n && (parent?.record?.notedAt ?? 0n) > forkedAt;
 }
 
 function isSameFile(one: Actor["executable"], other: Actor["executable"]): boolean {

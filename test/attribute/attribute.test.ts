@@ -66,6 +66,19 @@ test("without the exec history a process that executes another program of the sa
   }
 });
 
+withHistory("a parent is told as what it was when it made the child", async (t) => {
+  using attribution = Attribution.open({ root: "/" });
+  const shell = spawn("bash", { stdio: ["pipe", "pipe", "inherit"] });
+  try {
+    const child = await told(shell, "(:; read -r _ < /dev/null; exit 0) & wait; echo $!");
+    await told(shell, "exec sh -c 'echo 1; read -r _; :'");
+    t.is(attribution.describe(child, now())?.ancestry?.[0], "bash");
+  } finally {
+    shell.stdin.end("\n");
+    await new Promise((resolve) => shell.once("close", resolve));
+  }
+});
+
 test("without the exec history a process that is gone is not named", (t) => {
   using attribution = Attribution.open({ root: "/", best: "proc" });
   t.is(attribution.describe(spawnSync("true").pid, now()), undefined);
