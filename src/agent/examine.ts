@@ -23,14 +23,15 @@ export interface Examined {
 /** What the kernel and our privileges allow here, each with what is lost without it. */
 export function examine(root: string, state: string): readonly Examined[] {
   const now = readPrivileges();
+  const events = attempt("engine fanotify", fanotify);
   return [
     ...needs.map((need) => capability(need, now)),
     privileges(now),
     userNamespace(),
     processes(),
-    attempt("engine fanotify", fanotify),
+    events,
     { what: "engine chokidar", ok: true, detail: `cannot see: ${chokidarBlind(root).join("; ")}` },
-    attribution(root),
+    attribution(root, events.ok),
     attempt("tracefs", tracefs),
     lockdown(),
     attempt("openat2", () => openat2(root)),
@@ -103,8 +104,10 @@ function chokidarBlind(root: string): readonly string[] {
   return engine.blind;
 }
 
-/** With fanotify; it opens the BPF programs and closes them again. */
-function attribution(root: string): Examined {
+/** It opens the BPF programs and closes them again. */
+function attribution(root: string, hasEvents: boolean): Examined {
+  if (!hasEvents)
+    return { what: "attribution", ok: false, detail: "mode none: only fanotify tells who did it" };
   using opened = Attribution.open({ root });
   const { mode, blind } = opened;
   const lost = blind.length > 0 ? `, cannot tell: ${blind.join("; ")}` : "";

@@ -182,6 +182,11 @@ for (const { name, standIn, without: consequence } of needs) {
     for (const other of names.filter((one) => one !== name))
       t.regex(found.get(`capability ${other}`)?.detail ?? "", /^there/, other);
     t.is(found.get("engine fanotify")?.ok, name !== "CAP_SYS_ADMIN");
+    if (name === "CAP_SYS_ADMIN")
+      t.like(found.get("attribution"), {
+        ok: false,
+        detail: "mode none: only fanotify tells who did it",
+      });
   });
 }
 
