@@ -1,7 +1,7 @@
 import { constants } from "node:fs";
 import { constants as os } from "node:os";
 import { isBelow, joinPath, nameOf, parentOf } from "../core/path.ts";
-import type { RuleIndex } from "../core/rule.ts";
+import type { Rule, RuleIndex } from "../core/rule.ts";
 import { markDescriptor, markEntry } from "../linux/fanotify.ts";
 import type { Bit, Group, Mark } from "../linux/fanotify.ts";
 import {
@@ -225,7 +225,7 @@ export class Marker implements Disposable {
     const name = nameBytes(file.name);
     const key = entryKey(handle, name);
     if (typeof key === "number") return;
-    const wanted = mayBeWritten.has(match.rule.class) ? quietFileBits : fileBits;
+    const wanted = isQuiet(match.rule) ? quietFileBits : fileBits;
     const result = markEntry({ group, wanted, target: "file" }, handle.fd, name);
     if (result === 0) inodes.putFile(key, file);
     else this.#note(path, result);
@@ -269,6 +269,11 @@ const fileBits: readonly Bit[] = ["attrib", "modify", "closeWrite"];
 /** Where content may change, every write would be an event: etcd alone writes 50 times a second. */
 const quietFileBits: readonly Bit[] = ["attrib", "closeWrite"];
 const mayBeWritten: ReadonlySet<string> = new Set(["volatile", "sealed", "append-only"]);
+
+/** Where it matters who writes, whoever closes the file is not enough: truncate(2) opens none, and a descriptor can be handed on. */
+function isQuiet(rule: Rule): boolean {
+  return mayBeWritten.has(rule.class) && rule.writers.length === 0;
+}
 
 /** "/a/b/c" -> "/", "/a", "/a/b" */
 function waysTo(path: string): readonly string[] {

@@ -307,12 +307,38 @@ scenario(
     const { at, next } = ground;
     const file = at("plain/file");
     // What is being written is looked at when it is closed.
-    const script = 'exec 3> >(exec "$0" -u -n "w $1"); echo one >&3; sleep 0.1; echo evil >> "$1"';
+    const script =
+      'exec 3> >(exec "$0" -u -n "w $1"); echo one >&3; until grep -q one "$1"; do :; done; echo evil >> "$1"';
     const one = await next("plain/file", () => {
       run("bash", "-c", `${script}; echo two >&3; exec 3>&-; wait; :`, own.sed, file);
     });
     t.is(one.verdict, "unexpected", verdicts([one]).join());
     t.is(one.actor?.exe, realpathSync("/bin/bash"));
+  },
+);
+
+scenario(
+  "who may not write is told where content may change, though it never opens the file or lets an allowed writer close it",
+  async (t) => {
+    await using ground = await makeGround();
+    const { at, next, told, mark } = ground;
+    const file = at("volatile/file");
+    const cut = await next("volatile/file", () => {
+      run("python3", "-c", "import os, sys; os.truncate(sys.argv[1], 1)", file);
+    });
+    t.is(cut.verdict, "unexpected", verdicts([cut]).join());
+    t.is(cut.actor?.comm, "python3");
+    const script = 'exec 7>> "$1"; echo evil >&7; read -r _; exec "$0" -n p /dev/null';
+    const holder = spawn("bash", ["-c", script, own.sed, file]);
+    const ended = new Promise((resolve) => holder.once("close", resolve));
+    const handed = await next("volatile/file", () => undefined).finally(() => holder.stdin.end());
+    await ended;
+    t.is(handed.verdict, "unexpected", verdicts([handed]).join());
+    t.is(handed.actor?.comm, "bash");
+    const before = told("volatile/file").length;
+    run(own.sed, "-n", `w ${file}`, at("policy.json"));
+    await mark();
+    t.deepEqual(verdicts(told("volatile/file").slice(before)), []);
   },
 );
 
