@@ -14,14 +14,24 @@ import type { Settings } from "./settings.ts";
 type PathHint = Extract<Hint, { readonly kind: "path" }>;
 type MountHint = Extract<Hint, { readonly kind: "mounted" | "unmounted" }>;
 
-const program = fileURLToPath(new URL("..", import.meta.url)).replace(/\/$/, "");
+const home = dirname(fileURLToPath(new URL("..", import.meta.url)).replace(/\/$/, ""));
+/** What runs is built, or in a repository its sources: the launcher takes whichever is newer. */
+const modules = ["dist", "src"].map((name) => join(home, name));
+/** What bin/launch.sh tells the interpreter; nothing of it makes the program another. */
+export const launcherFlags: readonly string[] = [
+  "--max-semi-space-size=1",
+  "--initial-old-space-size=8",
+  "--optimize-for-size",
+  "--no-sparkplug",
+  "--no-maglev",
+  "--disable-warning=ExperimentalWarning",
+];
 
 /** The program that runs, what it loads, its interpreter, and every file that was given to it. */
 export function ownFiles(settings: Settings): readonly string[] {
-  const home = dirname(program);
   const given = settings.webhooks.flatMap(({ secret, ca }) => [secret, ...(ca ? [ca] : [])]);
   return [
-    program,
+    ...modules,
     join(home, "bin"),
     join(home, "baselines"),
     join(home, "package.json"),
@@ -33,19 +43,19 @@ export function ownFiles(settings: Settings): readonly string[] {
   ];
 }
 
-/** How this process was started. */
+/** How a process of ours is started. */
 export interface OwnProgram {
   /** Of the interpreter, the file itself. */
   readonly executable: Actor["executable"];
-  /** Where the modules are that it runs. */
-  readonly modules: string;
-  /** What the interpreter was told beside that. */
+  /** Directories in which the modules are that it may run. */
+  readonly modules: readonly string[];
+  /** What the interpreter may be told beside that. */
   readonly flags: readonly string[];
 }
 
 export function describeProgram(): OwnProgram {
   const { executable } = readProcess("/proc", process.pid) ?? {};
-  return { executable, modules: program, flags: process.execArgv };
+  return { executable, modules, flags: [...launcherFlags, ...process.execArgv] };
 }
 
 /** Another command of the agent (accept, check): the same file interprets nothing but the same modules. */
@@ -54,7 +64,7 @@ function isOwnCommand({ executable, cmdline = [] }: Actor, own: OwnProgram): boo
   if (executable.dev !== own.executable.dev || executable.ino !== own.executable.ino) return false;
   const given = cmdline.slice(1);
   const at = given.findIndex((argument) => !argument.startsWith("-"));
-  const isOurs = isBelow(given[at] ?? "", own.modules);
+  const isOurs = own.modules.some((directory) => isBelow(given[at] ?? "", directory));
   return isOurs && given.slice(0, at).every((flag) => own.flags.includes(flag));
 }
 

@@ -1,8 +1,8 @@
 import test from "ava";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { packagesOf } from "../../src/agent/packages.ts";
-import { SelfGuard } from "../../src/agent/self.ts";
+import { launcherFlags, SelfGuard } from "../../src/agent/self.ts";
 import type { JudgedChange } from "../../src/core/change.ts";
 import type { Actor, Hint, Step } from "../../src/core/hint.ts";
 import { makePlace } from "../helpers/tree.ts";
@@ -20,7 +20,7 @@ function tellOf(...hints: readonly Hint[]): readonly JudgedChange[] {
       isRuled: (path) => path === "/opt/fim/dist/ruled",
       ownProgram: {
         executable: node,
-        modules: "/opt/fim/dist",
+        modules: ["/opt/fim/dist", "/opt/fim/src"],
         flags: ["--optimize-for-size"],
       },
       ownPid: 1,
@@ -50,7 +50,16 @@ test("the agent's own process and its own commands may use the state", (t) => {
   const own: Actor = { pid: 1, exe: "/opt/node" };
   const accept: Actor = { pid: 2, exe: "/opt/node", executable: node, cmdline: launched };
   t.deepEqual(tellOf(touch(key, own), touch(key, accept)), []);
+  const fromSources = [...launched.slice(0, 2), "/opt/fim/src/cli/main.ts"];
+  t.deepEqual(tellOf(touch(key, { ...accept, cmdline: fromSources })), []);
   t.is(tellOf(touch("/etc/fim.yaml", accept)).length, 1);
+});
+
+test("what the launcher tells the interpreter is what a command of ours may be told", (t) => {
+  const launcher = readFileSync(new URL("../../bin/launch.sh", import.meta.url), "utf8");
+  const [, flags = ""] =
+    /^exec "\$node" (.*) "\$main" "\$@"$/m.exec(launcher.replaceAll("\\\n", "")) ?? [];
+  t.deepEqual(flags.split(/\s+/), [...launcherFlags]);
 });
 
 const pretenders: readonly (readonly [what: string, actor: Partial<Actor>])[] = [
