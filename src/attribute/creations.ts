@@ -13,6 +13,7 @@ import {
   stx,
 } from "../linux/bpf-asm.ts";
 import type { Tracepoint } from "../linux/perf.ts";
+import { toKernelDevice } from "./device.ts";
 
 /*
  * Who makes inodes, noted where a filesystem tells it: what is made in a new directory before anyone can watch that
@@ -79,10 +80,8 @@ const value = Buffer.alloc(creationMap.valueSize);
 
 /** One system call. Undefined: it is older than the map, was forgotten, or its filesystem does not tell. */
 export function readCreation(mapFd: number, { dev, ino }: Inode): Creation | undefined {
-  const [major = 0, minor = 0] = dev.split(":").map(Number);
   key.writeBigUInt64LE(BigInt(ino), keyLayout.ino);
-  // The kernel keeps a device as twelve bits of major and twenty of minor number (include/linux/kdev_t.h).
-  key.writeUInt32LE(((major << 20) | minor) >>> 0, keyLayout.dev);
+  key.writeUInt32LE(toKernelDevice(dev), keyLayout.dev);
   if (!lookup(mapFd, key, value)) return undefined;
   return {
     pid: value.readUInt32LE(valueLayout.pid),

@@ -8,6 +8,7 @@ import { attach, findTracepoint, openTracefs, readTracepoint } from "../linux/pe
 import type { Tracefs, Tracepoint } from "../linux/perf.ts";
 import { IntegrityError } from "../core/error.ts";
 import { creationMap, creationPoint, creationProgram } from "./creations.ts";
+import { fromKernelDevice, toKernelDevice } from "./device.ts";
 import {
   argumentLayout,
   argumentsSize,
@@ -177,14 +178,13 @@ function noteLiving(records: number, proc: string): void {
 
 function recordOf({ comm, exe = "", executable, uid = 0, parent }: LiveProcess): Buffer {
   const bytes = Buffer.alloc(valueSize);
-  const [major = 0, minor = 0] = (executable?.dev ?? "").split(":").map(Number);
   bytes.writeBigUInt64LE(process.hrtime.bigint(), layout.notedAt.offset);
   bytes.write(comm, layout.comm.offset, layout.comm.size - 1);
   bytes.write(exe, layout.filename.offset, layout.filename.size - 1);
   bytes.writeUInt32LE(uid, layout.uid.offset);
   bytes.writeUInt32LE(parent, layout.parent.offset);
   bytes.writeBigUInt64LE(BigInt(executable?.ino ?? 0), layout.ino.offset);
-  bytes.writeUInt32LE(((major << 20) | minor) >>> 0, layout.dev.offset);
+  bytes.writeUInt32LE(toKernelDevice(executable?.dev ?? ""), layout.dev.offset);
   return bytes;
 }
 
@@ -248,12 +248,11 @@ export function parseRecord(bytes: Buffer): ExecRecord {
   };
 }
 
-/** The kernel keeps a device as twelve bits of major and twenty of minor number (include/linux/kdev_t.h). */
 function parseExecutable(bytes: Buffer): ExecRecord["executable"] {
   const ino = bytes.readBigUInt64LE(layout.ino.offset);
   const dev = bytes.readUInt32LE(layout.dev.offset);
   if (ino === 0n || dev === 0) return undefined;
-  return { dev: `${dev >>> 20}:${dev & 0xfffff}`, ino: String(ino) };
+  return { dev: fromKernelDevice(dev), ino: String(ino) };
 }
 
 function textAt(bytes: Buffer, { offset, size }: { offset: number; size: number }): string {

@@ -255,8 +255,12 @@ for name in ["a/one", "a/b/two", "a/b/three"]:
   open(sys.argv[1] + "/" + name, "w").write("x")
 os.symlink("one", sys.argv[1] + "/a/link")
 os.mkdir(sys.argv[1] + "/a/b/c")
+for name in [b"line\\nfeed", b"bad-\\xff"]:
+  open(sys.argv[1].encode() + b"/a/" + name, "w").write("x")
 print(os.getpid())
 `;
+/** The second is one byte that is not UTF-8. */
+const oddNames = ["a/line\nfeed", "a/bad-\ufffd"];
 const ext4 = 0xef53;
 const makersAreTold = python !== undefined && statfsSync(tmpdir()).type === ext4;
 const possibleOnExt4 = makersAreTold ? possible : test.serial.skip;
@@ -272,7 +276,16 @@ possibleOnExt4(
       const dir = `/watched/${round}`;
       const args = ["-c", made, node.at(dir)];
       const pid = Number(execFileSync(python ?? "", args, { encoding: "utf8" }));
-      for (const name of ["a", "a/b", "a/one", "a/link", "a/b/two", "a/b/three", "a/b/c"]) {
+      for (const name of [
+        "a",
+        "a/b",
+        "a/one",
+        "a/link",
+        "a/b/two",
+        "a/b/three",
+        "a/b/c",
+        ...oddNames,
+      ]) {
         const { change, actor } = await node.alerted(({ path }) => path === `${dir}/${name}`);
         t.deepEqual([change, actor?.pid, actor?.exe], ["created", pid, python], name);
       }
