@@ -186,14 +186,6 @@ function moveAbove(path: string, side: Side, hints: Hints): PathHints | undefine
   return undefined;
 }
 
-/** What was there before its directory was watched has nobody's hints; the kernel noted its maker all the same. */
-function makerOf(change: Change, looks: Looks, { makerOf: ask, known }: Eyes): Actor | undefined {
-  if (change.kind !== "created" || !ask) return undefined;
-  const above = parentOf(change.path);
-  const directory = looks.get(above)?.after ?? known.get(above);
-  return directory && ask(change.after, directory);
-}
-
 /** What is in a directory now did not come with it when it was made there after another had been moved away. */
 function wasMoved({ steps }: PathHints, side: Side): boolean {
   const isLast = steps.lastIndexOf("renamed") > steps.lastIndexOf("created");
@@ -226,6 +218,14 @@ function isTold({ engine }: PathHints): boolean {
 /** Of the path itself, else of the directory that was moved with it, else of who only found it. */
 function hintsOf(path: string, side: Side, hints: Hints): PathHints | undefined {
   return toldOf(path, hints) ?? moveAbove(path, side, hints) ?? hints.get(path);
+}
+
+/** What was there before its directory was watched has nobody's hints; the kernel noted its maker all the same. */
+function makerOf(change: Change, looks: Looks, { makerOf: ask, known }: Eyes): Actor | undefined {
+  if (change.kind !== "created" || !ask) return undefined;
+  const above = parentOf(change.path);
+  const directory = looks.get(above)?.after ?? known.get(above);
+  return directory && ask(change.after, directory);
 }
 
 /** Who and when: of a mount's own hint, of the path's own hints, of the old name's, else of this look. */

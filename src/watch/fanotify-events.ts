@@ -1,7 +1,8 @@
 import type { Actor, Hint, Step } from "../core/hint.ts";
 import { joinPath } from "../core/path.ts";
 import type { RuleIndex } from "../core/rule.ts";
-import type { Bit, FanotifyEvent, NamedEntry } from "../linux/fanotify.ts";
+import type { FanotifyEvent, NamedEntry } from "../linux/fanotify.ts";
+import { appeared, inodeSteps, isReplaced, oldEntryOf, stepsOf } from "./fanotify-steps.ts";
 import type { Marker } from "./fanotify-marks.ts";
 import type { Directory, FileName, Inodes } from "./inodes.ts";
 
@@ -30,18 +31,6 @@ interface Departure {
   readonly olds: readonly Place[];
   readonly circumstance: Circumstance;
 }
-
-/** One event can say several things in unknown order; this is the order in which they are told. */
-const stepOrder: readonly (readonly [Step, readonly Bit[]])[] = [
-  ["created", ["create"]],
-  ["modified", ["modify"]],
-  ["attributes", ["attrib"]],
-  ["closed", ["closeWrite"]],
-  ["renamed", ["rename", "movedFrom", "movedTo", "moveSelf"]],
-  ["deleted", ["delete", "deleteSelf"]],
-];
-/** What concerns an inode, under whichever of its names it was done. */
-const inodeSteps: readonly Step[] = ["modified", "attributes", "closed"];
 
 /** Events -> hints. Follows directories and files through renames, and marks what appears before it says so. */
 export class Tracker {
@@ -277,28 +266,4 @@ export class Tracker {
   #sayTree(path: string, why: string, { at }: Circumstance): void {
     this.#options.push({ kind: "tree", engine: "fanotify", at, path, why });
   }
-}
-
-const knownSteps = new Map<readonly Bit[], readonly Step[]>();
-
-function stepsOf(bits: readonly Bit[]): readonly Step[] {
-  const known = knownSteps.get(bits);
-  if (known) return known;
-  const steps = stepOrder
-    .filter(([, any]) => any.some((bit) => bits.includes(bit)))
-    .map(([step]) => step);
-  if (knownSteps.size < 1000) knownSteps.set(bits, steps);
-  return steps;
-}
-
-function appeared(bits: readonly Bit[]): boolean {
-  return bits.includes("create") || bits.includes("movedTo");
-}
-
-function isReplaced({ bits, isDirectory }: FanotifyEvent): boolean {
-  return isDirectory && bits.includes("movedFrom") && appeared(bits);
-}
-
-function oldEntryOf({ entry }: FanotifyEvent): { readonly oldEntry?: NamedEntry } {
-  return entry ? { oldEntry: entry } : {};
 }
