@@ -178,7 +178,8 @@ export class Coalescer implements AsyncIterable<HintGroup>, Disposable {
       if (due > until) continue;
       this.#trees.delete(tree.path);
       trees.push(tree);
-      paths.push(...this.#pending.takeBelow(tree.path));
+      // One by one: all of them as arguments of one call could be more than its stack holds.
+      for (const one of this.#pending.takeBelow(tree.path)) paths.push(one);
     }
     paths.push(...this.#pending.takeDue(until, this.#mostPaths - paths.length));
     return { paths, trees, others };
