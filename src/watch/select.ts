@@ -82,11 +82,12 @@ async function prove(start: StartEngine, options: SelectOptions): Promise<Engine
       signal,
     });
     const guarded = new HintQueue(engine.name);
-    void pump(engine, options, guarded);
+    const unwatched: string[] = [];
+    void pump(engine, { options, guarded, unwatched });
     await withDeadline(engine.ready, options.readyWithin ?? 120_000, "was not ready");
     const proof = await probe.prove(options.proofWithin ?? 5000);
     if (proof.kind === "missing") {
-      throw failure(`self-test: no hint for: ${proof.steps.join(", ")}`);
+      throw failure(`self-test: no hint for: ${proof.steps.join(", ")}${whyNot(unwatched)}`);
     }
     void guard(engine.name, { options, signal, guarded, stop });
     return {
@@ -109,18 +110,31 @@ function withProbe(probe: Probe, aside: Aside | undefined): Aside {
   return { directories, index: aside?.index ?? nothing };
 }
 
-async function pump(engine: Engine, options: SelectOptions, into: HintQueue): Promise<void> {
+/** The probe's own directory may be among those for which no watch was left. */
+function whyNot(unwatched: readonly string[]): string {
+  return unwatched[0] === undefined ? "" : ` (not every directory is watched: ${unwatched[0]})`;
+}
+
+interface Pump {
+  readonly options: SelectOptions;
+  readonly guarded: HintQueue;
+  /** Why the first directory that the engine could not watch is not watched. */
+  readonly unwatched: string[];
+}
+
+async function pump(engine: Engine, { options, guarded, unwatched }: Pump): Promise<void> {
   try {
     for await (const hint of engine.hints) {
+      if (hint.kind === "unwatched" && unwatched.length === 0) unwatched.push(hint.detail);
       const isTaken = options.probe.offer(hint) || options.aside?.offer(hint) === true;
       const told = isTaken ? undefined : asNode(hint, options.root);
-      if (told) into.push(told);
+      if (told) guarded.push(told);
     }
   } catch (error) {
     const detail = messageOf(error);
-    into.push({ kind: "failed", engine: engine.name, at: options.now(), detail });
+    guarded.push({ kind: "failed", engine: engine.name, at: options.now(), detail });
   }
-  into.end();
+  guarded.end();
 }
 
 interface Guard {

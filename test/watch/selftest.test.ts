@@ -4,7 +4,7 @@ import { writeFileSync } from "node:fs";
 import type { EngineName, Hint } from "../../src/core/hint.ts";
 import { watchCanary } from "../../src/watch/canary.ts";
 import { startChokidar } from "../../src/watch/chokidar.ts";
-import type { StartEngine } from "../../src/watch/engine.ts";
+import type { Engine, EngineOptions, StartEngine } from "../../src/watch/engine.ts";
 import { HintQueue } from "../../src/watch/queue.ts";
 import { startEngine } from "../../src/watch/select.ts";
 import type { SelectOptions } from "../../src/watch/select.ts";
@@ -45,8 +45,8 @@ function place(more: Partial<SelectOptions> = {}): Place {
 
 /** Wraps the real engine and loses the hints it is told to lose. */
 const losing =
-  (isLost: (hint: Hint) => boolean): StartEngine =>
-  (options) => {
+  (isLost: (hint: Hint) => boolean) =>
+  (options: EngineOptions): Engine & { readonly hints: HintQueue } => {
     const engine = startChokidar(options);
     const left = new HintQueue("chokidar");
     const read = async () => {
@@ -92,6 +92,26 @@ for (const [step, name] of [
     t.deepEqual(failures, [{ engine: "chokidar", reason: `self-test: no hint for: ${step}` }]);
   });
 }
+
+const exhausted: StartEngine = (options) => {
+  const engine = losing(() => true)(options);
+  const at = options.now();
+  for (const path of ["/a", "/b"])
+    engine.hints.push({ kind: "unwatched", engine: "chokidar", at, path, detail: "ENOSPC" });
+  return engine;
+};
+
+test("an engine that fails the self-test says which limit kept it from watching", async (t) => {
+  using here = place({ proofWithin: 20 });
+  const { failures } = await startEngine("chokidar", { chokidar: exhausted }, here.options);
+  const steps = "create, write, chmod, rename, delete, directory and a file inside";
+  t.deepEqual(failures, [
+    {
+      engine: "chokidar",
+      reason: `self-test: no hint for: ${steps} (not every directory is watched: ENOSPC)`,
+    },
+  ]);
+});
 
 test("an engine that loses new trees is not trusted", async (t) => {
   using here = place({ proofWithin: 3000 });
