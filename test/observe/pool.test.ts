@@ -232,7 +232,8 @@ test.serial("nothing to observe is done at once, without a thread", async (t) =>
   using pool = new HashPool({ root: "/", workers: 2 });
   const before = openDescriptors();
   t.is((await observeAll(pool, [])).size, 0);
-  t.is(openDescriptors(), before);
+  // Threads of an earlier test may still be giving theirs back.
+  t.true(openDescriptors() <= before);
 });
 
 test.serial("two sweeps at the same time both come to their end", async (t) => {
@@ -299,7 +300,7 @@ test.serial(
     const before = openDescriptors();
     for (const _ of [1, 2, 3]) {
       t.is((await observeAll(pool, items)).size, items.length);
-      await until(() => openDescriptors() === before);
+      await until(() => openDescriptors() <= before);
     }
   },
 );
