@@ -27,7 +27,7 @@ const entry = new URL(
 /** A worker holds a batch of rows and its code, no more. */
 const resourceLimits = { maxOldGenerationSizeMb: 64 };
 
-/** One worker thread and the tasks it was given. It keeps the process alive only while it has tasks. */
+/** One worker thread and the tasks it was given. It keeps the process alive only while it has tasks, and while it stops. */
 export class Lane {
   readonly #worker: Worker;
   readonly #tasks = new Map<number, Task>();
@@ -68,10 +68,15 @@ export class Lane {
     this.#worker.postMessage({ id, ...task.job } satisfies Job);
   }
 
-  /** Wakes the thread, so that it sees that it shall stop. */
-  wake(): void {
+  /**
+   * Gives its tasks up and wakes the thread, so that it sees that it shall stop. It keeps the process until it has:
+   * a thread that is in a system call, or only being loaded, when the process ends aborts it.
+   */
+  stop(error: Error): void {
     // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread, not a window
     this.#worker.postMessage(undefined);
+    this.fail(error);
+    this.#worker.ref();
   }
 
   /** Ends a thread that has no tasks and will get none. */

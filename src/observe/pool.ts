@@ -74,10 +74,7 @@ export class HashPool {
     Atomics.notify(this.#stop, 0);
     for (const task of this.#urgent.splice(0)) task.failed(closed());
     for (const sweep of this.#sweeps) sweep.fail(closed());
-    for (const lane of this.#lanes) {
-      lane.wake();
-      lane.fail(closed());
-    }
+    for (const lane of this.#lanes) lane.stop(closed());
   }
 
   #dispatch(): void {

@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import {
   readdirSync,
   readFileSync,
@@ -6,6 +7,7 @@ import {
   truncateSync,
   writeFileSync,
 } from "node:fs";
+import { join } from "node:path";
 import test from "ava";
 import { rowOf } from "../../src/core/observation.ts";
 import type { Item, Result } from "../../src/observe/job.ts";
@@ -323,4 +325,29 @@ test.serial("a closed pool has given back every descriptor, though it was readin
   }
   await until(() => openDescriptors() <= before);
   t.true(openDescriptors() <= before);
+});
+
+test.serial("a process whose pool is closed does not end before the pool's threads have", (t) => {
+  using scratch = new Scratch();
+  writeFileSync(scratch.at("huge"), "");
+  truncateSync(scratch.at("huge"), 1024 ** 4);
+  const code = [
+    'import { readdirSync } from "node:fs";',
+    `import { HashPool } from ${JSON.stringify(join(import.meta.dirname, "../../src/observe/pool.ts"))};`,
+    'const threads = () => readdirSync("/proc/self/task").length;',
+    "const before = threads();",
+    `const pool = new HashPool({ root: ${JSON.stringify(scratch.path)}, workers: 2 });`,
+    'const read = pool.observeOne("/huge", { hash: true }).catch(() => undefined);',
+    'await pool.observeOne("/huge", { hash: false });',
+    "const during = threads();",
+    "pool[Symbol.dispose]();",
+    "await read;",
+    'process.on("exit", () => console.log(JSON.stringify([during - before, threads() - before])));',
+  ].join("\n");
+  const program = scratch.at("program.mjs");
+  writeFileSync(program, code);
+  const text = execFileSync(process.execPath, [program], { encoding: "utf8" });
+  const [during, after] = JSON.parse(text) as readonly [number, number];
+  t.true(during >= 2, `${during} threads were reading`);
+  t.is(after, 0, `${after} threads were left`);
 });
