@@ -73,6 +73,12 @@ export class Engines implements AsyncDisposable {
     return this.name === "fanotify" ? this.#attribution.mode : "none";
   }
 
+  /** Everything that the kernel has noted by now is hinted when this returns. */
+  async readWaiting(): Promise<void> {
+    // Hints are handed on in microtasks alone, all of which run first.
+    if (this.#engine?.readWaiting?.() === true) await new Promise(setImmediate);
+  }
+
   /** Who made what was in a new directory before anybody could watch that. */
   makerOf(made: Observation, directory: Observation): Actor | undefined {
     if (this.name !== "fanotify") return undefined;

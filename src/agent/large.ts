@@ -1,15 +1,13 @@
-import { atMost } from "../core/actors.ts";
 import type { Observation } from "../core/observation.ts";
-import { appendStep, isStructural } from "../core/settle.ts";
+import { isStructural } from "../core/settle.ts";
 import { HashPool } from "../observe/pool.ts";
-import type { PathHints } from "../reconcile/reconcile.ts";
+import { joinHints } from "../reconcile/hints.ts";
+import type { PathHints } from "../reconcile/hints.ts";
 
 /** To hash a larger file takes so long that what else happened is not to wait for it. */
 export const largeBytes = 64 * 1024 * 1024;
 /** And for one that is larger still, the programs of a node, which are large, are not to wait. */
 export const hugeBytes = 1024 * 1024 * 1024;
-/** Actors, and other names, of a path that was hinted again and again while it waited. */
-const mostKept = 10;
 
 /** What tells which hints have to wait for a large file. */
 export interface Gauge {
@@ -166,29 +164,11 @@ function shareName(one: Batch, other: Batch): boolean {
 }
 
 function join(batches: readonly Batch[]): Batch {
-  const hints = new Map<string, PathHints>();
-  for (const hint of batches.flatMap((batch) => batch.hints)) {
-    const earlier = hints.get(hint.path);
-    hints.set(hint.path, earlier ? followed(earlier, hint) : hint);
-  }
+  const hints = joinHints(batches.flatMap((batch) => batch.hints));
   return {
     hints: [...hints.values()],
     names: new Set(batches.flatMap(({ names }) => [...names])),
     // As it is now: what is larger still the lane leaves to the next one.
     size: batches.at(-1)?.size ?? 0,
-  };
-}
-
-/** What was hinted of a path first, and what was hinted after that. */
-function followed(first: PathHints, then: PathHints): PathHints {
-  const through = [...new Set([...(first.through ?? []), ...(then.through ?? [])])];
-  return {
-    path: first.path,
-    steps: then.steps.reduce(appendStep, first.steps),
-    from: [...new Set([...first.from, ...then.from])],
-    ...(through.length > 0 && { through: through.slice(0, mostKept) }),
-    actors: atMost([...first.actors, ...then.actors], mostKept),
-    lastAt: then.lastAt,
-    engine: first.engine === "sweep" ? then.engine : first.engine,
   };
 }

@@ -7,8 +7,10 @@ import type { Look } from "../core/compare.ts";
 import { rowOf } from "../core/observation.ts";
 import type { HashPool } from "../observe/pool.ts";
 import type { Eyes } from "../reconcile/look.ts";
+import { joinHints } from "../reconcile/hints.ts";
+import type { PathHints } from "../reconcile/hints.ts";
 import { reconcile } from "../reconcile/reconcile.ts";
-import type { Group, MountHint, PathHints } from "../reconcile/reconcile.ts";
+import type { Group, MountHint } from "../reconcile/reconcile.ts";
 import { scan } from "../reconcile/sweep.ts";
 import type { HintGroup } from "../watch/coalesce.ts";
 import { transact } from "../sqlite/open.ts";
@@ -16,6 +18,7 @@ import { eyesIn, gaugeOf } from "./large-eyes.ts";
 import { apart, largeBytes, LargeFiles } from "./large.ts";
 import type { Batch, Lane } from "./large.ts";
 import { differing } from "./pass.ts";
+import { Slices } from "./slices.ts";
 import type { Sweeps } from "./sweeps.ts";
 import type { Running } from "./running.ts";
 import { rememberWatched, watchedPolicy } from "./watched.ts";
@@ -30,18 +33,24 @@ interface Sight {
 interface Helpers {
   readonly eyes: Eyes;
   readonly sweeps: Sweeps;
+  /** Has everything hinted that the kernel has noted by now. */
+  readonly readWaiting: () => Promise<void>;
   readonly onAlert: (alert: JudgedChange | FoldedChange) => void;
 }
 
 /** Paths that are looked at and committed together. */
 const sliceSize = 500;
 const retryAfter = 1000;
+/** Times that a group is looked at anew because of what was hinted meanwhile. */
+const mostRounds = 2;
 
 /** Takes groups of hints one after the other, from the coalescer to the commit; those of large files beside them. */
 export class Reconciliation implements Disposable {
   readonly #running: Running;
   readonly #helpers: Helpers;
   readonly #large: LargeFiles;
+  /** Of the group that is being looked at. */
+  #slices = new Slices([]);
   /** So often something was stored: between a look and its commit somebody else may have been first. */
   #commits = 0;
 
@@ -122,9 +131,10 @@ export class Reconciliation implements Disposable {
     const { batches, rest } = apart([...hints.values()], gaugeOf(this.#helpers.eyes));
     for (const batch of batches) this.#large.add(batch);
     let told: readonly MountHint[] = mounts;
-    for (let from = 0; from < rest.length || told.length > 0; from += sliceSize) {
+    this.#slices = new Slices(rest);
+    while (!this.#slices.isEmpty || told.length > 0) {
       const lane = { pool: this.#running.pool, limit: largeBytes };
-      await this.#work(rest.slice(from, from + sliceSize), told, lane);
+      await this.#work(this.#slices.take(sliceSize), told, lane);
       told = [];
     }
   }
@@ -152,14 +162,26 @@ export class Reconciliation implements Disposable {
    * Nothing is lost for want of a disk: what cannot be stored is looked at again until it can. What a closed pool
    * did not read is left to the next start.
    */
-  async #reconcile(group: Group, { eyes, pool }: Sight): Promise<void> {
+  async #reconcile(first: Group, { eyes, pool }: Sight): Promise<void> {
     const { wellbeing, signal } = this.#running;
+    let group = first;
     for (let isStored = false; !isStored;) {
       const since = this.#commits;
       try {
         await reconcile(group, {
           eyes,
           now: Date.now,
+          later: {
+            // What takes long to read is read once.
+            rounds: pool === this.#running.pool ? mostRounds : 0,
+            ask: async (paths, use) => {
+              await this.#helpers.readWaiting();
+              const news = this.#waitingAt(paths, use);
+              if (use === "taken" && news.length > 0)
+                group = { ...group, paths: [...joinHints([...group.paths, ...news]).values()] };
+              return news;
+            },
+          },
           commit: (looks, changes) => {
             isStored = this.#commits === since || !this.#isOutdated(looks);
             if (isStored) this.#commit(looks, changes);
@@ -175,6 +197,13 @@ export class Reconciliation implements Disposable {
         await pause(retryAfter);
       }
     }
+  }
+
+  /** What is behind in its own group was hinted before what has come since. */
+  #waitingAt(paths: readonly string[], use: "taken" | "noted"): readonly PathHints[] {
+    const { coalescer } = this.#running;
+    const own = use === "taken" ? this.#slices.takeAt(paths) : this.#slices.at(paths);
+    return [...own, ...coalescer.waitingAt(paths, use)];
   }
 
   #commit(looks: readonly Look[], changes: readonly JudgedChange[]): void {

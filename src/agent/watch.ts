@@ -106,7 +106,12 @@ async function work(running: Running, around: Surroundings): Promise<void> {
     makerOf: (made: Observation, directory: Observation) => engines.makerOf(made, directory),
   };
   const sweeps = new Sweeps(running);
-  using reconciliation = new Reconciliation(running, { eyes, sweeps, onAlert });
+  using reconciliation = new Reconciliation(running, {
+    eyes,
+    sweeps,
+    readWaiting: async () => await engines.readWaiting(),
+    onAlert,
+  });
   await using engines = new Engines(running, (change) => {
     try {
       for (const told of ledger.commit([], [change])) onAlert(told);

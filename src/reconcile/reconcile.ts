@@ -1,30 +1,19 @@
 import type { Change, JudgedChange } from "../core/change.ts";
 import { compare } from "../core/compare.ts";
 import type { Look } from "../core/compare.ts";
-import type { Actor, EngineName, Hint, Step } from "../core/hint.ts";
+import type { Actor, Hint } from "../core/hint.ts";
 import { isSameInode } from "../core/observation.ts";
 import { pair } from "../core/pair.ts";
 import type { RenameFact } from "../core/pair.ts";
 import { nameOf, parentOf } from "../core/path.ts";
 import { transient } from "../core/transient.ts";
+import { joinHints } from "./hints.ts";
+import type { PathHints } from "./hints.ts";
 import { judgeChange } from "./judge.ts";
 import type { Origin } from "./judge.ts";
 import { Looks } from "./look.ts";
 import type { Eyes } from "./look.ts";
 import { scan } from "./sweep.ts";
-
-/** Everything that was hinted about one path since it was last looked at. */
-export interface PathHints {
-  readonly path: string;
-  readonly steps: readonly Step[];
-  readonly from: readonly string[];
-  /** Other names of the file by which it was changed. */
-  readonly through?: readonly string[];
-  readonly actors: readonly Actor[];
-  /** Of the last of them, milliseconds since 1970. */
-  readonly lastAt: number;
-  readonly engine: EngineName;
-}
 
 type Hints = ReadonlyMap<string, PathHints>;
 
@@ -42,7 +31,16 @@ export interface Parts {
   readonly eyes: Eyes;
   /** Stores what was seen, and the alerts, in one transaction. */
   readonly commit: (looks: readonly Look[], changes: readonly JudgedChange[]) => void;
+  readonly later?: Later;
   readonly now: () => number;
+}
+
+/** What was hinted since the group was taken: a look can see what was done before its hint is read. */
+export interface Later {
+  /** Of these paths. To be "taken", and looked at anew, or only "noted": it is given once more when its turn comes. */
+  readonly ask: (paths: readonly string[], use: "taken" | "noted") => Promise<readonly PathHints[]>;
+  /** Times that the group may be looked at anew. */
+  readonly rounds: number;
 }
 
 /** Renames above a path can lead in circles, with a longer name each time. */
@@ -50,10 +48,7 @@ const mostFormerNames = 32;
 
 /** hint -> observe -> compare -> pair -> verdict -> one transaction. Gives back what was reported. */
 export async function reconcile(group: Group, parts: Parts): Promise<readonly JudgedChange[]> {
-  const looks = new Looks(parts.eyes);
-  const hints = new Map(group.paths.map((one) => [one.path, one]));
-  for (const hint of group.paths) await lookAround(hint, looks, parts.eyes);
-
+  const { looks, hints } = await lookAtAll(group, parts);
   const seen = looks.all();
   const facts = renameFacts(seen, hints);
   const paired = pair(seen, facts);
@@ -74,6 +69,37 @@ export async function reconcile(group: Group, parts: Parts): Promise<readonly Ju
     .filter((one) => one !== undefined);
   parts.commit(seen, judged);
   return judged;
+}
+
+/** Who did what was seen is known only when all is read that was hinted before it was seen. */
+async function lookAtAll(
+  group: Group,
+  { eyes, later }: Parts,
+): Promise<{ readonly looks: Looks; readonly hints: Hints }> {
+  let hints: Hints = new Map(group.paths.map((one) => [one.path, one]));
+  for (let round = 0; ; round += 1) {
+    const looks = new Looks(eyes);
+    for (const hint of hints.values()) await lookAround(hint, looks, eyes);
+    const changed = looks.all().filter((look) => compare(look) !== undefined);
+    if (!later || group.offline || changed.length === 0) return { looks, hints };
+    const isLast = round >= later.rounds;
+    const paths = changed.map(({ path }) => path);
+    const news = await later.ask(paths, isLast ? "noted" : "taken");
+    if (isLast) return { looks, hints: noting(hints, news) };
+    if (news.length === 0) return { looks, hints };
+    hints = joinHints([...hints.values(), ...news]);
+  }
+}
+
+/** Some of it may have been done after the look: who took part is said, but what was done is not. */
+function noting(hints: Hints, news: readonly PathHints[]): Hints {
+  const all = new Map(hints);
+  for (const one of news) {
+    const own = hints.get(one.path);
+    if (own && isTold(own)) all.set(one.path, { ...own, actors: [...one.actors, ...own.actors] });
+    else all.set(one.path, { ...one, steps: own?.steps ?? ["changed"], from: [] });
+  }
+  return all;
 }
 
 async function lookAround(hint: PathHints, looks: Looks, eyes: Eyes): Promise<void> {

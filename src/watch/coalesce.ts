@@ -84,6 +84,11 @@ export class Coalescer implements AsyncIterable<HintGroup>, Disposable {
     }
   }
 
+  /** What waits at these paths: "taken" by whoever looks at them anew, or only "noted". */
+  waitingAt(paths: readonly string[], use: "taken" | "noted"): readonly HintedPath[] {
+    return use === "taken" ? this.#pending.takeAt(paths) : this.#pending.at(paths);
+  }
+
   /** Everything that still waits falls due now; then the reader is done. */
   end(): void {
     this.#ended = true;

@@ -27,6 +27,8 @@ export interface Engine {
   add(path: string): void;
   /** How many inodes are watched now. */
   readonly watched: () => number;
+  /** Reads at once what the kernel has noted by now: its hints follow before the event loop goes on. True: there was some. */
+  readonly readWaiting?: () => boolean;
   /** What it cannot see, in sentences for `doctor`. The contract suite looks for its own words in them. */
   readonly blind: readonly string[];
 }

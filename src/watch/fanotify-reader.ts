@@ -25,6 +25,8 @@ const bufferSize = 64 * 1024;
 const readsPerWindow = 30;
 const window = 100;
 const gathering = 10;
+/** Buffers that are read at once when somebody asks for what waits. */
+const mostAtOnce = 16;
 
 /** Waits for events and reads them. What cannot be taken yet waits in the kernel's queue, where it is merged. */
 export class EventReader {
@@ -47,6 +49,18 @@ export class EventReader {
     if (this.#isStopping) return;
     this.#isStopping = true;
     this.#waiter.wake();
+  }
+
+  /** What waits in the kernel is taken now, not when its turn comes. True: something was. */
+  readWaiting(): boolean {
+    let reads = 0;
+    for (; reads < mostAtOnce && !this.#isStopping; reads += 1) {
+      const size = readEvents(this.#options.groupFd, this.#buffer);
+      // A failure is met again when it is read in turn.
+      if (size <= 0) break;
+      this.#options.onEvents(this.#buffer.subarray(0, size));
+    }
+    return reads > 0;
   }
 
   #wait(): void {

@@ -78,6 +78,7 @@ class FanotifyWatch {
       hints: this.#queue,
       add: (path) => this.#add(path),
       watched: () => this.#inodes.size,
+      readWaiting: () => this.#reader.readWaiting(),
       blind,
     };
     // The caller may look at it late; until then a rejection is not unhandled.

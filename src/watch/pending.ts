@@ -120,6 +120,24 @@ export class PendingPaths {
     return taking.taken;
   }
 
+  /** What waits at these paths, and at the other names of its renames. */
+  takeAt(paths: readonly string[]): HintedPath[] {
+    const taking: Taking = { taken: [], most: 0, directories: new Set() };
+    for (const path of paths) {
+      const entry = this.#entries.get(path);
+      if (entry) this.#takeWithOthers(entry, taking);
+    }
+    return taking.taken;
+  }
+
+  /** The same, but it goes on waiting. */
+  at(paths: readonly string[]): HintedPath[] {
+    return paths.flatMap((path) => {
+      const entry = this.#entries.get(path);
+      return entry ? [hintedOf(entry)] : [];
+    });
+  }
+
   /** The deepest directory that more than half of what waits lies below. */
   crowdedDirectory(): string {
     let directory = "/";
@@ -210,13 +228,17 @@ export class PendingPaths {
     const directory = parentOf(entry.path);
     const siblings = this.#structural.get(directory);
     if (siblings?.delete(entry) && siblings.size === 0) this.#structural.delete(directory);
-    const { path, engine, steps, firstAt, lastAt } = entry;
-    const actors = weakestFirst(entry.actors);
-    const through = entry.through.length > 0 && { through: entry.through };
-    const from = [...entry.from];
-    taken.push({ path, engine, steps, firstAt, lastAt, from, ...through, actors });
+    taken.push(hintedOf(entry));
     return true;
   }
+}
+
+function hintedOf(entry: Entry): HintedPath {
+  const { path, engine, steps, firstAt, lastAt } = entry;
+  const actors = weakestFirst(entry.actors);
+  const through = entry.through.length > 0 && { through: entry.through };
+  const from = [...entry.from];
+  return { path, engine, steps, firstAt, lastAt, from, ...through, actors };
 }
 
 function withName(names: readonly string[], name: string): readonly string[] {

@@ -96,6 +96,7 @@ async function prove(start: StartEngine, options: SelectOptions): Promise<Engine
       hints: guarded,
       add: (path) => engine.add(seenAt(options.root, path)),
       watched: () => engine.watched(),
+      ...(engine.readWaiting && { readWaiting: engine.readWaiting }),
       blind: engine.blind,
     };
   } catch (error) {

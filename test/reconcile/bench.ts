@@ -12,7 +12,8 @@ import { walk } from "../../src/observe/walk.ts";
 import { isStale, wantOf } from "../../src/reconcile/look.ts";
 import type { Eyes } from "../../src/reconcile/look.ts";
 import { reconcile } from "../../src/reconcile/reconcile.ts";
-import type { PathHints } from "../../src/reconcile/reconcile.ts";
+import type { Later } from "../../src/reconcile/reconcile.ts";
+import type { PathHints } from "../../src/reconcile/hints.ts";
 import { transact } from "../../src/sqlite/open.ts";
 import { State } from "../helpers/state.ts";
 import { makePlace } from "../helpers/tree.ts";
@@ -35,6 +36,7 @@ const base: Rule = {
 /** "/w/**" with every class below a directory of its name, and "/w/grave" that is critical. */
 const rules: readonly Rule[] = [
   base,
+  { ...base, id: "t/written", paths: ["/w/written"], writers: ["/usr/bin/kubeadm"] },
   { ...base, id: "t/grave", paths: ["/w/grave/**"], severity: "critical" },
   { ...base, id: "t/sealed", paths: ["/w/sealed/*.wal"], class: "sealed" },
   {
@@ -66,7 +68,7 @@ export interface Bench extends Disposable {
   /** Reconciles and stores what was seen. */
   look(
     hints: readonly (string | Hinted)[],
-    more?: { readonly offline?: boolean },
+    more?: { readonly offline?: boolean; readonly later?: Later },
   ): Promise<readonly JudgedChange[]>;
 }
 
@@ -89,6 +91,7 @@ export function makeBench(): Bench {
     },
     observeLarge: (path, want) => Promise.resolve(observer.observe(path, want)),
     known: current,
+    isGenuine: () => true,
     walk: function* (dir) {
       for (const found of walk(observer, index, { from: dir }))
         if (found.kind === "path") yield found;
@@ -123,9 +126,10 @@ export function makeBench(): Bench {
           if (seen) current.put(found.path, seen);
         }
       }),
-    look: async (hints, { offline = false } = {}) => {
+    look: async (hints, { offline = false, later } = {}) => {
       const paths = hints.map((one) => hintsOf(typeof one === "string" ? { path: one } : one));
-      return await reconcile({ paths, mounts: [], offline }, { eyes, commit, now: () => now });
+      const parts = { eyes, commit, now: () => now, ...(later && { later }) };
+      return await reconcile({ paths, mounts: [], offline }, parts);
     },
     [Symbol.dispose]: () => {
       observer[Symbol.dispose]();
@@ -135,7 +139,7 @@ export function makeBench(): Bench {
   };
 }
 
-function hintsOf(hinted: Hinted): PathHints {
+export function hintsOf(hinted: Hinted): PathHints {
   const steps: readonly Step[] = ["changed"];
   const actors: readonly Actor[] = [];
   return { steps, from: [], actors, lastAt: now - 7, engine: "chokidar", ...hinted };

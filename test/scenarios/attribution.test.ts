@@ -14,7 +14,15 @@ import { join } from "node:path";
 import { Attribution } from "../../src/attribute/attribute.ts";
 import { fanotifyEngine } from "../../src/watch/fanotify.ts";
 import { until } from "../helpers/wait.ts";
-import { busyLoops, fanotifyMissing, outputOf, programOf, startSmall } from "./small.ts";
+import {
+  busyLoops,
+  chainOf,
+  fanotifyMissing,
+  inShort,
+  outputOf,
+  programOf,
+  startSmall,
+} from "./small.ts";
 import type { Alert, Ground } from "./small.ts";
 
 const possible = fanotifyMissing === undefined ? test.serial : test.serial.skip;
@@ -291,6 +299,51 @@ possibleOnExt4(
       }
     }
     t.is(await node.watching.stop(), 0);
+  },
+);
+
+const many = 1200;
+
+/** What is made gets the inodes of what was removed, so that who looks at the one, which was hinted first, is led to the other. */
+const replaced = `
+import os, sys
+root = sys.argv[1]
+for i in range(${many}):
+  with open(f"{root}/new/{i}", "w") as file: pass
+  os.remove(f"{root}/new/{i}")
+for i in range(${many}):
+  os.remove(f"{root}/old/{i}")
+for i in range(${many}):
+  with open(f"{root}/new/{i}", "w") as file: file.write(f"new {i}")
+print(os.getpid())
+`;
+
+const possibleWithPython = python === undefined ? test.serial.skip : possible;
+
+possibleWithPython(
+  `of a burst of names that come and go each is told once, with who did it${why}`,
+  async (t) => {
+    await using node = await startSmall({
+      rules: [{ id: "watched", paths: ["/watched/**"], severity: "high" }],
+      prepare: (ground) => {
+        mkdirSync(ground.at("/watched/new"), { recursive: true });
+        for (let i = 0; i < many; i += 1) ground.write(`/watched/old/${i}`, `old ${i}`);
+      },
+    });
+    // All of it waits when the agent goes on, as it does where the node is overloaded.
+    process.kill(node.watching.pid, "SIGSTOP");
+    const said = execFileSync(python ?? "", ["-c", replaced, node.at("/watched")]);
+    process.kill(node.watching.pid, "SIGCONT");
+    await node.receiver.until(() => node.alerts().length >= 2 * many, 60_000);
+    t.is(await node.watching.stop(), 0);
+    const told = chainOf(node.state);
+    const names = told.filter(({ change }) => change !== "modified").map(({ path }) => path);
+    t.is(names.length, 2 * many);
+    t.is(new Set(names).size, 2 * many);
+    const unnamed = told.filter(
+      ({ engine, actor }) => engine !== "fanotify" || actor?.pid !== Number(said.toString()),
+    );
+    t.deepEqual(inShort(unnamed), []);
   },
 );
 
