@@ -1,7 +1,9 @@
+import { Buffer } from "node:buffer";
 import { existsSync, readFileSync } from "node:fs";
 import { dirname } from "node:path";
+import { encodePath } from "../core/path.ts";
 import { Attribution, seesNode } from "../attribute/attribute.ts";
-import { openGroup } from "../linux/fanotify.ts";
+import { markEntry, openGroup } from "../linux/fanotify.ts";
 import type { Level } from "../linux/fanotify.ts";
 import { close, lookFlags, openInRoot, openRoot } from "../linux/files.ts";
 import { errnoName } from "../linux/libc.ts";
@@ -23,7 +25,7 @@ export interface Examined {
 /** What the kernel and our privileges allow here, each with what is lost without it. */
 export function examine(root: string, state: string): readonly Examined[] {
   const now = readPrivileges();
-  const events = attempt("engine fanotify", fanotify);
+  const events = attempt("engine fanotify", () => fanotify(nearest(state)));
   return [
     ...needs.map((need) => capability(need, now)),
     privileges(now),
@@ -84,10 +86,17 @@ const tells: Readonly<Record<Level, string>> = {
   file: "Linux 5.9 or newer: a rename is two events, paired by the agent",
 };
 
-function fanotify(): string {
-  const { fd, level } = openGroup();
-  close(fd);
-  return `level ${level} (${tells[level]})`;
+/** A group can be opened where no mark can be set (seccomp): one is set where watch will prove itself. */
+function fanotify(place: string): string {
+  const group = openGroup();
+  try {
+    const name = Buffer.concat([encodePath(place), Buffer.of(0)]);
+    const marked = markEntry({ group, wanted: ["attrib"], target: "directory" }, -1, name);
+    if (marked < 0) throw new Error(`fanotify_mark: ${errnoName(-marked)} at ${place}`);
+    return `level ${group.level} (${tells[group.level]})`;
+  } finally {
+    close(group.fd);
+  }
 }
 
 function chokidarBlind(root: string): readonly string[] {

@@ -6,7 +6,7 @@ import type { Engine } from "../../src/agent/options.ts";
 import { lacking, lossOf, mayWrite, needs, standingOf } from "../../src/agent/privileges.ts";
 import { capabilityBits } from "../../src/linux/caps.ts";
 import type { CapabilityName } from "../../src/linux/caps.ts";
-import { asNobody, cannotConfine, outOfReach, without } from "../helpers/confined.ts";
+import { asNobody, cannotConfine, outOfReach, without, withoutMarks } from "../helpers/confined.ts";
 import { makePlace } from "../helpers/tree.ts";
 
 const names = needs.map(({ name }) => name);
@@ -189,6 +189,15 @@ for (const { name, standIn, without: consequence } of needs) {
       });
   });
 }
+
+test("doctor says that no directory can be marked where seccomp refuses it, and that nobody is told then", (t) => {
+  const prefix = withoutMarks();
+  if (reason !== undefined || prefix === undefined) return t.pass(reason ?? "needs python3");
+  const found = doctor(prefix);
+  t.like(found.get("engine fanotify"), { ok: false });
+  t.regex(found.get("engine fanotify")?.detail ?? "", /^fanotify_mark: EPERM/);
+  t.like(found.get("attribution"), { ok: false });
+});
 
 test("doctor works for a user without any right, and says that fanotify and attribution are lost", (t) => {
   const obstacle = reason ?? outOfReach(asNobody);
