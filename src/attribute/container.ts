@@ -49,12 +49,19 @@ export class ContainerNames {
   #names(id: string, now: number): Names {
     const known = this.#known.get(id);
     if (known && now < known.until) return known.names;
-    const names = namesFromLogs(this.#root, id) ?? namesFromBundle(this.#root, id);
+    const names = isOfRuntime(id)
+      ? (namesFromLogs(this.#root, id) ?? namesFromBundle(this.#root, id))
+      : {};
     if (this.#known.size >= mostRemembered) this.#known.clear();
     const until = names ? Number.POSITIVE_INFINITY : now + lookAgainAfter;
     this.#known.set(id, { names: names ?? {}, until });
     return names ?? {};
   }
+}
+
+/** Others (LXC, systemd-nspawn) have a name only, which is no part of a path. */
+function isOfRuntime(id: string): boolean {
+  return /^[0-9a-f]{64}$/.test(id);
 }
 
 /** The kubelet links "/var/log/containers/<pod>_<namespace>_<container>-<id>.log" to each container's log. */

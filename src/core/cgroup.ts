@@ -1,14 +1,17 @@
 /** What a cgroup's path says of the container that a process runs in. */
 export interface CgroupIdentity {
-  /** 64 hex digits. */
+  /** 64 hex digits; of LXC and systemd-nspawn, the container's name. */
   readonly containerId: string;
   /** With dashes; a static pod's is 32 hex digits without. */
   readonly podUid?: string;
 }
 
 const containerPattern = /[0-9a-f]{64}/g;
-/** Not containers: CRI-O's monitors, and the sandboxes of other runtimes' helpers. */
-const monitorPattern = /(?:^|\/)crio-conmon-[^/]*/g;
+/** Not containers: the monitors of CRI-O's and Podman's. */
+const monitorPattern = /(?:^|\/)(?:crio|libpod)-conmon-[^/]*/g;
+/** LXC's "lxc.payload.<name>", "lxc/<name>" before version 4; systemd-nspawn keeps what it runs in "payload". */
+const machinePattern =
+  /^\/(?:(?:lxc\.payload\.|lxc\/)(?<lxc>[^/]+)|(?:.*\/)?(?:machine-(?<machine>[^/]+)\.scope|systemd-nspawn@(?<service>[^/]+)\.service)\/payload(?:\/|$))/;
 const podPattern =
   /pod(?<uid>[0-9a-f]{8}[-_][0-9a-f]{4}[-_][0-9a-f]{4}[-_][0-9a-f]{4}[-_][0-9a-f]{12}|[0-9a-f]{32})(?![0-9a-f])/;
 
@@ -16,10 +19,19 @@ const podPattern =
 export function parseCgroupPath(path: string): CgroupIdentity | undefined {
   const clean = path.replace(monitorPattern, "");
   const containerId = clean.match(containerPattern)?.at(-1);
-  if (containerId === undefined) return undefined;
+  if (containerId === undefined) return machineIn(clean);
   const before = clean.slice(0, clean.lastIndexOf(containerId));
   const uid = podPattern.exec(before)?.groups?.["uid"]?.replaceAll("_", "-");
   return uid === undefined ? { containerId } : { containerId, podUid: uid };
+}
+
+function machineIn(path: string): CgroupIdentity | undefined {
+  const { lxc, machine, service } = machinePattern.exec(path)?.groups ?? {};
+  const unit = machine ?? service;
+  // systemd.unit(5): "-" in a name is written "\x2d".
+  const name = unit?.replaceAll("\\x2d", "-");
+  const containerId = lxc ?? name;
+  return containerId === undefined ? undefined : { containerId };
 }
 
 /**
