@@ -59,7 +59,8 @@ export async function reconcile(group: Group, parts: Parts): Promise<readonly Ju
   ];
   const origin = origins(group, hints, parts.now());
   const whose = (change: Change): Origin => {
-    const told = origin(change);
+    const own = origin(change);
+    const told = { ...own, actors: [...own.actors, ...removers(change, facts, { looks, hints })] };
     if (told.actors.length > 0 || group.offline) return told;
     const maker = makerOf(change, looks, parts.eyes);
     return maker ? { ...told, engine: "fanotify", actors: [maker] } : told;
@@ -72,10 +73,7 @@ export async function reconcile(group: Group, parts: Parts): Promise<readonly Ju
 }
 
 /** Who did what was seen is known only when all is read that was hinted before it was seen. */
-async function lookAtAll(
-  group: Group,
-  { eyes, later }: Parts,
-): Promise<{ readonly looks: Looks; readonly hints: Hints }> {
+async function lookAtAll(group: Group, { eyes, later }: Parts): Promise<Looked> {
   let hints: Hints = new Map(group.paths.map((one) => [one.path, one]));
   for (let round = 0; ; round += 1) {
     const looks = new Looks(eyes);
@@ -100,6 +98,28 @@ function noting(hints: Hints, news: readonly PathHints[]): Hints {
     else all.set(one.path, { ...one, steps: own?.steps ?? ["changed"], from: [] });
   }
   return all;
+}
+
+interface Looked {
+  readonly looks: Looks;
+  readonly hints: Hints;
+}
+
+/** A file that was moved to a name of which nothing is left was removed there, which is told of its old name alone. */
+function removers(
+  change: Change,
+  facts: readonly RenameFact[],
+  { looks, hints }: Looked,
+): readonly Actor[] {
+  if (change.kind !== "deleted") return [];
+  const names = new Set([change.path]);
+  for (const name of names)
+    for (const { from, to } of facts) {
+      const look = from === name ? looks.get(to) : undefined;
+      if (look && !look.before && !look.after) names.add(to);
+    }
+  names.delete(change.path);
+  return [...names].flatMap((name) => hints.get(name)?.actors ?? []);
 }
 
 async function lookAround(hint: PathHints, looks: Looks, eyes: Eyes): Promise<void> {

@@ -230,3 +230,38 @@ test("a link that was renamed over a file is told with the name it came by, and 
   const [told] = await bench.look([{ ...renamed, from: ["/w/new"] }]);
   t.like(told?.change, { kind: "modified", fields: ["type", "inode"], via: "/w/new" });
 });
+
+test("of a file that one moves away and another removes, who removed it is told, and no stranger's removal is approved with the move", async (t) => {
+  const kubeadm: Actor = { pid: 5, exe: "/usr/bin/kubeadm" };
+  for (const [mover, remover] of [
+    [mv, sh],
+    [kubeadm, sh],
+    [sh, kubeadm],
+  ] as const) {
+    using bench = makeBench();
+    bench.write("/w/written", "x");
+    bench.learn();
+    rmSync(bench.at("/w/written"));
+    const told = await bench.look([
+      { ...by(mover), path: "/w/written", steps: ["renamed"] },
+      { ...by(mover), path: "/w/b", from: ["/w/written"], steps: ["renamed"] },
+      { path: "/w/c", from: ["/w/b"], steps: ["renamed", "deleted"], ...by(remover) },
+    ]);
+    t.deepEqual(inShort(told), ["deleted /w/written"]);
+    t.deepEqual(told[0]?.actor, sh);
+  }
+});
+
+test("who made another file at the name to which one was moved has not removed that", async (t) => {
+  using bench = makeBench();
+  bench.write("/w/a", "x");
+  bench.learn();
+  rmSync(bench.at("/w/a"));
+  bench.write("/w/b", "another");
+  const told = await bench.look([
+    { ...by(mv), path: "/w/a", steps: ["renamed"] },
+    { path: "/w/b", from: ["/w/a"], steps: ["renamed", "deleted", "created"], ...by(sh) },
+  ]);
+  t.deepEqual(inShort(told), ["created /w/b", "deleted /w/a"]);
+  t.deepEqual(told.find(({ change }) => change.path === "/w/a")?.actor, mv);
+});
