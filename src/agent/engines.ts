@@ -51,6 +51,7 @@ export class Engines implements AsyncDisposable {
       fanotify: fanotifyEngine({
         describe: (pid, now) => this.#attribution.describe(pid, now),
         isHurried: this.#attribution.mode === "proc",
+        programs: programsIn(node),
       }),
       chokidar: startChokidar,
     };
@@ -189,6 +190,12 @@ export class Engines implements AsyncDisposable {
     for (const path of node.index.roots)
       coalescer.add({ kind: "tree", engine: "sweep", at: Date.now(), path, why });
   }
+}
+
+/** As seen from here: engines know no other names. */
+function programsIn({ policy, root }: Running["node"]): readonly string[] {
+  const all = policy.rules.flatMap(({ writers }) => writers);
+  return [...new Set(all)].map((path) => seenAt(root, path));
 }
 
 /** True for a mount point at, above or inside of something that is watched. */

@@ -117,6 +117,7 @@ export class ActorReader implements Disposable {
       ...(comm === undefined ? {} : { comm }),
       ...programOf({ live, record }, this.#settings.root),
       ...(cmdline.length > 0 ? { cmdline: redactArguments(cmdline) } : {}),
+      ...(record ? { executedAt: Number(record.notedAt) / 1e6 } : {}),
       ...(uid === undefined ? {} : { uid }),
       ...(loginUid === undefined ? {} : { loginUid }),
       ...(ancestry.length === 0 ? {} : { ancestry }),

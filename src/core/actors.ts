@@ -12,6 +12,12 @@ export function atMost(actors: readonly Actor[], most: number): readonly Actor[]
   return [...programs.values()].slice(-most);
 }
 
+/** What is left when it may have executed its program only after what it did. */
+export function withoutProgram(actor: Actor): Actor {
+  const { comm: _comm, exe: _exe, executable: _executable, cmdline: _cmdline, ...rest } = actor;
+  return rest;
+}
+
 /** Two for whom this is the same are judged alike. */
 function programOf({ exe, executable, cgroup, container }: Actor): string {
   return JSON.stringify([

@@ -20,6 +20,8 @@ export interface Actor {
   readonly exe?: string;
   /** Which file that is, seen while the process lived or noted when it was executed; as in an observation. Never shown. */
   readonly executable?: { readonly dev: string; readonly ino: string };
+  /** Milliseconds on the monotonic clock at which it was made, or executed its program. Never shown. */
+  readonly executedAt?: number;
   readonly cmdline?: readonly string[];
   readonly uid?: number;
   readonly loginUid?: number;

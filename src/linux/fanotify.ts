@@ -19,6 +19,7 @@ export const bits = {
   delete: 0x200,
   deleteSelf: 0x400,
   moveSelf: 0x800,
+  openExec: 0x1000,
   overflow: 0x4000,
   /** Linux 5.17. */
   rename: 0x1000_0000,

@@ -1,5 +1,6 @@
 import { constants } from "node:fs";
 import { constants as os } from "node:os";
+import type { Actor } from "../core/hint.ts";
 import { isBelow, joinPath, nameOf, parentOf } from "../core/path.ts";
 import type { Rule, RuleIndex } from "../core/rule.ts";
 import { markDescriptor, markEntry } from "../linux/fanotify.ts";
@@ -16,6 +17,7 @@ import type { Entry } from "../linux/files.ts";
 import { directoryHandle, directoryOf, entryKey, nameBytes } from "../linux/handles.ts";
 import type { HandleDirectory } from "../linux/handles.ts";
 import { errnoName } from "../linux/libc.ts";
+import { Stat } from "../linux/statx.ts";
 import { nodePath, seenAt } from "./engine.ts";
 import type { Directory, FileName, Inodes, Reach } from "./inodes.ts";
 
@@ -35,6 +37,8 @@ export interface MarkerOptions {
 const wayFlags = (lookFlags & ~constants.O_NOFOLLOW) | constants.O_DIRECTORY;
 /** Not there, or no directory (any more): another event tells of it. */
 const vanished: readonly number[] = [-os.errno.ENOENT, -os.errno.ENOTDIR, -os.errno.ELOOP];
+
+const programStat = new Stat();
 
 /** Sets the marks, and notes in `inodes` where each marked inode is. */
 export class Marker implements Disposable {
@@ -88,6 +92,21 @@ export class Marker implements Disposable {
   attach(file: FileName): void {
     const handle = this.#open(file.dir);
     if (handle) this.#file(handle, file, this.#options.inodes.pathOf(file.dir));
+  }
+
+  /** Whoever executes it is to be told, in the order of everything else that is. */
+  markProgram(path: string): Actor["executable"] {
+    const fd = openInRoot(this.#rootFd, path, lookFlags & ~constants.O_NOFOLLOW);
+    if (fd < 0) return undefined;
+    try {
+      const { group } = this.#options;
+      markDescriptor({ group, wanted: ["openExec"], target: "file" }, fd);
+      return programStat.fill(fd) === 0
+        ? { dev: programStat.dev, ino: programStat.ino }
+        : undefined;
+    } finally {
+      close(fd);
+    }
   }
 
   /** Is this still the file's name? */

@@ -8,8 +8,8 @@ export interface ReaderOptions {
   readonly groupFd: number;
   /** Every event is read as soon as it can be, however many come. */
   readonly isHurried: boolean;
-  /** What one read gave; the bytes hold until it returns. */
-  readonly onEvents: (bytes: Buffer) => void;
+  /** What one read gave, and when that began on the monotonic clock (ms); the bytes hold until it returns. */
+  readonly onEvents: (bytes: Buffer, readAt: number) => void;
   readonly onFailed: (detail: string) => void;
   /** Nothing is read any more: the group may be closed. */
   readonly onStopped: () => void;
@@ -55,10 +55,11 @@ export class EventReader {
   readWaiting(): boolean {
     let reads = 0;
     for (; reads < mostAtOnce && !this.#isStopping; reads += 1) {
+      const readAt = monotonic();
       const size = readEvents(this.#options.groupFd, this.#buffer);
       // A failure is met again when it is read in turn.
       if (size <= 0) break;
-      this.#options.onEvents(this.#buffer.subarray(0, size));
+      this.#options.onEvents(this.#buffer.subarray(0, size), readAt);
     }
     return reads > 0;
   }
@@ -77,9 +78,10 @@ export class EventReader {
       this.#end();
       return;
     }
+    const readAt = monotonic();
     const size = readEvents(this.#options.groupFd, this.#buffer);
     if (size > 0) {
-      this.#options.onEvents(this.#buffer.subarray(0, size));
+      this.#options.onEvents(this.#buffer.subarray(0, size), readAt);
       // No event is nearly as large as half of it: there was nothing more to be read.
       if (size < bufferSize / 2) this.#rest();
       else setImmediate(() => this.#read());
@@ -120,4 +122,9 @@ export class EventReader {
     this.#waiter[Symbol.dispose]();
     this.#options.onStopped();
   }
+}
+
+/** The clock of the exec history. */
+function monotonic(): number {
+  return Number(process.hrtime.bigint()) / 1e6;
 }

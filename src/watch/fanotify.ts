@@ -1,4 +1,5 @@
 import type { Buffer } from "node:buffer";
+import { withoutProgram } from "../core/actors.ts";
 import { IntegrityError } from "../core/error.ts";
 import type { Actor } from "../core/hint.ts";
 import { levels, openGroup, parseEvents } from "../linux/fanotify.ts";
@@ -9,6 +10,7 @@ import { Tracker } from "./fanotify-events.ts";
 import { Marker } from "./fanotify-marks.ts";
 import { EventReader } from "./fanotify-reader.ts";
 import { Inodes } from "./inodes.ts";
+import { Programs } from "./programs.ts";
 import { HintQueue } from "./queue.ts";
 
 export interface FanotifyOptions {
@@ -16,6 +18,8 @@ export interface FanotifyOptions {
   readonly describe?: (pid: number, now: number) => Actor | undefined;
   /** Processes can be named only while they live: no event may wait. */
   readonly isHurried?: boolean;
+  /** Node paths of programs whose word counts: who executes one has not done as it what it did before. */
+  readonly programs?: readonly string[];
   /** What the group may tell, best first; all by default. */
   readonly levels?: readonly Level[];
   /** How many events may wait in the kernel; any number by default. */
@@ -41,6 +45,7 @@ class FanotifyWatch {
   readonly #own: FanotifyOptions;
   readonly #queue = new HintQueue("fanotify");
   readonly #inodes = new Inodes();
+  readonly #programs = new Programs();
   readonly #unwatched = new Set<string>();
   readonly #group: Group;
   readonly #marker: Marker;
@@ -68,7 +73,7 @@ class FanotifyWatch {
     this.#reader = new EventReader({
       groupFd: this.#group.fd,
       isHurried: own.isHurried ?? false,
-      onEvents: (bytes) => this.#onEvents(bytes),
+      onEvents: (bytes, readAt) => this.#onEvents(bytes, readAt),
       onFailed: (detail) => this.#fail(detail),
       onStopped: () => this.#close(),
     });
@@ -96,10 +101,11 @@ class FanotifyWatch {
     throw failure("not one mark could be set");
   }
 
-  #onEvents(bytes: Buffer): void {
+  #onEvents(bytes: Buffer, readAt: number): void {
     if (this.#isStopping) return;
     const at = Date.now();
     const { events, isWhole } = parseEvents(bytes);
+    this.#programs.take(events, { readAt, at });
     const actorOf = this.#naming(at);
     // Short-lived processes vanish. Where that is no loss, a new directory is marked before anybody is named.
     if (this.#own.isHurried) for (const { pid } of events) actorOf(pid);
@@ -113,7 +119,10 @@ class FanotifyWatch {
     const actors = new Map<number, Actor>();
     return (pid) => {
       if (pid <= 0) return undefined;
-      const actor = actors.get(pid) ?? this.#own.describe?.(pid, now) ?? { pid };
+      const known = actors.get(pid);
+      if (known) return known;
+      const found = this.#own.describe?.(pid, now) ?? { pid };
+      const actor = this.#programs.isLater(found) ? withoutProgram(found) : found;
       actors.set(pid, actor);
       return actor;
     };
@@ -129,6 +138,7 @@ class FanotifyWatch {
 
   #coverAll(): void {
     this.#marker.coverAll();
+    for (const path of this.#own.programs ?? []) this.#programs.add(this.#marker.markProgram(path));
     this.#requestAll();
   }
 

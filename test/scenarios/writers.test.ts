@@ -402,3 +402,27 @@ inContainer(
     t.is(living.actor?.container?.id, group.id);
   },
 );
+
+scenario(
+  "what a process wrote before it executed a listed program is not approved, however late it is read",
+  async (t) => {
+    await using ground = await makeGround();
+    const { at, next, watching } = ground;
+    process.kill(watching.pid, "SIGSTOP");
+    const script = 'echo evil >> "$1"; exec "$2" s/a/b/';
+    const args = ["-c", script, "sh", at("plain/file"), own.sed];
+    const child = spawn("sh", args, { stdio: ["pipe", "ignore", "inherit"] });
+    await until(() => realpathSync(`/proc/${child.pid}/exe`) === own.sed);
+    const evil = await next("plain/file", () => process.kill(watching.pid, "SIGCONT"));
+    t.is(evil.verdict, "unexpected");
+    t.deepEqual([evil.actor?.pid, evil.actor?.exe], [child.pid, undefined]);
+    child.stdin?.end();
+    // The same program, as late, of what it did itself.
+    process.kill(watching.pid, "SIGSTOP");
+    run(own.sed, ...edit(at("plain/file")));
+    const { verdict, actor } = await next("plain/file", () =>
+      process.kill(watching.pid, "SIGCONT"),
+    );
+    t.deepEqual([verdict, actor?.exe], ["approved", own.sed]);
+  },
+);
