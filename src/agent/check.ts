@@ -68,11 +68,11 @@ export async function findDrift(
   return { statement, changes, unseen, unapproved };
 }
 
-/** Whether the policy that was in force when the baseline was signed watched a path. */
+/** Whether the policy that was in force when the baseline was signed watched a path, or an earlier one did. */
 function formerIndex(state: State, statement: Statement, node: Node): (path: string) => boolean {
   if (statement.policy.digest === node.policy.digest) return () => true;
   const text = state.baseline.policy() ?? "[]";
   if (sha256(text) !== statement.policy.digest) return () => true;
   const former = compileRules(JSON.parse(text) as Rule[]);
-  return (path) => former.find(path) !== undefined;
+  return (path) => former.find(path) !== undefined || state.baseline.rows.get(path) !== undefined;
 }

@@ -9,6 +9,7 @@ import { detectPolicy } from "../policy/detect.ts";
 import { loadPolicy } from "../policy/load.ts";
 import type { Rows } from "../sqlite/rows.ts";
 import type { Settings } from "./settings.ts";
+import { peekStatement } from "./state.ts";
 
 /** Where the shipped policies are, from src/ and from dist/ alike. */
 export const policyDirs: readonly string[] = [
@@ -59,23 +60,34 @@ function openObserver(root: string): Observer {
   }
 }
 
-/** The policy that the settings name, or that fits the node. */
-export async function readPolicy(settings: Pick<Settings, "root" | "policy">): Promise<Policy> {
+/** The policy that the settings name, or that fits the node; `anew`: whatever its baseline was approved under. */
+export async function readPolicy(
+  settings: Pick<Settings, "root" | "policy" | "state">,
+  { anew = false }: { readonly anew?: boolean } = {},
+): Promise<Policy> {
   using observer = openObserver(settings.root);
-  return await policyOf(settings, observer);
+  return await policyOf(anew ? { policy: settings.policy } : settings, observer);
 }
 
-async function policyOf(settings: Pick<Settings, "policy">, observer: Observer): Promise<Policy> {
-  const names = await policyNamesOf(settings.policy, observer);
+type Choice = Pick<Settings, "policy"> & Partial<Pick<Settings, "state">>;
+
+async function policyOf({ policy: given, state }: Choice, observer: Observer): Promise<Policy> {
+  const names: string[] = [];
+  for (const name of given) {
+    if (name !== "auto") names.push(name);
+    else {
+      const exists = (path: string): boolean => !!observer.observe(path, { hash: false });
+      const approved = approvedUnder(state).filter((one) => !given.includes(one));
+      names.push(await detectPolicy(policyDirs, { exists, approved }));
+    }
+  }
   return await loadPolicy(names, { dirs: policyDirs });
 }
 
-async function policyNamesOf(given: readonly string[], observer: Observer): Promise<string[]> {
-  const exists = (path: string): boolean => observer.observe(path, { hash: false }) !== undefined;
-  const names: string[] = [];
-  for (const name of given)
-    names.push(name === "auto" ? await detectPolicy(policyDirs, exists) : name);
-  return names;
+/** The names of the policies, without those that they include, under which the baseline was signed. */
+function approvedUnder(state: string | undefined): readonly string[] {
+  const statement = state === undefined ? undefined : peekStatement(state);
+  return statement?.policy.name.split("+") ?? [];
 }
 
 /** Refuses paths that were mistyped: nothing can be there that anybody watches, or nothing is and nothing was. */

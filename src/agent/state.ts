@@ -9,6 +9,7 @@ import type { AgentKey } from "../baseline/key.ts";
 import { PresentKey } from "../baseline/present.ts";
 import { rawPublicKey } from "../core/dsse.ts";
 import { IntegrityError } from "../core/error.ts";
+import type { Statement } from "../core/statement.ts";
 import { openDatabase } from "../sqlite/open.ts";
 import { Folds } from "../outbox/folds.ts";
 import { Outbox } from "../outbox/outbox.ts";
@@ -47,6 +48,24 @@ export function openState(where: Where): State {
       hint: "find out who removed it; when the node is in order, move the state directory away and capture anew",
     });
   return open(where, key);
+}
+
+/** What the agent last signed, where that can be read. It is not compared with the rows, and nothing is written. */
+export function peekStatement(stateDir: string): Statement | undefined {
+  try {
+    const key = loadKey(stateDir);
+    if (!key) return undefined;
+    const db = openDatabase(databaseFile(stateDir), { readonly: true });
+    try {
+      return new Baseline(db, { stateDir, key }).signed();
+    } finally {
+      db.close();
+    }
+  } catch (error) {
+    // What is wrong is told by who opens it to work with it.
+    if (error instanceof IntegrityError) return undefined;
+    throw error;
+  }
 }
 
 function open(where: Where, loaded: AgentKey): State {

@@ -85,6 +85,13 @@ export class Baseline {
     return this.#stored()?.policy;
   }
 
+  /** The statement, if one of our keys signed it. Whether the rows are those that it is about is not looked at. */
+  signed(): Statement | undefined {
+    const envelope = parseEnvelope(this.#stored()?.envelope ?? "");
+    const opened = envelope && openStatement(envelope, this.#keys);
+    return opened?.kind === "good" ? opened.value : undefined;
+  }
+
   /** Begins a capture. Without `replace` only where there is none and never was one. */
   begin({ replace = false }: { readonly replace?: boolean } = {}): Capture {
     if (!replace) this.#refuseExisting();
@@ -228,10 +235,9 @@ export class Baseline {
   /** The counter goes on from the highest that is known, even when the database was removed or put back. */
   #next(): { readonly counter: number; readonly previous?: string } {
     const envelope = parseEnvelope(this.#stored()?.envelope ?? "");
-    const opened = envelope && openStatement(envelope, this.#keys);
     const anchor = readAnchor(readAnchorFile(this.#stateDir), this.#keys);
     const last = {
-      stored: opened?.kind === "good" ? opened.value.counter : 0,
+      stored: this.signed()?.counter ?? 0,
       anchored: typeof anchor === "object" ? anchor.counter : 0,
     };
     const counter = Math.max(last.stored, last.anchored, this.#recorded()?.counter ?? 0) + 1;

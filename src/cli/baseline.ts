@@ -1,5 +1,5 @@
 import { captureBaseline } from "../agent/capture.ts";
-import { openNode } from "../agent/node.ts";
+import { openNode, readPolicy } from "../agent/node.ts";
 import type { Settings } from "../agent/settings.ts";
 import { createState } from "../agent/state.ts";
 import { IntegrityError } from "../core/error.ts";
@@ -21,7 +21,7 @@ export async function baseline(
     throw new IntegrityError("USAGE", "baseline --replace: expected --reason TEXT, found none", {
       hint: "say why the present baseline is given up; it goes into the signed record",
     });
-  using node = await openNode(settings);
+  using node = await openNode(settings, await readPolicy(settings, { anew: true }));
   using state = createState(settings);
   const started = performance.now();
   using progress = new ProgressLine();

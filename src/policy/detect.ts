@@ -6,18 +6,30 @@ import type { Detect } from "./parse.ts";
 /** The policy for a node on which none is recognised. */
 const fallback = "linux";
 
+/** What the choice of a policy rests on. */
+export interface Recognition {
+  /** Whether a path is on the node, confined to its root. */
+  readonly exists: (path: string) => boolean;
+  /**
+   * Policies that the node's baseline was approved under. Such a one stays: else whoever removed the file by which
+   * the node was recognised, or added another's, would have the rest of it watched no more.
+   */
+  readonly approved: readonly string[];
+}
+
 /**
  * The name of the policy whose `detect` fits the node best: more paths in `all` are more specific, then the
- * earlier name. The caller says what exists, confined to the node's root.
+ * earlier name.
  */
 export async function detectPolicy(
   dirs: readonly string[],
-  exists: (path: string) => boolean,
+  { exists, approved }: Recognition,
 ): Promise<string> {
   const fitting = new Map<string, number>();
   for (const [name, file] of policyFiles(dirs)) {
     const { policy, problems } = await readPolicy(readFileSync(file, "utf8"), file);
     if (!policy) throw invalidPolicy([name], problems);
+    if (policy.detect && approved.includes(name)) return name;
     if (policy.detect && fits(policy.detect, exists)) fitting.set(name, policy.detect.all.length);
   }
   const [best] = [...fitting].toSorted(([a, m], [b, n]) => n - m || (a < b ? -1 : 1));

@@ -15,7 +15,11 @@ const policies = {
 for (const [name, detect] of Object.entries(policies))
   writeFileSync(join(dir, `${name}.yaml`), `name: ${name}\n${detect}\n`);
 
-const detectAmong = (...paths: string[]) => detectPolicy([dir], (path) => paths.includes(path));
+const detectAmong = (...paths: string[]) =>
+  detectPolicy([dir], { exists: (path) => paths.includes(path), approved: [] });
+
+const shipped = [join(import.meta.dirname, "../../baselines")];
+const apiserver = "/etc/kubernetes/manifests/kube-apiserver.yaml";
 
 test("a host on which no policy's paths exist gets linux", async (t) => {
   t.is(await detectAmong(), "linux");
@@ -36,18 +40,26 @@ test("one of several paths is enough under any", async (t) => {
 });
 
 test("a kubeadm node is told from a k3s node and from a plain host", async (t) => {
-  const shipped = [join(import.meta.dirname, "../../baselines")];
-  const apiserver = "/etc/kubernetes/manifests/kube-apiserver.yaml";
-  t.is(await detectPolicy(shipped, (path) => path === apiserver), "kubeadm");
-  t.is(await detectPolicy(shipped, () => false), "linux");
+  t.is(
+    await detectPolicy(shipped, { exists: (path) => path === apiserver, approved: [] }),
+    "kubeadm",
+  );
+  t.is(await detectPolicy(shipped, { exists: () => false, approved: [] }), "linux");
 });
 
 test("an invalid policy among them is refused", async (t) => {
   const bad = mkdtempSync(join(tmpdir(), "fim-detect-"));
   t.teardown(() => rmSync(bad, { recursive: true }));
   writeFileSync(join(bad, "bad.yaml"), "name: bad\ndetect: {al: [/a]}\n");
-  await t.throwsAsync(
-    detectPolicy([bad], () => true),
-    { message: /bad\.yaml:2: detect: unknown key "al", did you mean "all"/ },
-  );
+  await t.throwsAsync(detectPolicy([bad], { exists: () => true, approved: [] }), {
+    message: /bad\.yaml:2: detect: unknown key "al", did you mean "all"/,
+  });
+});
+
+test("a policy that was approved stays, though nothing of it is there any more", async (t) => {
+  const fits = { exists: () => false, approved: ["kubeadm"] };
+  t.is(await detectPolicy(shipped, fits), "kubeadm");
+  t.is(await detectPolicy(shipped, { ...fits, approved: ["mine", "linux"] }), "linux");
+  const recognised = { exists: (path: string) => path === apiserver, approved: ["linux"] };
+  t.is(await detectPolicy(shipped, recognised), "kubeadm");
 });
