@@ -9,7 +9,7 @@ import {
   openSync,
   readFileSync,
 } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { keyIdOf, open, parseEnvelope, publicKeyOf, rawPublicKey, seal } from "../core/dsse.ts";
 import type { Envelope } from "../core/dsse.ts";
 import { IntegrityError } from "../core/error.ts";
@@ -35,7 +35,7 @@ export function loadKey(stateDir: string): AgentKey | undefined {
 
 /** Makes the first key of a state directory, which it creates where needed. */
 export function createKey(stateDir: string): AgentKey {
-  mkdirSync(stateDir, { recursive: true, mode: 0o700 });
+  makeDirectory(stateDir);
   const file = keyFile(stateDir);
   if (existsSync(anchorFile(stateDir)) && !existsSync(file))
     throw new IntegrityError("KEY_INVALID", `key ${file}: gone, but the agent had a baseline`, {
@@ -47,6 +47,22 @@ export function createKey(stateDir: string): AgentKey {
       hint: "use: fim-agent key rotate",
     });
   return agentKey(stateDir, privateKey);
+}
+
+/** With the directories above it, one by one: where mkdir(2) always fails (/proc), Node's recursive one never ends. */
+function makeDirectory(dir: string): void {
+  try {
+    if (!existsSync(dirname(dir))) makeDirectory(dirname(dir));
+    mkdirSync(dir, { mode: 0o700 });
+  } catch (cause) {
+    if (cause instanceof IntegrityError) throw cause;
+    const { code } = cause as NodeJS.ErrnoException;
+    if (code === "EEXIST") return;
+    throw new IntegrityError("STATE_UNUSABLE", `state directory ${dir}: cannot be made (${code})`, {
+      hint: "run as root, or name one that can be written with --state DIR",
+      cause,
+    });
+  }
 }
 
 export interface Rotation {

@@ -1,4 +1,3 @@
-import { mkdirSync } from "node:fs";
 import { captureBaseline } from "../agent/capture.ts";
 import { loadSettings } from "../agent/config.ts";
 import { openNode } from "../agent/node.ts";
@@ -20,7 +19,6 @@ export interface LocalOptions {
 
 /** An agent for this terminal: takes a baseline if there is none, then prints each alert as one line. */
 export async function runLocally(options: LocalOptions, signal: AbortSignal): Promise<void> {
-  mkdirSync(options.state, { recursive: true, mode: 0o700 });
   const settings = await localSettings(options);
   using node = await openNode(settings);
   using state = createState(settings);

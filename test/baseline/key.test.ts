@@ -85,6 +85,18 @@ test("a symbolic link, a directory and another sort of key are refused", (t) => 
   t.regex(refusal(state.dir), /expected ed25519, found x25519/);
 });
 
+test("a state directory that cannot be made is told as that", (t) => {
+  for (const [parent, found] of [
+    ["/proc", "ENOENT"],
+    ["/dev/null", "ENOTDIR"],
+  ])
+    t.throws(() => createKey(`${parent}/fim-state`), {
+      instanceOf: IntegrityError,
+      code: "STATE_UNUSABLE",
+      message: `state directory ${parent}/fim-state: cannot be made (${found})`,
+    });
+});
+
 test("a key that is gone is not made anew where there was a baseline", (t) => {
   using state = new State();
   state.captured();
