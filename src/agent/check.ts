@@ -1,4 +1,5 @@
 import type { JudgedChange } from "../core/change.ts";
+import type { Look } from "../core/compare.ts";
 import { pair } from "../core/pair.ts";
 import type { Statement } from "../core/statement.ts";
 import { sha256 } from "../core/statement.ts";
@@ -19,6 +20,8 @@ export interface Drift {
   readonly statement: Statement;
   readonly changes: readonly JudgedChange[];
   readonly unseen: readonly Unseen[];
+  /** What can be read now, and could not when it was approved: nothing is known to compare it with. */
+  readonly uncompared: readonly Unseen[];
   /** Paths that the policy of the baseline did not watch: neither approved nor changed. */
   readonly unapproved: number;
 }
@@ -65,7 +68,14 @@ export async function findDrift(
     .map((change) => judgeChange(change, origin, eyes))
     .filter((change) => change !== undefined)
     .toSorted((a, b) => (a.change.path < b.change.path ? -1 : 1));
-  return { statement, changes, unseen, unapproved };
+  const changed = new Set(changes.map(({ change }) => change.path));
+  const uncompared = seen.flatMap(neverRead).filter(({ path }) => !changed.has(path));
+  return { statement, changes, unseen, uncompared, unapproved };
+}
+
+function neverRead({ path, before, after }: Look): readonly Unseen[] {
+  const errno = before?.unreadable;
+  return errno === undefined || !after || after.unreadable !== undefined ? [] : [{ path, errno }];
 }
 
 /** Whether the policy that was in force when the baseline was signed watched a path, or an earlier one did. */

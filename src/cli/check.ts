@@ -8,7 +8,7 @@ import type { Exit } from "./fail.ts";
 import { pathsOf } from "./given.ts";
 import { printChanges, say } from "./print.ts";
 import { ProgressLine } from "./progress.ts";
-import { warnUnseen } from "./unseen.ts";
+import { warnUncompared, warnUnseen } from "./unseen.ts";
 
 /** `check [PATH…]` */
 export async function check(
@@ -27,12 +27,13 @@ export async function check(
       `fim-agent: ${drift.unapproved} paths are watched since the policy changed and were never approved\n` +
         "hint: look at them, then: fim-agent accept --all --reason TEXT",
     );
-  const incomplete = warnUnseen(drift.unseen);
+  const isUnseen = warnUnseen(drift.unseen);
+  const incomplete = warnUncompared(drift.uncompared) || isUnseen;
   const unexpected = drift.changes.filter(isDrift).length;
   const { rows, counter, at } = drift.statement;
   say(
     (unexpected === 0 ? "no drift" : `drift: ${unexpected} unexpected`) +
-      (incomplete ? " in what could be read," : "") +
+      (incomplete ? " in what could be compared," : "") +
       ` against baseline ${counter} (${rows} paths, ${at})`,
   );
   if (unexpected > 0) return exit.drift;

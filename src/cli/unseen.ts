@@ -14,3 +14,14 @@ export function warnUnseen(unseen: readonly Unseen[]): boolean {
   say("hint: run as root with CAP_DAC_READ_SEARCH, or exclude these paths in the policy");
   return true;
 }
+
+/** Lists what was not read when it was approved, on stderr. True: there was something. */
+export function warnUncompared(uncompared: readonly Unseen[]): boolean {
+  if (uncompared.length === 0) return false;
+  say(
+    `fim-agent: incomplete: ${uncompared.length} could not be compared, for they could not be read when they were approved`,
+  );
+  for (const line of unseenLines(uncompared)) say(`  ${line}`);
+  say("hint: look at them, then: fim-agent accept PATH --reason TEXT");
+  return true;
+}
