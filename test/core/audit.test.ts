@@ -160,6 +160,17 @@ for (const one of cases)
     t.true(results.every(({ cis, rule }) => cis[0] === "1.1.11" && rule === "kubeadm/it"));
   });
 
+test("root is the user and group 0, whatever the node's accounts call them", (t) => {
+  const match = matchOf("/etc/passwd", { owner: "root:root" });
+  const passes = (id: number, name: string | undefined): boolean | undefined => {
+    const called = { user: () => name, group: () => name };
+    return audit("/etc/passwd", seen({ uid: id, gid: id }), { match, names: called })[0]?.passed;
+  };
+  t.true(passes(0, undefined));
+  t.true(passes(0, "toor"));
+  t.false(passes(1000, "root"));
+});
+
 test("stricter means a subset of the bits, all twelve of them", (t) => {
   const mode = fc.nat({ max: 0o7777 });
   fc.assert(
