@@ -28,8 +28,9 @@ export async function audit(settings: Settings): Promise<Exit> {
   const failed = results.filter(({ passed }) => !passed);
   print(settings, results, failed);
   say(`${results.length - failed.length} passed, ${failed.length} failed`);
+  const incomplete = warnUnseen(unseen);
   if (failed.length > 0) return exit.drift;
-  return warnUnseen(unseen) ? exit.incomplete : exit.fine;
+  return incomplete ? exit.incomplete : exit.fine;
 }
 
 function print(
