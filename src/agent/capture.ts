@@ -1,7 +1,7 @@
 import { isUnseen, parseRow } from "../core/observation.ts";
 import type { Statement } from "../core/statement.ts";
 import { HashPool } from "../observe/pool.ts";
-import { pass } from "./pass.ts";
+import { pass, unrest } from "./pass.ts";
 import type { Progress, Unseen } from "./pass.ts";
 import type { Node } from "./node.ts";
 import { recordBaseline } from "./record.ts";
@@ -32,11 +32,16 @@ export async function captureBaseline(
 ): Promise<Captured> {
   using capture = state.baseline.begin({ replace });
   using pool = new HashPool({ root: node.root, workers: hashWorkers });
+  const moving: Unseen[] = [];
   const unseen = await pass({
     node,
     pool,
     known: nothingKnown,
-    onRows: (rows) => capture.add(rows.filter(isOfSomething)),
+    onRows: (rows) => {
+      capture.add(rows.filter(isOfSomething));
+      for (const [path, row] of rows)
+        if (row.includes('"unstable"')) moving.push(...unrest(node, path, parseRow(row)));
+    },
     ...(onProgress && { onProgress }),
   });
   const now = new Date().toISOString();
@@ -53,7 +58,7 @@ export async function captureBaseline(
       recordBaseline(state, { statement: signed, what: replace ? "replaced" : "captured" });
     },
   });
-  return { statement, unseen };
+  return { statement, unseen: [...unseen, ...moving] };
 }
 
 /** What cannot even be looked at is not known to be there, so that there is nothing to approve. */

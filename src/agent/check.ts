@@ -12,7 +12,7 @@ import type { Rule } from "../core/rule.ts";
 import { hashWorkers } from "./capture.ts";
 import { requireKnown } from "./node.ts";
 import type { Node } from "./node.ts";
-import { differing, makeEyes } from "./pass.ts";
+import { differing, makeEyes, unrest } from "./pass.ts";
 import type { Progress, Unseen } from "./pass.ts";
 import type { State } from "./state.ts";
 
@@ -68,6 +68,7 @@ export async function findDrift(
     .map((change) => judgeChange(change, origin, eyes))
     .filter((change) => change !== undefined)
     .toSorted((a, b) => (a.change.path < b.change.path ? -1 : 1));
+  for (const { path, after } of seen) if (after) unseen.push(...unrest(node, path, after));
   const changed = new Set(changes.map(({ change }) => change.path));
   const uncompared = seen.flatMap(neverRead).filter(({ path }) => !changed.has(path));
   return { statement, changes, unseen, uncompared, unapproved };

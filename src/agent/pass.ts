@@ -1,3 +1,4 @@
+import type { Observation } from "../core/observation.ts";
 import type { HashPool } from "../observe/pool.ts";
 import { walk } from "../observe/walk.ts";
 import { Links, wantOf } from "../reconcile/look.ts";
@@ -88,6 +89,13 @@ export async function differing(
     if (!isThere) paths.push(path);
   }
   return { paths, unseen };
+}
+
+/** Of a file that should rest and was written again and again while it was read: its digest may be of no state it ever had. */
+export function unrest(node: Node, path: string, seen: Observation): readonly Unseen[] {
+  const kind = node.index.find(path)?.rule.class;
+  const shouldRest = kind === "immutable" || kind === "rotates";
+  return seen.unstable && shouldRest ? [{ path, errno: "changes while it is read" }] : [];
 }
 
 /** The parts with which single paths are looked at. */
