@@ -1,5 +1,5 @@
 import test from "ava";
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import {
   chmodSync,
   cpSync,
@@ -13,6 +13,7 @@ import {
 import { tmpdir } from "node:os";
 import { dirname, join, relative } from "node:path";
 import { text } from "node:stream/consumers";
+import { makePlace } from "./helpers/tree.ts";
 import { within } from "./helpers/wait.ts";
 
 const bin = join(import.meta.dirname, "..", "bin");
@@ -221,4 +222,19 @@ test("without any Node, and without any program, the launcher says what is missi
     empty.stderr,
     /^fim-collector: neither .*dist\/cli\/collector\.js nor .* is there\nhint: .+\n$/,
   );
+});
+
+test("in a directory that is gone the program says so, whatever it is asked for", (t) => {
+  using place = makePlace();
+  const fromNowhere = 'mkdir "$0" && cd "$0" && rmdir "$0" && exec "$@"';
+  const launcher = join(bin, "fim-agent");
+  for (const command of ["check", "verify", "--help"]) {
+    const { status, stderr } = spawnSync(
+      "sh",
+      ["-c", fromNowhere, place.at("gone"), launcher, command],
+      { encoding: "utf8" },
+    );
+    t.is(status, 2);
+    t.regex(stderr, /^fim-agent: the directory that this was started in is gone\nhint: /m);
+  }
 });

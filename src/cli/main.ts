@@ -34,6 +34,7 @@ process.exitCode = await main(process.argv.slice(2));
 
 async function main(args: readonly string[]): Promise<Exit> {
   try {
+    requireDirectory();
     const plain = readPlain(args);
     if (plain) await run(loads[plain.command])(plain.given);
     else {
@@ -46,6 +47,18 @@ async function main(args: readonly string[]): Promise<Exit> {
     return outcome ?? exit.fine;
   } catch (error) {
     return fail(program, error);
+  }
+}
+
+/** Of a directory that was removed nobody can say where a path leads from it, and no thread can be started in it. */
+function requireDirectory(): void {
+  try {
+    process.cwd();
+  } catch (cause) {
+    throw new IntegrityError("USAGE", "the directory that this was started in is gone", {
+      hint: "start it from one that is there, such as /",
+      cause,
+    });
   }
 }
 
