@@ -2,6 +2,7 @@ import type { Database } from "better-sqlite3";
 import type { KeyObject } from "node:crypto";
 import { followBatch, openBatch } from "../core/batch.ts";
 import type { Walk } from "../core/batch.ts";
+import { parseRecord } from "../core/chain.ts";
 import type { Head } from "../core/chain.ts";
 import { parseEnvelope } from "../core/dsse.ts";
 import { inSnapshot, readMeta } from "../sqlite/open.ts";
@@ -25,6 +26,14 @@ interface BatchRow {
   readonly envelope: string;
 }
 
+interface RecordRow {
+  readonly seq: number;
+  readonly kind: string;
+  readonly severity: number;
+  readonly size: number;
+  readonly bytes: Buffer;
+}
+
 /** Walks every batch and record that is kept: signatures, order, hashes, and that the end is where it was. */
 export function verifyChain(db: Database, keys: readonly KeyObject[]): ChainReport {
   return inSnapshot(db, () => walkBatches(db, keys));
@@ -32,7 +41,10 @@ export function verifyChain(db: Database, keys: readonly KeyObject[]): ChainRepo
 
 function walkBatches(db: Database, keys: readonly KeyObject[]): ChainReport {
   const batches = db.prepare<[], BatchRow>("SELECT first, last, envelope FROM batch ORDER BY last");
-  const first = Number(readMeta(db, "pruned") ?? "0") + 1;
+  const pruned = Number(readMeta(db, "pruned") ?? "0");
+  if (!Number.isSafeInteger(pruned) || pruned < 0)
+    return fault(1, "it is not told with which record the chain begins");
+  const first = pruned + 1;
   let walk: Walk = { keys };
   let next = first;
   for (const row of batches.iterate()) {
@@ -55,12 +67,24 @@ function checkRow(db: Database, walk: Walk, row: BatchRow): Walk | { fault: stri
   if (batch.first !== row.first || batch.last !== row.last)
     return { seq: row.first, fault: "the batch is stored under other numbers than it was signed" };
   const records = db
-    .prepare<[number, number], Buffer>(
-      "SELECT bytes FROM record WHERE seq BETWEEN ? AND ? ORDER BY seq",
+    .prepare<[number, number], RecordRow>(
+      "SELECT seq, kind, severity, size, bytes FROM record WHERE seq BETWEEN ? AND ? ORDER BY seq",
     )
-    .pluck()
     .all(row.first, row.last);
-  return followBatch(walk, batch, records);
+  const bytes = records.map((record) => record.bytes);
+  const step = followBatch(walk, batch, bytes);
+  const mislabelled = "fault" in step ? undefined : records.find((one) => !isLabelled(one));
+  return mislabelled
+    ? { seq: mislabelled.seq, fault: "the record is stored under another kind, severity or size" }
+    : step;
+}
+
+/** By what stands beside its bytes a record is found and sent: that is not signed, and must say the same. */
+function isLabelled({ kind, severity, size, bytes }: RecordRow): boolean {
+  const record = parseRecord(bytes);
+  const { severity_id: id } = (record?.body ?? {}) as { severity_id?: unknown };
+  const isAsGrave = typeof id !== "number" || id === severity + 1;
+  return record?.kind === kind && size === bytes.length && isAsGrave;
 }
 
 function checkEnd(db: Database, { at }: Walk, first: number): ChainReport {

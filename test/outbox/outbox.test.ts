@@ -185,6 +185,24 @@ for (const [what, sql, word, seq] of cuts) {
   });
 }
 
+for (const label of ["kind = 'baseline'", "severity = 0", "size = 1"])
+  test(`what stands beside a signed record must say the same as it: ${label}`, (t) => {
+    using state = new State();
+    const entry: Entry = { kind: "alert", severity: "high", body: () => ({ severity_id: 4 }) };
+    const outbox = state.outbox();
+    transact(state.db, () => outbox.append([entry, entry], at));
+    t.true(verify(state).ok);
+    state.db.exec(`UPDATE record SET ${label} WHERE seq = 2`);
+    t.like(verify(state), { ok: false, seq: 2 });
+  });
+
+test("where a chain begins is a number", (t) => {
+  using state = new State();
+  state.outbox();
+  writeMeta(state.db, "pruned", "many");
+  t.like(verify(state), { ok: false, seq: 1 });
+});
+
 test("records that were cut off are not covered up by those that follow", (t) => {
   using state = new State();
   const outbox = state.outbox();
