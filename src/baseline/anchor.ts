@@ -1,10 +1,10 @@
-import { closeSync, constants, fstatSync, openSync, readFileSync } from "node:fs";
+import { closeSync, constants, fstatSync, openSync } from "node:fs";
 import { join } from "node:path";
 import type { KeyObject } from "node:crypto";
 import { sealAnchor } from "../core/statement.ts";
 import type { Anchor } from "../core/statement.ts";
 import { IntegrityError } from "../core/error.ts";
-import { replaceFile } from "./durable.ts";
+import { readSmall, replaceFile } from "./durable.ts";
 
 /** Beside the key and not in the database: what remembers the last baseline when the database does not. */
 export function anchorFile(stateDir: string): string {
@@ -18,7 +18,7 @@ export function readAnchorFile(stateDir: string): string | undefined {
   try {
     fd = openSync(file, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
     if (!fstatSync(fd).isFile()) throw unusable(file, "not a file");
-    return readFileSync(fd, "utf8");
+    return readSmall(fd);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === "ENOENT") return undefined;

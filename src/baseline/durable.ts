@@ -1,15 +1,27 @@
 import {
   closeSync,
   fchmodSync,
+  fstatSync,
   fsyncSync,
   linkSync,
   openSync,
+  readFileSync,
   renameSync,
   rmSync,
   writeSync,
 } from "node:fs";
 import { dirname } from "node:path";
 import { IntegrityError } from "../core/error.ts";
+
+/** More than any of our own small files ever holds. */
+const mostBytes = 2 ** 24;
+
+/** Reads one of our own small files. One that was made huge would else fill the memory: E2BIG. */
+export function readSmall(fd: number): string {
+  if (fstatSync(fd).size > mostBytes)
+    throw Object.assign(new Error("larger than any file of ours"), { code: "E2BIG" });
+  return readFileSync(fd, "utf8");
+}
 
 /** Puts a whole new file in the place of the old one: after a crash there is one or the other, never a part. */
 export function replaceFile(file: string, text: string): void {

@@ -1,20 +1,12 @@
 import { createPrivateKey, createPublicKey, generateKeyPairSync } from "node:crypto";
 import type { KeyObject } from "node:crypto";
-import {
-  closeSync,
-  constants,
-  existsSync,
-  fstatSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-} from "node:fs";
+import { closeSync, constants, existsSync, fstatSync, mkdirSync, openSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { keyIdOf, open, parseEnvelope, publicKeyOf, rawPublicKey, seal } from "../core/dsse.ts";
 import type { Envelope } from "../core/dsse.ts";
 import { IntegrityError } from "../core/error.ts";
 import { anchorFile } from "./anchor.ts";
-import { createFile, replaceFile } from "./durable.ts";
+import { createFile, readSmall, replaceFile } from "./durable.ts";
 
 /** The key with which this agent signs, and the public keys that it used before. */
 export interface AgentKey {
@@ -174,7 +166,7 @@ function readPrivate(file: string): string | undefined {
     if (seen.uid !== uid) throw invalid(file, `expected owner ${uid}, found ${seen.uid}`);
     if ((seen.mode & 0o077) !== 0)
       throw invalid(file, `expected mode 0600, found 0${(seen.mode & 0o777).toString(8)}`);
-    return readFileSync(fd, "utf8");
+    return readSmall(fd);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === "ENOENT") return undefined;

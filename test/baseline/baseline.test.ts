@@ -7,6 +7,7 @@ import {
   renameSync,
   rmSync,
   symlinkSync,
+  truncateSync,
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
@@ -379,6 +380,11 @@ test("a database that was deleted is not silently captured anew, and its counter
   t.is(baseline.trust().counter, 2);
 });
 
+function makeHuge(file: string): void {
+  writeFileSync(file, "");
+  truncateSync(file, 2 ** 33);
+}
+
 test("what stands in the anchor's place is neither read nor waited for", (t) => {
   using state = new State();
   const baseline = state.captured();
@@ -388,6 +394,7 @@ test("what stands in the anchor's place is neither read nor waited for", (t) => 
     [/UNUSABLE .*a symbolic link/, (file) => symlinkSync(aside, file)],
     [/UNUSABLE .*not a file/, (file) => spawnSync("mkfifo", [file])],
     [/UNUSABLE .*not a file/, (file) => mkdirSync(file)],
+    [/UNUSABLE .*E2BIG/, makeHuge],
   ];
   for (const [found, put] of replacements) {
     put(anchor(state));

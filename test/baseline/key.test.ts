@@ -10,6 +10,7 @@ import {
   rmSync,
   statSync,
   symlinkSync,
+  truncateSync,
   writeFileSync,
 } from "node:fs";
 import { generateKeyPairSync } from "node:crypto";
@@ -83,6 +84,16 @@ test("a symbolic link, a directory and another sort of key are refused", (t) => 
   const { privateKey } = generateKeyPairSync("x25519");
   writeFileSync(state.file, privateKey.export({ type: "pkcs8", format: "pem" }));
   t.regex(refusal(state.dir), /expected ed25519, found x25519/);
+});
+
+test("a key or a list of former keys that was made huge is refused unread", (t) => {
+  using state = place();
+  createKey(state.dir);
+  rotateKey(state.dir, at);
+  for (const name of ["keys.json", "agent.key"]) {
+    truncateSync(join(state.dir, name), 2 ** 33);
+    t.is(refusal(state.dir), `key ${join(state.dir, name)}: cannot be read (E2BIG)`);
+  }
 });
 
 test("a state directory that cannot be made is told as that", (t) => {
