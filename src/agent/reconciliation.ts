@@ -2,7 +2,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import type { FoldedChange, JudgedChange } from "../core/change.ts";
 import { IntegrityError } from "../core/error.ts";
 import { compileRules } from "../core/rules.ts";
-import type { Rule } from "../core/rule.ts";
+import type { Rule, RuleIndex } from "../core/rule.ts";
 import type { Look } from "../core/compare.ts";
 import { rowOf } from "../core/observation.ts";
 import type { HashPool } from "../observe/pool.ts";
@@ -265,7 +265,8 @@ export class Reconciliation implements Disposable {
     const { state, node } = this.#running;
     const last = watchedPolicy(state) ?? "[]";
     if (last === JSON.stringify(node.policy.rules)) return () => true;
-    const former = compileRules(JSON.parse(last) as Rule[]);
+    const former = indexOf(last) ?? indexOf(state.baseline.policy() ?? "[]");
+    if (!former) return () => true;
     return (path) => former.find(path) !== undefined || state.current.get(path) !== undefined;
   }
 
@@ -275,6 +276,15 @@ export class Reconciliation implements Disposable {
     const rules = JSON.stringify(node.policy.rules);
     if (watchedPolicy(state) === rules) return;
     transact(state.db, () => rememberWatched(state, rules));
+  }
+}
+
+/** Undefined: these are no rules. What was last watched is not signed, and whoever alters it shall not stop the agent. */
+function indexOf(rules: string): RuleIndex | undefined {
+  try {
+    return compileRules(JSON.parse(rules) as Rule[]);
+  } catch {
+    return undefined;
   }
 }
 

@@ -241,6 +241,15 @@ for (const [what, alter, reason] of underWatch)
     },
   );
 
+for (const rules of ["{{", '{"a":1}', "[1]", '[{"id":"x"}]'])
+  test.serial(`a watch starts, though what was last watched was altered to ${rules}`, async (t) => {
+    using small = await makeSmall(t);
+    small.sql(`UPDATE meta SET value = '${rules}' WHERE key = 'watched'`);
+    await using watching = await small.watch();
+    t.is(await watching.stop(), 0);
+    t.notRegex(watching.lines.join("\n"), /bug|^\s+at /m);
+  });
+
 const full = existsSync("/dev/full") ? test.serial : test.serial.skip;
 
 /** Runs it with its output on a disk that is full. */
