@@ -17,9 +17,9 @@ import type { Entry } from "../linux/files.ts";
 import { directoryHandle, directoryOf, entryKey, nameBytes } from "../linux/handles.ts";
 import type { HandleDirectory } from "../linux/handles.ts";
 import { errnoName } from "../linux/libc.ts";
-import { Stat } from "../linux/statx.ts";
 import { nodePath, seenAt } from "./engine.ts";
 import type { Directory, FileName, Inodes, Reach } from "./inodes.ts";
+import { markExecution } from "./programs.ts";
 
 export interface MarkerOptions {
   readonly group: Group;
@@ -37,8 +37,6 @@ export interface MarkerOptions {
 const wayFlags = (lookFlags & ~constants.O_NOFOLLOW) | constants.O_DIRECTORY;
 /** Not there, or no directory (any more): another event tells of it. */
 const vanished: readonly number[] = [-os.errno.ENOENT, -os.errno.ENOTDIR, -os.errno.ELOOP];
-
-const programStat = new Stat();
 
 /** Sets the marks, and notes in `inodes` where each marked inode is. */
 export class Marker implements Disposable {
@@ -96,17 +94,8 @@ export class Marker implements Disposable {
 
   /** Whoever executes it is to be told, in the order of everything else that is. */
   markProgram(path: string): Actor["executable"] {
-    const fd = openInRoot(this.#rootFd, path, lookFlags & ~constants.O_NOFOLLOW);
-    if (fd < 0) return undefined;
-    try {
-      const { group } = this.#options;
-      markDescriptor({ group, wanted: ["openExec"], target: "file" }, fd);
-      return programStat.fill(fd) === 0
-        ? { dev: programStat.dev, ino: programStat.ino }
-        : undefined;
-    } finally {
-      close(fd);
-    }
+    const fd = this.#openAt(path, lookFlags & ~constants.O_NOFOLLOW);
+    return fd < 0 ? undefined : markExecution(this.#options.group, fd);
   }
 
   /** Is this still the file's name? */

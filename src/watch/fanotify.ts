@@ -20,12 +20,15 @@ export interface FanotifyOptions {
   readonly isHurried?: boolean;
   /** Node paths of programs whose word counts: who executes one has not done as it what it did before. */
   readonly programs?: readonly string[];
+  /** Milliseconds after which these are marked anew: one may have been replaced. */
+  readonly programsEvery?: number;
   /** What the group may tell, best first; all by default. */
   readonly levels?: readonly Level[];
   /** How many events may wait in the kernel; any number by default. */
   readonly queue?: QueueSize;
 }
 
+const usualUpkeep = 10_000;
 /** More unwatched directories than this are not named one by one. */
 const namedFailures = 1000;
 
@@ -51,6 +54,7 @@ class FanotifyWatch {
   readonly #marker: Marker;
   readonly #tracker: Tracker;
   readonly #reader: EventReader;
+  readonly #upkeep: NodeJS.Timeout;
   #isStopping = false;
 
   constructor(options: EngineOptions, own: FanotifyOptions) {
@@ -86,6 +90,8 @@ class FanotifyWatch {
       readWaiting: () => this.#reader.readWaiting(),
       blind,
     };
+    this.#upkeep = setInterval(() => this.#markPrograms(), own.programsEvery ?? usualUpkeep);
+    this.#upkeep.unref();
     // The caller may look at it late; until then a rejection is not unhandled.
     this.engine.ready.catch(() => undefined);
     const stop = () => this.#stop();
@@ -138,8 +144,12 @@ class FanotifyWatch {
 
   #coverAll(): void {
     this.#marker.coverAll();
-    for (const path of this.#own.programs ?? []) this.#programs.add(this.#marker.markProgram(path));
+    this.#markPrograms();
     this.#requestAll();
+  }
+
+  #markPrograms(): void {
+    for (const path of this.#own.programs ?? []) this.#programs.add(this.#marker.markProgram(path));
   }
 
   #requestAll(): void {
@@ -170,11 +180,13 @@ class FanotifyWatch {
 
   #stop(): void {
     this.#isStopping = true;
+    clearInterval(this.#upkeep);
     this.#reader.stop();
   }
 
   #close(): void {
     this.#isStopping = true;
+    clearInterval(this.#upkeep);
     this.#marker[Symbol.dispose]();
     close(this.#group.fd);
     this.#queue.end();

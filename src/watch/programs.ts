@@ -1,8 +1,23 @@
 import type { Actor } from "../core/hint.ts";
-import type { FanotifyEvent } from "../linux/fanotify.ts";
+import { markDescriptor } from "../linux/fanotify.ts";
+import type { FanotifyEvent, Group } from "../linux/fanotify.ts";
+import { close } from "../linux/files.ts";
+import { Stat } from "../linux/statx.ts";
 
 /** Milliseconds between the opening of a program and its execution, at most. */
 const startsWithin = 1000;
+
+const stat = new Stat();
+
+/** Has executions of the open file told; which file that is, or undefined. Closes the descriptor. */
+export function markExecution(group: Group, fd: number): Actor["executable"] {
+  try {
+    markDescriptor({ group, wanted: ["openExec"], target: "file" }, fd);
+    return stat.fill(fd) === 0 ? { dev: stat.dev, ino: stat.ino } : undefined;
+  } finally {
+    close(fd);
+  }
+}
 
 interface Reading {
   /** When it began, milliseconds on the monotonic clock. */

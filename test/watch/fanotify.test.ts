@@ -565,6 +565,36 @@ whenPermitted("children that fork and never execute anything are named", async (
   );
 });
 
+whenPermitted(
+  "a program whose word counts is known again when another file has its name",
+  async (t) => {
+    let program = { dev: "", ino: "" };
+    await using engine = await started({
+      populate: (root) => fs.writeFileSync(join(root, "outside/tool"), "x"),
+      programs: ["/outside/tool"],
+      programsEvery: 10,
+      describe: (pid) => ({ pid, exe: "/outside/tool", executable: program, executedAt: Infinity }),
+    });
+    const tool = join(engine.outside, "tool");
+    for (const turn of ["as it was", "replaced"]) {
+      if (turn === "replaced") {
+        fs.writeFileSync(`${tool}.new`, "y");
+        fs.renameSync(`${tool}.new`, tool);
+      }
+      const { dev, ino } = fs.statSync(tool, { bigint: true });
+      program = { dev: `${(dev >> 8n) & 0xfffn}:${dev & 0xffn}`, ino: `${ino}` };
+      let times = 0;
+      const isUnnamed = await until(async () => {
+        const path = `/watched/${turn} ${(times += 1)}`;
+        fs.writeFileSync(join(engine.root, path), "x");
+        const [hint] = await hintsOf(t, engine, [path, "closed"]);
+        return hint?.actor !== undefined && hint.actor.exe === undefined;
+      });
+      t.true(isUnnamed, turn);
+    }
+  },
+);
+
 whenPermitted("a process in PID and mount namespaces of its own is named", async (t) => {
   using attribution = Attribution.open({ root: "/" });
   await using engine = await started({ describe: attribution.describe.bind(attribution) });
