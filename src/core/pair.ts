@@ -23,13 +23,15 @@ export function pair(looks: readonly Look[], facts: readonly RenameFact[] = []):
   const moves = new Map<string, Moved>();
   for (const move of movesByInode(looks)) moves.set(move.to.path, move);
   for (const move of movesByDigest(looks, moves)) moves.set(move.to.path, move);
+  for (const move of movesByPlace(byPath, moves)) moves.set(move.to.path, move);
 
   const carriers = carriersOf([...moves.values()]);
   const left = new Set([...moves.values()].map((move) => move.from.path));
   return looks
     .map((look) => {
       const move = moves.get(look.path);
-      if (move) return carriers.has(move) ? changedWhileCarried(move) : renamed(move, carriers);
+      if (move && carriers.has(move)) return withVia(changedWhileCarried(move), facts, byPath);
+      if (move) return renamed(move, carriers);
       return left.has(look.path) && !look.after ? undefined : withVia(compare(look), facts, byPath);
     })
     .filter((change) => change !== undefined);
@@ -78,11 +80,32 @@ function movesByDigest(looks: readonly Look[], known: ReadonlyMap<string, Moved>
   return moves;
 }
 
+/** What was replaced in a directory that was moved: its name moved along, and holds another file now. */
+function movesByPlace(
+  looks: ReadonlyMap<string, Look>,
+  known: ReadonlyMap<string, Moved>,
+): Moved[] {
+  const directories = directoriesOf([...known.values()]);
+  const taken = new Set([...known.values()].map((move) => move.from.path));
+  return [...(directories.size > 0 ? looks.values() : [])].flatMap((from) => {
+    if (!from.before || from.after || taken.has(from.path)) return [];
+    for (let dir = parentOf(from.path); dir !== "/"; dir = parentOf(dir)) {
+      const above = directories.get(dir);
+      const to = above && looks.get(above.to.path + from.path.slice(dir.length));
+      if (to?.after && !to.before && !known.has(to.path)) return [{ from, to }];
+    }
+    return [];
+  });
+}
+
+function directoriesOf(moves: readonly Moved[]): ReadonlyMap<string, Moved> {
+  const directories = moves.filter(({ to }) => to.after?.type === "directory");
+  return new Map(directories.map((move) => [move.from.path, move]));
+}
+
 /** For every path that moved only because a directory above it did: the outermost such directory's move. */
 function carriersOf(moves: readonly Moved[]): ReadonlyMap<Moved, Moved> {
-  const directories = new Map(
-    moves.filter(({ to }) => to.after?.type === "directory").map((move) => [move.from.path, move]),
-  );
+  const directories = directoriesOf(moves);
   const carriers = new Map<Moved, Moved>();
   for (const move of directories.size > 0 ? moves : []) {
     for (let dir = parentOf(move.from.path); dir !== "/"; dir = parentOf(dir)) {

@@ -248,6 +248,20 @@ test("a file changed after its directory was renamed is told beside the rename",
   );
 });
 
+test("a file replaced after its directory was renamed is modified under its new name, not deleted and created", (t) => {
+  const before = start();
+  const after = new Map(before);
+  run(after, { op: "move", from: "/w/d", to: "/w/e" });
+  run(after, { op: "replace", path: "/w/e/x", content: "new" });
+  const looks = [...looksOf(before, after), { path: "/w/e/.x.tmp" }];
+  const changes = pair(looks, [{ from: "/w/e/.x.tmp", to: "/w/e/x" }]);
+  t.like(changes, [
+    { kind: "renamed", path: "/w/e", from: "/w/d", count: 2 },
+    { kind: "modified", path: "/w/e/x", fields: ["content", "inode"], via: "/w/e/.x.tmp" },
+  ]);
+  t.is(changes.length, 2);
+});
+
 test("a file copied and removed is a rename by digest when no other candidate exists", (t) => {
   const before = start();
   const after = new Map(before).set("/w/c", file("one"));
