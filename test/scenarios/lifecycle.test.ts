@@ -153,6 +153,24 @@ test.serial("SIGTERM while the agent starts ends it too, with 0", async (t) => {
   t.is((await stage.run("verify")).code, 0);
 });
 
+test.serial("SIGHUP, SIGUSR1 and SIGUSR2 neither end a watch nor open a debugger", async (t) => {
+  using stage = await makeKnown();
+  await using receiver = await stage.receiver();
+  const webhooks = [{ url: receiver.url, secret: stage.secretFile }];
+  await using watching = await stage.watch({ webhooks });
+  for (const name of ["SIGHUP", "SIGUSR1", "SIGUSR2"] as const) {
+    process.kill(watching.pid, name);
+    stage.write(`/srv/after-${name}`, name);
+    await untilTold(receiver, `/srv/after-${name}`);
+  }
+  t.is(await watching.stop(), 0);
+  t.is(countOf(receiver, "fim.agent.stopped"), 1);
+  t.deepEqual(
+    watching.lines.filter((line) => line.includes("Debugger")),
+    [],
+  );
+});
+
 test.serial(
   "what changes while the agent is down is told as such, at the next start and once",
   async (t) => {
