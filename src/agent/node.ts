@@ -1,7 +1,7 @@
 import { fileURLToPath } from "node:url";
 import { IntegrityError } from "../core/error.ts";
 import { isBelow, printable } from "../core/path.ts";
-import type { Policy, RuleIndex } from "../core/rule.ts";
+import type { Policy, RuleTree } from "../core/rule.ts";
 import { compileRules } from "../core/rules.ts";
 import type { Rules } from "../core/rules.ts";
 import { Observer } from "../observe/observer.ts";
@@ -20,7 +20,7 @@ export const policyDirs: readonly string[] = [
 export interface Node extends Disposable {
   readonly root: string;
   readonly policy: Policy;
-  readonly index: RuleIndex;
+  readonly index: RuleTree;
   readonly rules: Rules;
   readonly observer: Observer;
 }
@@ -128,11 +128,12 @@ function ownFiles(state: string): readonly string[] {
   return names.map((name) => `${state}/${name}`);
 }
 
-function without(index: RuleIndex, own: readonly string[]): RuleIndex {
+function without(index: RuleTree, own: readonly string[]): RuleTree {
   const isOwn = (path: string): boolean => own.some((one) => path === one || isBelow(path, one));
   return {
     roots: index.roots,
     find: (path) => (isOwn(path) ? undefined : index.find(path)),
     mayMatchBelow: (dir) => !isOwn(dir) && index.mayMatchBelow(dir),
+    inside: (dir) => index.inside(dir),
   };
 }

@@ -70,3 +70,9 @@ export interface RuleIndex {
   /** The shortest literal paths that together lead to everything that can match; no root is below another. */
   readonly roots: readonly string[];
 }
+
+/** A RuleIndex that also knows what a directory may hold. */
+export interface RuleTree extends RuleIndex {
+  /** Every rule that may hold for something inside the directory. */
+  inside(dir: string): readonly Rule[];
+}

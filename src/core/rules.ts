@@ -2,7 +2,7 @@ import { IntegrityError } from "./error.ts";
 import { parseGlob } from "./globs.ts";
 import type { Glob } from "./globs.ts";
 import { joinPath } from "./path.ts";
-import type { Match, Rule, RuleIndex } from "./rule.ts";
+import type { Match, Rule, RuleTree } from "./rule.ts";
 
 /** A glob that matches a path, and whether its rule excludes the path. */
 export interface Candidate extends Match {
@@ -24,8 +24,8 @@ export interface Explanation {
   readonly steps: number;
 }
 
-/** A RuleIndex that can also say why. */
-export interface Rules extends RuleIndex {
+/** A RuleTree that can also say why. */
+export interface Rules extends RuleTree {
   explain(path: string): Explanation;
 }
 
@@ -68,6 +68,7 @@ export function compileRules(rules: readonly Rule[]): Rules {
       return best && !endOf(best.exclude, path) ? { rule: best.rule, glob: best.glob } : undefined;
     },
     mayMatchBelow: (dir) => mayMatchBelow(trie, dir),
+    inside: (dir) => [...inside(trie, dir)],
     explain: (path) => explain(trie, path),
     roots: rootsOf(trie, "/").toSorted(),
   };
@@ -188,6 +189,25 @@ function leadsToMatch(node: Node, dir: string, settled: Entry | undefined): bool
   for (const next of node.literals.values()) if (leadsToMatch(next, dir, settled)) return true;
   for (const next of node.patterns.values()) if (leadsToMatch(next.node, dir, settled)) return true;
   return node.deep ? leadsToMatch(node.deep, dir, settled) : false;
+}
+
+/** What a wider "**" says of the directory itself it says of what is inside too: that is asked with `find`. */
+function inside(trie: Node, dir: string): ReadonlySet<Rule> {
+  const found = new Set<Rule>();
+  const waiting = [...walk(trie, dir).nodes];
+  for (let node = waiting.pop(); node; node = waiting.pop()) {
+    for (const next of childrenOf(node)) {
+      for (const { rule } of next.entries) found.add(rule);
+      waiting.push(next);
+    }
+  }
+  return found;
+}
+
+function* childrenOf({ literals, patterns, deep }: Node): Iterable<Node> {
+  yield* literals.values();
+  for (const { node } of patterns.values()) yield node;
+  if (deep) yield deep;
 }
 
 function rootsOf(node: Node, path: string): string[] {

@@ -1,11 +1,10 @@
 import type { Change, JudgedChange } from "../core/change.ts";
-import type { Mount } from "../core/mount.ts";
 import type { Actor, EngineName } from "../core/hint.ts";
 import { judge } from "../core/judge.ts";
 import type { Circumstances, Judgement } from "../core/judge.ts";
-import { isBelow, nameOf, parentOf, showPath } from "../core/path.ts";
+import { nameOf, parentOf, showPath } from "../core/path.ts";
 import { graver } from "../core/rule.ts";
-import type { Match, Rule, RuleIndex } from "../core/rule.ts";
+import type { Rule } from "../core/rule.ts";
 import { siblingsOf } from "./look.ts";
 import type { Eyes } from "./look.ts";
 
@@ -22,9 +21,8 @@ export interface Origin {
 
 /** What the policy says of a change, with what the hints know of its origin. Undefined: nothing to report. */
 export function judgeChange(change: Change, origin: Origin, eyes: Eyes): JudgedChange | undefined {
-  const match = matchOf(change, eyes);
-  if (!match) return undefined;
-  const { rule } = match;
+  const rule = ruleOf(change, eyes);
+  if (!rule) return undefined;
   const told = worst(change, rule, {
     ...namesAround(change, rule, eyes),
     actors: origin.actors,
@@ -102,38 +100,28 @@ function identityOf(
 }
 
 /** A rename is judged by the graver rule of its two names, a directory's or a mount by the gravest that it carries or hides. */
-function matchOf(change: Change, { index, known }: Eyes): Match | undefined {
-  const match = index.find(change.path);
+function ruleOf(change: Change, { index, known }: Eyes): Rule | undefined {
+  const own = index.find(change.path)?.rule;
   switch (change.kind) {
     case "renamed": {
-      const below = change.count === undefined ? [] : known.below(change.from);
-      let gravest = graverMatch(match, index.find(change.from));
-      for (const { path } of below) {
-        const moved = change.path + path.slice(change.from.length);
-        gravest = graverMatch(gravest, graverMatch(index.find(path), index.find(moved)));
-      }
-      return gravest;
+      const names = [change.from];
+      for (const { path } of change.count === undefined ? [] : known.below(change.from))
+        names.push(path, change.path + path.slice(change.from.length));
+      return names.map((name) => index.find(name)?.rule).reduce(graverRule, own);
     }
     case "mounted":
     case "unmounted":
-      return rulesBelow(change.mount, index).reduce<Match | undefined>(graverMatch, match);
+      return index.inside(change.path).reduce<Rule | undefined>(graverRule, own);
     case "created":
     case "deleted":
     case "modified":
     case "transient":
     case "unreadable":
-      return match;
+      return own;
   }
 }
 
-function rulesBelow(mount: Mount, index: RuleIndex): readonly Match[] {
-  return index.roots
-    .filter((root) => root === mount.path || isBelow(root, mount.path))
-    .map((root) => index.find(root))
-    .filter((match) => match !== undefined);
-}
-
-function graverMatch(a: Match | undefined, b: Match | undefined): Match | undefined {
+function graverRule(a: Rule | undefined, b: Rule | undefined): Rule | undefined {
   if (!a || !b) return a ?? b;
-  return graver(a.rule.severity, b.rule.severity) === a.rule.severity ? a : b;
+  return graver(a.severity, b.severity) === a.severity ? a : b;
 }

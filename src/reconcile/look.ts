@@ -4,11 +4,11 @@ import type { Actor } from "../core/hint.ts";
 import { isUnseen, rowOf } from "../core/observation.ts";
 import type { Observation } from "../core/observation.ts";
 import { joinPath, nameOf, parentOf } from "../core/path.ts";
-import type { Rule, RuleIndex } from "../core/rule.ts";
+import type { Rule, RuleTree } from "../core/rule.ts";
 
 /** What is needed to look at a path: the parts are those of observe/ and baseline/. */
 export interface Eyes {
-  readonly index: RuleIndex;
+  readonly index: RuleTree;
   readonly observer: {
     observe(path: string, want: Want): Observation | undefined;
     list(dir: string): readonly { readonly name: string }[] | undefined;

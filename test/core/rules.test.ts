@@ -123,6 +123,22 @@ test("roots are the shortest literal paths to everything that can match", (t) =>
   t.deepEqual(compileRules([]).roots, []);
 });
 
+test("every rule that may hold for something inside a directory is found, those of the directory itself left aside", (t) => {
+  const index = compileRules([
+    rule("etc", ["/etc/**"]),
+    rule("itself", ["/etc/kubernetes"]),
+    rule("manifests", ["/etc/kubernetes/manifests/**"]),
+    rule("cron", ["/etc/cron.{d,daily}/**"]),
+    rule("keys", ["/**/authorized_keys"]),
+  ]);
+  const inside = (dir: string) => index.inside(dir).map(({ id }) => id);
+  t.deepEqual(inside("/").toSorted(), ["cron", "etc", "itself", "keys", "manifests"]);
+  t.deepEqual(inside("/etc").toSorted(), ["cron", "etc", "itself", "keys", "manifests"]);
+  t.deepEqual(inside("/etc/kubernetes").toSorted(), ["keys", "manifests"]);
+  t.deepEqual(inside("/etc/kubernetes/manifests").toSorted(), ["keys", "manifests"]);
+  t.deepEqual(inside("/srv"), ["keys"]);
+});
+
 test("an explanation lists every rule that speaks of the path, the one that decides first", (t) => {
   const index = compileRules([
     rule("wide", ["/a/**"]),

@@ -150,6 +150,8 @@ test("a mount is judged by the gravest that it can hide", async (t) => {
   const parts = { eyes: bench.eyes, commit: () => undefined, now: () => now };
   const [told] = await reconcile({ paths: [], mounts: [hint], offline: false }, parts);
   t.is(told?.change.kind, "mounted");
+  t.is(told?.rule, "t/grave");
+  t.is(told?.severity, "critical");
   t.is(told?.at, 9);
   t.is(told?.engine, "mounts");
   const elsewhere = { ...hint, mount: { ...mount, path: "/unrelated" } };
