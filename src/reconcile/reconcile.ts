@@ -285,7 +285,8 @@ function origins(group: Group, hints: Hints, now: number): (change: Change) => O
     return {
       at: hint?.lastAt ?? now,
       engine: hint?.engine ?? "sweep",
-      actors: [...(own?.actors ?? []), ...(other?.actors ?? [])],
+      // Who acts on the old name afterwards is not who did the rename: that one comes last.
+      actors: [...(other?.actors ?? []), ...(own?.actors ?? [])],
       through: own ? namesThrough(own) : [],
       offline: group.offline,
     };

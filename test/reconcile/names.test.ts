@@ -8,6 +8,21 @@ const mv: Actor = { pid: 9, exe: "/usr/bin/mv" };
 const sh: Actor = { pid: 7, exe: "/usr/bin/dash" };
 const by = (actor: Actor) => ({ engine: "fanotify", actors: [actor] }) as const;
 
+test("who made something at the old name afterwards did not do the rename", async (t) => {
+  using bench = makeBench();
+  bench.write("/w/dir/file", "content");
+  bench.learn();
+  renameSync(bench.at("/w/dir"), bench.at("/w/moved"));
+  bench.write("/w/dir/file", "other");
+  const changes = await bench.look([
+    { path: "/w/moved", from: ["/w/dir"], steps: ["renamed"], ...by(mv) },
+    { path: "/w/dir", engine: "fanotify", steps: ["renamed", "created"], actors: [mv, sh] },
+  ]);
+  const doneBy = changes.map(({ change, actor }) => `${change.kind} ${change.path} ${actor?.exe}`);
+  t.true(doneBy.includes("renamed /w/moved /usr/bin/mv"), doneBy.join());
+  t.true(doneBy.includes("modified /w/dir /usr/bin/dash"), doneBy.join());
+});
+
 test("with the kernel's word a name that was there for a moment is no source of a replaced file", async (t) => {
   for (const engine of ["fanotify", "chokidar"] as const) {
     using bench = makeBench();
