@@ -6,6 +6,7 @@ import type { WebhookSettings } from "../deliver/webhook.ts";
 import type { FileOptions } from "./configfile.ts";
 import { choices, dashed, isPolicyFile, parseListen, parseName } from "./options.ts";
 import type { Read } from "./options.ts";
+import { realPath } from "./real.ts";
 import type { Options, Settings } from "./settings.ts";
 
 export type ReadFile = (path: string) => Promise<string>;
@@ -27,8 +28,6 @@ export async function loadSettings(
   const webhooks = await checkedWebhooks(fromFile, readFile, problems);
   if (problems.length > 0) throw invalid(problems);
   return {
-    root: "/",
-    state: "/var/lib/fim-agent",
     policy: ["auto"],
     cluster: "default",
     engine: "auto",
@@ -36,6 +35,8 @@ export async function loadSettings(
     listen: { host: "127.0.0.1", port: 9464 },
     logLevel: "info",
     ...given,
+    root: realPath(given.root ?? "/"),
+    state: realPath(given.state ?? "/var/lib/fim-agent"),
     ...(file === undefined ? {} : { config: resolve(file) }),
     node,
     ...(fromFile.collector ? { collector: fromFile.collector } : {}),

@@ -25,6 +25,7 @@ interface CollectorSettings {
 export interface Settings {
   /** The file that they were read from. */
   readonly config?: string;
+  /** This and the state directory without a symbolic link on the way. */
   readonly root: string;
   readonly state: string;
   readonly policy: readonly string[];

@@ -1,10 +1,10 @@
 import test from "ava";
 import { execFileSync } from "node:child_process";
-import { cpSync, existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { connect, createServer } from "node:net";
 import type { AddressInfo } from "node:net";
-import { join } from "node:path";
-import { runAgent } from "../helpers/agent.ts";
+import { basename, dirname, join } from "node:path";
+import { runAgent, startWatch } from "../helpers/agent.ts";
 import type { Watching } from "../helpers/agent.ts";
 import { freePort, get } from "../helpers/http.ts";
 import type { Receiver } from "../helpers/receiver.ts";
@@ -151,6 +151,26 @@ test.serial("SIGTERM while the agent starts ends it too, with 0", async (t) => {
     child.kill("SIGKILL");
   }
   t.is((await stage.run("verify")).code, 0);
+});
+
+test.serial("a root and a state directory may be reached through links", async (t) => {
+  using stage = await makeKnown();
+  await using receiver = await stage.receiver();
+  const link = (name: string): string => join(stage.dir, name);
+  symlinkSync(stage.root, link("root-link"));
+  symlinkSync(dirname(stage.state), link("beside"));
+  const hook = { url: receiver.url, secret: stage.secretFile };
+  await using watching = await startWatch({
+    root: link("root-link"),
+    state: join(link("beside"), basename(stage.state)),
+    policy: stage.policy,
+    engine: "chokidar",
+    config: { webhooks: [hook], watch: { quickSweepEvery: "10m" } },
+  });
+  stage.write("/srv/new", "");
+  await untilTold(receiver, "/srv/new");
+  t.is((await watching.metrics()).get('fim_engine_info{engine="chokidar"}'), 1);
+  t.is(countOf(receiver, "fim.agent.degraded"), 0);
 });
 
 test.serial("SIGHUP, SIGUSR1 and SIGUSR2 neither end a watch nor open a debugger", async (t) => {
