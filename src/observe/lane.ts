@@ -95,9 +95,10 @@ export class Lane {
 
   #settle(answer: Answer): void {
     const task = this.#tasks.get(answer.id);
+    // It was given up: the thread is to stop.
+    if (!task) return;
     this.#tasks.delete(answer.id);
     if (this.#tasks.size === 0) this.#rest();
-    if (!task) return;
     if (answer.kind === "done") task.done(answer);
     else task.failed(errorOf(answer));
   }
