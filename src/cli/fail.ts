@@ -39,9 +39,8 @@ function exitOf(code: ErrorCode): Exit {
     case "BASELINE_UNTRUSTED":
     case "KEY_INVALID":
     case "STATE_UNUSABLE":
-      return exit.untrusted;
     case "CHAIN_BROKEN":
-      return exit.drift;
+      return exit.untrusted;
     case "STATE_BUSY":
     case "SYSCALL":
       return exit.incomplete;

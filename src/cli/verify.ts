@@ -3,13 +3,14 @@ import { createInterface } from "node:readline";
 import { createPublicKey } from "node:crypto";
 import type { KeyObject } from "node:crypto";
 import { openState } from "../agent/state.ts";
+import type { State } from "../agent/state.ts";
 import type { Settings } from "../agent/settings.ts";
 import { verifyState } from "../agent/verify.ts";
 import { publicKeyOf } from "../core/dsse.ts";
 import { IntegrityError } from "../core/error.ts";
 import { verifyExport } from "../outbox/export.ts";
 import type { ChainReport } from "../outbox/verify.ts";
-import { exit } from "./fail.ts";
+import { exit, fail } from "./fail.ts";
 import type { Exit } from "./fail.ts";
 import { printResult, say } from "./print.ts";
 
@@ -24,7 +25,12 @@ export async function verify(
     throw new IntegrityError("USAGE", "verify --key: expected an exported file, found none", {
       hint: "the state directory is verified by its own key; name the file: verify FILE --key KEY",
     });
-  using state = openState(settings);
+  return verifyOwn(settings);
+}
+
+function verifyOwn(settings: Settings): Exit {
+  using state = opened(settings);
+  if (!state) return exit.drift;
   const { baseline, chain } = verifyState(state);
   const baselineResult = baseline.ok
     ? { ok: true, ...baseline.statement }
@@ -40,6 +46,17 @@ export async function verify(
     return exit.untrusted;
   }
   return chain.ok ? exit.fine : exit.drift;
+}
+
+/** Undefined, and told: a chain that cannot even be opened has failed its check. */
+function opened(settings: Settings): State | undefined {
+  try {
+    return openState(settings);
+  } catch (error) {
+    if (!(error instanceof IntegrityError && error.code === "CHAIN_BROKEN")) throw error;
+    fail("fim-agent", error);
+    return undefined;
+  }
 }
 
 async function verifyFile(settings: Settings, file: string, keyFile: unknown): Promise<Exit> {

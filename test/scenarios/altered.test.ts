@@ -202,6 +202,20 @@ test.serial("when the record of the present baseline was cut off, verify says so
   t.regex(stdout, /signed is 3, the chain ends with 2/);
 });
 
+test.serial("a chain whose head is gone is a failed verification, and no drift", async (t) => {
+  using small = await makeSmall(t);
+  small.sql("DELETE FROM meta WHERE key = 'chain'");
+  for (const [command, expected] of [
+    ["check", 3],
+    ["watch", 3],
+    ["verify", 1],
+  ] as const) {
+    const { code, stderr } = await small.run(command);
+    t.is(code, expected, `${command}: ${stderr}`);
+    t.regex(stderr, /chain: its head is older than its last record\nhint: /, command);
+  }
+});
+
 async function health({ listen }: Watching): Promise<{ status: number; body: string }> {
   return await get(`http://${listen}/healthz`);
 }
