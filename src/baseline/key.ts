@@ -50,10 +50,7 @@ function makeDirectory(dir: string): void {
     if (cause instanceof IntegrityError) throw cause;
     const { code } = cause as NodeJS.ErrnoException;
     if (code === "EEXIST") return;
-    throw new IntegrityError("STATE_UNUSABLE", `state directory ${dir}: cannot be made (${code})`, {
-      hint: "run as root, or name one that can be written with --state DIR",
-      cause,
-    });
+    throw unusable(dir, `cannot be made (${code})`, cause);
   }
 }
 
@@ -171,10 +168,18 @@ function readPrivate(file: string): string | undefined {
     const { code } = error as NodeJS.ErrnoException;
     if (code === "ENOENT") return undefined;
     if (error instanceof IntegrityError) throw error;
+    if (code === "ENOTDIR") throw unusable(dirname(file), "is no directory", error);
     throw invalid(file, code === "ELOOP" ? "a symbolic link" : `cannot be read (${code})`, error);
   } finally {
     if (fd !== undefined) closeSync(fd);
   }
+}
+
+function unusable(dir: string, found: string, cause: unknown): IntegrityError {
+  return new IntegrityError("STATE_UNUSABLE", `state directory ${dir}: ${found}`, {
+    hint: "run as root, or name one that can be written with --state DIR",
+    cause,
+  });
 }
 
 function invalid(file: string, found: string, cause?: unknown): IntegrityError {

@@ -108,6 +108,14 @@ test("a state directory that cannot be made is told as that", (t) => {
     });
 });
 
+test("a file in the place of a state directory is told as that", (t) => {
+  t.throws(() => loadKey("/etc/hostname"), {
+    instanceOf: IntegrityError,
+    code: "STATE_UNUSABLE",
+    message: "state directory /etc/hostname: is no directory",
+  });
+});
+
 test("a key that is gone is not made anew where there was a baseline", (t) => {
   using state = new State();
   state.captured();
