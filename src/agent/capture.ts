@@ -7,6 +7,7 @@ import type { Node } from "./node.ts";
 import { recordBaseline } from "./record.ts";
 import type { Settings } from "./settings.ts";
 import type { State } from "./state.ts";
+import { rememberMounts } from "./mounted.ts";
 import { rememberWatched } from "./watched.ts";
 
 export interface CaptureOptions {
@@ -54,10 +55,11 @@ export async function captureBaseline(
     reason,
     also: (signed) => {
       state.current.loadFromBaseline();
-      rememberWatched(state, rules);
+      rememberWatched(state, node);
       recordBaseline(state, { statement: signed, what: replace ? "replaced" : "captured" });
     },
   });
+  rememberMounts(state, node.root);
   return { statement, unseen: [...unseen, ...moving] };
 }
 

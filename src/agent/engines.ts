@@ -1,9 +1,7 @@
 import { join } from "node:path";
 import type { JudgedChange } from "../core/change.ts";
-import { isBelow } from "../core/path.ts";
 import type { Actor, EngineName, Hint } from "../core/hint.ts";
 import type { Observation } from "../core/observation.ts";
-import type { RuleIndex } from "../core/rule.ts";
 import { Attribution } from "../attribute/attribute.ts";
 import type { AttributionMode } from "../attribute/attribute.ts";
 import { startChokidar } from "../watch/chokidar.ts";
@@ -14,6 +12,7 @@ import { watchMounts } from "../watch/mounts.ts";
 import { startEngine } from "../watch/select.ts";
 import type { EngineFactories, Selected } from "../watch/select.ts";
 import { Probe } from "../watch/selftest.ts";
+import { matters } from "./mounted.ts";
 import { describeProgram, ownFiles, SelfGuard } from "./self.ts";
 import type { Running } from "./running.ts";
 
@@ -196,12 +195,6 @@ export class Engines implements AsyncDisposable {
 function programsIn({ policy, root }: Running["node"]): readonly string[] {
   const all = policy.rules.flatMap(({ writers }) => writers);
   return [...new Set(all)].map((path) => seenAt(root, path));
-}
-
-/** True for a mount point at, above or inside of something that is watched. */
-function matters(path: string, index: RuleIndex): boolean {
-  if (index.find(path) ?? index.mayMatchBelow(path)) return true;
-  return index.roots.some((root) => root === path || isBelow(root, path));
 }
 
 function pause(milliseconds: number, signal: AbortSignal): Promise<void> {

@@ -1,8 +1,6 @@
 import { setTimeout as pause } from "node:timers/promises";
 import type { FoldedChange, JudgedChange } from "../core/change.ts";
 import { IntegrityError } from "../core/error.ts";
-import { compileRules } from "../core/rules.ts";
-import type { Rule, RuleIndex } from "../core/rule.ts";
 import type { Look } from "../core/compare.ts";
 import { rowOf } from "../core/observation.ts";
 import type { HashPool } from "../observe/pool.ts";
@@ -17,11 +15,12 @@ import { transact } from "../sqlite/open.ts";
 import { eyesIn, gaugeOf } from "./large-eyes.ts";
 import { apart, largeBytes, LargeFiles } from "./large.ts";
 import type { Batch, Lane } from "./large.ts";
+import { mountsSince, rememberMounts } from "./mounted.ts";
 import { differing } from "./pass.ts";
 import { Slices } from "./slices.ts";
 import type { Sweeps } from "./sweeps.ts";
 import type { Running } from "./running.ts";
-import { rememberWatched, watchedPolicy } from "./watched.ts";
+import { formerlyWatched, rememberWatched } from "./watched.ts";
 
 /** With what a group is looked at. */
 interface Sight {
@@ -95,19 +94,23 @@ export class Reconciliation implements Disposable {
     wellbeing.sweeping();
     this.#forgetUnwatched();
     const started = performance.now();
+    const mounts = mountsSince(state, node);
     const { paths, unseen } = await differing({ node, pool, known: state.current }, state.current);
     if (unseen.length > 0)
       wellbeing.trouble("unreadable", `${unseen.length} paths cannot be read, ${unseen[0]?.path}`);
-    const wasWatched = this.#formerlyWatched();
+    const wasWatched = formerlyWatched(state, node);
     const news = paths.filter((path) => !wasWatched(path));
     await this.#adopt(news);
+    const sight = { pool, eyes: this.#helpers.eyes };
+    await this.#reconcile({ paths: [], mounts, offline: true }, sight);
     const known = paths.filter(wasWatched).map(found);
     for (let from = 0; from < known.length; from += sliceSize) {
       const group = { paths: known.slice(from, from + sliceSize), mounts: [], offline: true };
-      await this.#reconcile(group, { pool, eyes: this.#helpers.eyes });
+      await this.#reconcile(group, sight);
     }
     if (pool.isClosed) return false;
-    this.#rememberPolicy();
+    transact(state.db, () => rememberWatched(state, node));
+    rememberMounts(state, node.root);
     metrics.sweep("full", (performance.now() - started) / 1000);
     return true;
   }
@@ -137,6 +140,7 @@ export class Reconciliation implements Disposable {
       await this.#work(this.#slices.take(sliceSize), told, lane);
       told = [];
     }
+    if (mounts.length > 0) rememberMounts(this.#running.state, this.#running.node.root);
   }
 
   /** A file that is too large for this lane, to which a look led or which has just grown, is for the next one. */
@@ -259,32 +263,6 @@ export class Reconciliation implements Disposable {
       "policy",
       `${paths.length} paths are watched since the policy changed and were never approved`,
     );
-  }
-
-  #formerlyWatched(): (path: string) => boolean {
-    const { state, node } = this.#running;
-    const last = watchedPolicy(state) ?? "[]";
-    if (last === JSON.stringify(node.policy.rules)) return () => true;
-    const former = indexOf(last) ?? indexOf(state.baseline.policy() ?? "[]");
-    if (!former) return () => true;
-    return (path) => former.find(path) !== undefined || state.current.get(path) !== undefined;
-  }
-
-  /** From now on everything under this policy has been seen, and what comes is news. */
-  #rememberPolicy(): void {
-    const { state, node } = this.#running;
-    const rules = JSON.stringify(node.policy.rules);
-    if (watchedPolicy(state) === rules) return;
-    transact(state.db, () => rememberWatched(state, rules));
-  }
-}
-
-/** Undefined: these are no rules. What was last watched is not signed, and whoever alters it shall not stop the agent. */
-function indexOf(rules: string): RuleIndex | undefined {
-  try {
-    return compileRules(JSON.parse(rules) as Rule[]);
-  } catch {
-    return undefined;
   }
 }
 

@@ -1,14 +1,40 @@
+import { compileRules } from "../core/rules.ts";
+import type { Rule, RuleIndex } from "../core/rule.ts";
 import { readMeta, writeMeta } from "../sqlite/open.ts";
+import type { Node } from "./node.ts";
 import type { State } from "./state.ts";
 
 const metaKey = "watched";
 
-/** The rules, as canonical JSON, under which everything was last seen: what they did not cover is no news when it shows. */
-export function watchedPolicy(state: State): string | undefined {
+/** What was watched when everything was last seen: what that did not cover is no news when it shows. */
+export function formerlyWatched(state: State, node: Node): (path: string) => boolean {
+  const last = watchedPolicy(state) ?? "[]";
+  if (last === rulesOf(node)) return () => true;
+  const former = indexOf(last) ?? indexOf(state.baseline.policy() ?? "[]");
+  if (!former) return () => true;
+  return (path) => former.find(path) !== undefined || state.current.get(path) !== undefined;
+}
+
+/** From now on everything under this policy has been seen, and what comes is news. Within a transaction. */
+export function rememberWatched(state: State, node: Node): void {
+  const rules = rulesOf(node);
+  if (readMeta(state.db, metaKey) !== rules) writeMeta(state.db, metaKey, rules);
+}
+
+/** Rules as canonical JSON. */
+function watchedPolicy(state: State): string | undefined {
   return readMeta(state.db, metaKey) ?? state.baseline.policy();
 }
 
-/** Within a transaction. */
-export function rememberWatched(state: State, rules: string): void {
-  writeMeta(state.db, metaKey, rules);
+function rulesOf({ policy }: Node): string {
+  return JSON.stringify(policy.rules);
+}
+
+/** Undefined: these are no rules. What was last watched is not signed, and whoever alters it shall not stop the agent. */
+function indexOf(rules: string): RuleIndex | undefined {
+  try {
+    return compileRules(JSON.parse(rules) as Rule[]);
+  } catch {
+    return undefined;
+  }
 }

@@ -23,23 +23,56 @@ export function diffMounts(
   after: readonly Mount[],
   isWatched: (path: string) => boolean,
 ): MountChange[] {
-  const gone = without(before, after).toReversed();
-  const come = without(after, before);
-  return [
-    ...gone.map((mount): MountChange => ({ kind: "unmounted", mount })),
-    ...come.map((mount): MountChange => ({ kind: "mounted", mount })),
-  ].filter(({ mount }) => isWatched(mount.path));
+  return changesOf(without(before, after, identityOf), without(after, before, identityOf)).filter(
+    ({ mount }) => isWatched(mount.path),
+  );
 }
 
-function without(some: readonly Mount[], others: readonly Mount[]): Mount[] {
-  const known = new Set(others.map(identityOf));
-  return some.filter((mount) => !known.has(identityOf(mount)));
+/**
+ * The same from one start of the agent to the next. Ids, devices and the names of disks may be others after a reboot,
+ * and so may what the root itself is mounted from after an update: none of that is news.
+ */
+export function diffRemembered(
+  before: readonly Mount[],
+  after: readonly Mount[],
+  isWatched: (path: string) => boolean,
+): MountChange[] {
+  return changesOf(without(before, after, placeOf), without(after, before, placeOf)).filter(
+    ({ mount }) => mount.path !== "/" && isWatched(mount.path),
+  );
+}
+
+function changesOf(gone: readonly Mount[], come: readonly Mount[]): MountChange[] {
+  return [
+    ...gone.toReversed().map((mount): MountChange => ({ kind: "unmounted", mount })),
+    ...come.map((mount): MountChange => ({ kind: "mounted", mount })),
+  ];
+}
+
+/** Of two that have the same name one more is left than there are others. */
+function without(
+  some: readonly Mount[],
+  others: readonly Mount[],
+  nameOf: (mount: Mount) => string,
+): Mount[] {
+  const known = new Map<string, number>();
+  for (const name of others.map(nameOf)) known.set(name, (known.get(name) ?? 0) + 1);
+  return some.filter((mount) => {
+    const name = nameOf(mount);
+    const left = known.get(name) ?? 0;
+    known.set(name, left - 1);
+    return left <= 0;
+  });
 }
 
 /** Ids are used again after an unmount. Options are left out: a remount hides and shows nothing. */
 function identityOf(mount: Mount): string {
   const { id, path, root, type, source, dev } = mount;
   return JSON.stringify([id, path, root, type, source, dev]);
+}
+
+function placeOf({ path, root, type }: Mount): string {
+  return JSON.stringify([path, root, type]);
 }
 
 function parseLine(line: string): Mount {

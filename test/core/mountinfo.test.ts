@@ -3,7 +3,7 @@ import test from "ava";
 import fc from "fast-check";
 import type { Mount } from "../../src/core/mount.ts";
 import { IntegrityError } from "../../src/core/error.ts";
-import { diffMounts, parseMountinfo } from "../../src/core/mountinfo.ts";
+import { diffMounts, diffRemembered, parseMountinfo } from "../../src/core/mountinfo.ts";
 import { decodePath, encodePath } from "../../src/core/path.ts";
 
 const line =
@@ -106,4 +106,31 @@ test("mounts stacked at one place are told one by one, the last one mounted firs
     diffMounts(stack, [], everywhere).map((change) => change.mount.id),
     [3, 2],
   );
+});
+
+const mounts = (text: string): readonly Mount[] => parseMountinfo(Buffer.from(text));
+const everything = (): boolean => true;
+const kinds = (changes: readonly { readonly kind: string }[]) => changes.map(({ kind }) => kind);
+
+test("from one start to the next, other ids, devices, disks and options are no news, nor is another root", (t) => {
+  const before = mounts(
+    "1 0 8:1 /old / rw - ext4 /dev/sda1 rw\n2 1 8:2 / /var/lib/etcd rw - ext4 /dev/sda2 rw\n",
+  );
+  const after = mounts(
+    "7 0 8:17 /new / ro - ext4 /dev/sdb1 rw\n9 7 8:18 / /var/lib/etcd rw,noatime - ext4 /dev/sdb2 rw\n",
+  );
+  t.deepEqual(diffRemembered(before, after, everything), []);
+});
+
+test("from one start to the next, a mount over another of the same kind is news, and so is one less", (t) => {
+  const one = mounts("2 1 0:40 / /etc/kubernetes rw - tmpfs a rw\n");
+  const two = [...one, ...mounts("3 2 0:41 / /etc/kubernetes rw - tmpfs b rw\n")];
+  t.deepEqual(kinds(diffRemembered(one, two, everything)), ["mounted"]);
+  t.deepEqual(kinds(diffRemembered(two, one, everything)), ["unmounted"]);
+  t.deepEqual(
+    diffRemembered(one, two, () => false),
+    [],
+  );
+  const bind = mounts("4 1 8:1 /forged /etc/kubernetes rw - ext4 /dev/sda1 rw\n");
+  t.deepEqual(kinds(diffRemembered(one, bind, everything)), ["unmounted", "mounted"]);
 });

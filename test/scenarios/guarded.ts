@@ -33,6 +33,8 @@ export interface Guarded extends AsyncDisposable {
   readonly root: string;
   readonly state: string;
   readonly watching: Watching;
+  /** Starts the agent once more, when it has ended. */
+  again(): Promise<Watching>;
   readonly receiver: Receiver;
   /** Every alert about the node so far, the marks' own left out. */
   alerts(): readonly Alert[];
@@ -77,7 +79,7 @@ export async function guard(options: GuardedOptions): Promise<Guarded> {
   const secret = `whsec_${randomBytes(32).toString("base64")}`;
   writeFileSync(place.at("webhook.key"), `${secret}\n`, { mode: 0o600 });
   const receiver = stack.use(await startReceiver({ secrets: [secret] }));
-  const watching = stack.use(
+  const again = async (): Promise<Watching> =>
     await startWatch({
       root,
       state,
@@ -87,8 +89,8 @@ export async function guard(options: GuardedOptions): Promise<Guarded> {
         webhooks: [{ url: receiver.url, secret: place.at("webhook.key") }],
         watch: { quickSweepEvery: "300ms", ...options.watch },
       },
-    }),
-  );
+    });
+  const watching = stack.use(await again());
   const all = (): readonly Alert[] => receiver.accepted().flatMap(({ data }) => alertOf(data));
   const alerts = (): readonly Alert[] => all().filter(isOfNode);
   let marks = 0;
@@ -104,6 +106,7 @@ export async function guard(options: GuardedOptions): Promise<Guarded> {
     state,
     run,
     watching,
+    again,
     receiver,
     alerts,
     beside: (name) => place.at(name),

@@ -1,7 +1,9 @@
 import test from "ava";
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
 import { readdirSync, writeFileSync } from "node:fs";
 import { makePlace } from "../helpers/tree.ts";
+import { until } from "../helpers/wait.ts";
 import { guard, inShort, isGrave, wrap } from "./guarded.ts";
 import type { Alert, Guarded } from "./guarded.ts";
 
@@ -33,6 +35,8 @@ const tells =
   (change: Alert["change"], path: string) =>
   (one: Alert): boolean =>
     one.change === change && one.path === path;
+
+const isOfMounts = ({ change }: Alert): boolean => /mounted/.test(change);
 
 for (const engine of ["auto", "chokidar", "sweep"] as const) {
   mounting(
@@ -116,5 +120,45 @@ mounting(
     await node.alerted(tells("deleted", "/opt/cni/bin/calico"));
     await node.settle();
     t.deepEqual(inShort(node.alerts().filter(({ path }) => path.startsWith("/tmp"))), []);
+  },
+);
+
+mounting(
+  `what is mounted while the agent is down is told as such at its next start, and once${why}`,
+  async (t) => {
+    using place = makePlace();
+    const holder = spawn(
+      "unshare",
+      ["-m", "--propagation", "private", "sh", "-c", "echo; read _"],
+      {
+        stdio: ["pipe", "pipe", "inherit"],
+      },
+    );
+    try {
+      await once(holder.stdout, "data");
+      const there = ["-t", String(holder.pid), "-m"];
+      const program = wrap(place.at("there"), `exec nsenter ${there.join(" ")} AGENT "$@"`);
+      await using node = await guard({ engine: "auto", program });
+      t.is(await node.watching.stop(), 0);
+      execFileSync("nsenter", [...there, "mount", "-t", "tmpfs", "hidden", node.at(manifests)]);
+      const told = async (after: number): Promise<readonly string[]> => {
+        await using again = await node.again();
+        await until(async () => (await again.metrics()).get("fim_outbox_records") === 0);
+        t.is(await again.stop(), 0);
+        return node
+          .alerts()
+          .slice(after)
+          .filter(isOfMounts)
+          .map(({ change, path, offline, severity }) => `${change} ${path} ${offline} ${severity}`);
+      };
+      t.deepEqual(await told(0), [`mounted ${manifests} true critical`]);
+      t.true(node.alerts().some(tells("deleted", manifest)));
+      const before = node.alerts().length;
+      t.deepEqual(await told(before), []);
+      execFileSync("nsenter", [...there, "umount", node.at(manifests)]);
+      t.deepEqual(await told(before), [`unmounted ${manifests} true critical`]);
+    } finally {
+      holder.kill();
+    }
   },
 );
