@@ -13,7 +13,7 @@ import { Ground } from "./watching.ts";
 
 const rounds = Number(process.env["FIM_BENCH_ROUNDS"] ?? 6);
 const runs = 5;
-const puts = 500;
+const puts = 2000;
 const writes = 5000;
 const calls = 2_000_000;
 /** Milliseconds: the agent has come to rest by then. */
