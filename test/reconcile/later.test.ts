@@ -37,6 +37,20 @@ test("what a look leads to is told with the hint that was read after it", async 
   t.like(changes[0], { actor: mv, engine: "fanotify" });
 });
 
+test("a file that a sweep finds gone is told as renamed over another when the kernel's word was still unread", async (t) => {
+  using bench = makeBench();
+  bench.write("/w/a", "a");
+  bench.write("/w/b", "b");
+  bench.learn();
+  renameSync(bench.at("/w/a"), bench.at("/w/b"));
+  const hint = hintsOf({ ...told, path: "/w/b", steps: ["renamed"], from: ["/w/a"], actors: [mv] });
+  const changes = await bench.look([{ path: "/w/a", engine: "sweep" }], {
+    later: answering(2, [hint]),
+  });
+  t.deepEqual(inShort(changes), ["renamed /w/b <- /w/a content,inode"]);
+  t.deepEqual(changes[0]?.actor, mv);
+});
+
 test("what was taken later is looked at anew, and told as it is then", async (t) => {
   using bench = makeBench();
   bench.learn();
