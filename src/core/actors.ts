@@ -12,6 +12,23 @@ export function atMost(actors: readonly Actor[], most: number): readonly Actor[]
   return [...programs.values()].slice(-most);
 }
 
+const changesAttributes = ({ only }: Actor): boolean => only === "attributes";
+const changesMore = ({ only }: Actor): boolean => only !== "attributes";
+
+/** Who can have changed what is in a file, or its name, comes last; in order where that is the same. */
+export function weakestFirst(actors: readonly Actor[]): readonly Actor[] {
+  return [
+    ...actors.filter(changesAttributes),
+    ...actors.filter(({ only }) => only === "closed"),
+    ...actors.filter(({ only }) => only === undefined),
+  ];
+}
+
+/** The same of a change of attributes alone: who is known for nothing else comes last. */
+export function weakestFirstOfAttributes(actors: readonly Actor[]): readonly Actor[] {
+  return [...weakestFirst(actors.filter(changesMore)), ...actors.filter(changesAttributes)];
+}
+
 /** What is left when it may have executed its program only after what it did. */
 export function withoutProgram(actor: Actor): Actor {
   const { comm: _comm, exe: _exe, executable: _executable, cmdline: _cmdline, ...rest } = actor;

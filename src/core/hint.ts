@@ -22,6 +22,8 @@ export interface Actor {
   readonly executable?: { readonly dev: string; readonly ino: string };
   /** Milliseconds on the monotonic clock at which it was made, or executed its program. Never shown. */
   readonly executedAt?: number;
+  /** All that it is known to have done to the path, where it is only that. Never shown. */
+  readonly only?: "attributes" | "closed";
   readonly cmdline?: readonly string[];
   readonly uid?: number;
   readonly loginUid?: number;

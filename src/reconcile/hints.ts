@@ -1,4 +1,4 @@
-import { atMost } from "../core/actors.ts";
+import { atMost, weakestFirst } from "../core/actors.ts";
 import type { Actor, EngineName, Step } from "../core/hint.ts";
 import { appendStep } from "../core/settle.ts";
 
@@ -21,15 +21,12 @@ const mostKept = 10;
 /** What was hinted of a path first, and what was hinted after that. */
 function followed(first: PathHints, then: PathHints): PathHints {
   const through = [...new Set([...(first.through ?? []), ...(then.through ?? [])])];
-  // Who only closed the file is the weakest evidence.
-  const onlyCloses = then.steps.every((step) => step === "closed");
-  const [weaker, stronger] = onlyCloses ? [then, first] : [first, then];
   return {
     path: first.path,
     steps: then.steps.reduce(appendStep, first.steps),
     from: [...new Set([...first.from, ...then.from])],
     ...(through.length > 0 && { through: through.slice(0, mostKept) }),
-    actors: atMost([...weaker.actors, ...stronger.actors], mostKept),
+    actors: atMost(weakestFirst([...first.actors, ...then.actors]), mostKept),
     lastAt: then.lastAt,
     engine: first.engine === "sweep" ? then.engine : first.engine,
   };

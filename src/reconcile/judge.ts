@@ -1,4 +1,5 @@
-import type { Change, JudgedChange } from "../core/change.ts";
+import { weakestFirst, weakestFirstOfAttributes } from "../core/actors.ts";
+import type { Change, Field, JudgedChange } from "../core/change.ts";
 import type { Actor, EngineName } from "../core/hint.ts";
 import { judge } from "../core/judge.ts";
 import type { Circumstances, Judgement } from "../core/judge.ts";
@@ -67,7 +68,7 @@ function formerSiblingsOf(path: string, rule: Rule, { known, index }: Eyes): rea
     .map((one) => nameOf(one.path));
 }
 
-/** When several touched a file, the one that may not is told; else the last. */
+/** When several touched a file, the one that may not is told; else the last of those who can have made the change. */
 function worst(
   change: Change,
   rule: Rule,
@@ -77,11 +78,31 @@ function worst(
     const judgement = judge(change, rule, names);
     return judgement && { judgement };
   }
-  const all = actors.flatMap((actor) => {
+  const order = isOfAttributes(change) ? weakestFirstOfAttributes : weakestFirst;
+  const all = order(actors).flatMap((actor) => {
     const judgement = judge(change, rule, { ...names, actor, ...identityOf(actor, rule, eyes) });
     return judgement ? [{ judgement, actor }] : [];
   });
   return all.findLast(({ judgement }) => judgement.verdict === "unexpected") ?? all.at(-1);
+}
+
+const attributes: ReadonlySet<Field> = new Set<Field>([
+  "mode",
+  "owner",
+  "group",
+  "acl",
+  "capabilities",
+  "selinux",
+  "xattr",
+  "flags",
+]);
+
+function isOfAttributes(change: Change): boolean {
+  return (
+    change.kind === "modified" &&
+    change.fields.some((one) => attributes.has(one)) &&
+    change.fields.every((one) => attributes.has(one) || one === "mtime")
+  );
 }
 
 /** Of no use, and not looked up, where the rule names no writer. */

@@ -1,4 +1,4 @@
-import { atMost } from "../core/actors.ts";
+import { atMost, weakestFirst } from "../core/actors.ts";
 import type { Actor, EngineName, Hint, Step } from "../core/hint.ts";
 import { isBelow, joinPath, parentOf } from "../core/path.ts";
 import { appendStep, isBeingWritten, isStructural, longestWait, settle } from "../core/settle.ts";
@@ -31,11 +31,6 @@ const mostNames = 10;
 /** Processes that are remembered of one path. */
 const mostActors = 64;
 
-interface Involved {
-  readonly actor: Actor;
-  readonly onlyCloses: boolean;
-}
-
 interface Entry {
   readonly path: string;
   readonly isKnown: boolean;
@@ -46,7 +41,7 @@ interface Entry {
   due: number;
   steps: readonly Step[];
   /** By process and program. */
-  readonly actors: Map<string, Involved>;
+  readonly actors: Map<string, Actor>;
   readonly from: Set<string>;
   through: readonly string[];
   /** The other names of renames, both ways. */
@@ -235,7 +230,7 @@ export class PendingPaths {
 
 function hintedOf(entry: Entry): HintedPath {
   const { path, engine, steps, firstAt, lastAt } = entry;
-  const actors = weakestFirst(entry.actors);
+  const actors = weakestFirst([...entry.actors.values()]);
   const through = entry.through.length > 0 && { through: entry.through };
   const from = [...entry.from];
   return { path, engine, steps, firstAt, lastAt, from, ...through, actors };
@@ -246,27 +241,18 @@ function withName(names: readonly string[], name: string): readonly string[] {
 }
 
 /** Of two for the same process the later one is kept, which knows at least as much. */
-function involve(actors: Map<string, Involved>, actor: Actor, step: Step): void {
+function involve(actors: Map<string, Actor>, actor: Actor, step: Step): void {
   const process = processOf(actor);
-  const onlyCloses = step === "closed" && (actors.get(process)?.onlyCloses ?? true);
+  const before = actors.get(process);
+  const now = step === "attributes" || step === "closed" ? step : undefined;
+  const only = before === undefined || before.only === now ? now : undefined;
   actors.delete(process);
-  actors.set(process, { actor, onlyCloses });
+  actors.set(process, only === undefined ? actor : { ...actor, only });
   if (actors.size <= mostActors) return;
-  const kept = new Set(
-    atMost(
-      [...actors.values()].map((one) => one.actor),
-      mostActors,
-    ),
-  );
-  for (const [key, one] of actors) if (!kept.has(one.actor)) actors.delete(key);
+  const kept = new Set(atMost([...actors.values()], mostActors));
+  for (const [key, one] of actors) if (!kept.has(one)) actors.delete(key);
 }
 
 function processOf({ pid, exe, comm }: Actor): string {
   return `${pid} ${exe ?? comm ?? ""}`;
-}
-
-function weakestFirst(actors: ReadonlyMap<string, Involved>): readonly Actor[] {
-  const all = [...actors.values()];
-  const ordered = [...all.filter((one) => one.onlyCloses), ...all.filter((one) => !one.onlyCloses)];
-  return ordered.map(({ actor }) => actor);
 }

@@ -280,3 +280,31 @@ test("who made another file at the name to which one was moved has not removed t
   t.deepEqual(inShort(told), ["created /w/b", "deleted /w/a"]);
   t.deepEqual(told.find(({ change }) => change.path === "/w/a")?.actor, mv);
 });
+
+test("who made or wrote a file is told, not who changed its mode then; of its mode alone, who changed that", async (t) => {
+  const chmod: Actor = { pid: 4, exe: "/usr/bin/chmod", only: "attributes" };
+  using bench = makeBench();
+  bench.write("/w/written", "as it was");
+  bench.write("/w/changed", "as it was");
+  bench.learn();
+  bench.write("/w/made", "x");
+  bench.write("/w/written", "otherwise");
+  chmodSync(bench.at("/w/changed"), 0o777);
+  const told = await bench.look(
+    ["/w/made", "/w/written", "/w/changed"].map((path) => ({
+      ...by(sh),
+      path,
+      steps: ["modified", "attributes"],
+      actors: path === "/w/changed" ? [chmod, sh] : [sh, chmod],
+    })),
+  );
+  t.deepEqual(inShort(told), [
+    "created /w/made",
+    "modified /w/changed mode",
+    "modified /w/written content",
+  ]);
+  const exes = new Map(told.map(({ change, actor }) => [change.path, actor?.exe]));
+  t.is(exes.get("/w/made"), sh.exe);
+  t.is(exes.get("/w/written"), sh.exe);
+  t.is(exes.get("/w/changed"), chmod.exe);
+});

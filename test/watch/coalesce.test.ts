@@ -96,18 +96,18 @@ test("with the real clock, too, that needs no timer", async (t) => {
   t.true(armed.length > 0 && armed.every((milliseconds) => milliseconds <= 0));
 });
 
-test("who wrote is told after who only closed the file, who changed it last after both", async (t) => {
+test("who wrote is told after who only closed the file or changed its attributes, and of these it is said", async (t) => {
   const { clock, coalescer, groups } = bench({ known: ["/a/f", "/a/g"] });
   const [writer, reader, owner] = [{ pid: 1 }, { pid: 2 }, { pid: 3 }];
   coalescer.add(hint("/a/f", "modified", { actor: writer }));
   coalescer.add(hint("/a/f", "closed", { actor: reader }));
-  coalescer.add(hint("/a/g", "attributes", { actor: owner }));
   coalescer.add(hint("/a/g", "modified", { actor: writer }));
   coalescer.add(hint("/a/g", "closed", { actor: writer }));
+  coalescer.add(hint("/a/g", "attributes", { actor: owner }));
   await clock.advance(300);
   const told = new Map(groups.flatMap((group) => group.paths.map((one) => [one.path, one])));
-  t.deepEqual(told.get("/a/f")?.actors, [reader, writer]);
-  t.deepEqual(told.get("/a/g")?.actors, [owner, writer]);
+  t.deepEqual(told.get("/a/f")?.actors, [{ ...reader, only: "closed" }, writer]);
+  t.deepEqual(told.get("/a/g")?.actors, [{ ...owner, only: "attributes" }, writer]);
 });
 
 test("a temporary file renamed over its target comes with it, as one group", async (t) => {
