@@ -20,17 +20,20 @@ export function programOf({ live, record }: Evidence, root: string): Program {
 }
 
 /**
- * The name's real path, if it leads to the file that was executed: it can go through a symbolic link. Else the name
- * as it was given: it is relative, a script's, or another file's by now.
+ * The name's real path, if it leads to the file that was executed: it can go through a symbolic link. On the node, or
+ * where we are, as /proc says it of the living too. Else the name as it was given: it is relative, a script's, or
+ * another file's by now.
  */
 function identify(
   name: string,
   executable: NonNullable<Program["executable"]>,
   root: string,
 ): Program {
-  const there = name.startsWith("/") ? resolveInRoot(root, name) : undefined;
-  if (there?.ino === executable.ino && there.dev === executable.dev)
-    return { exe: there.path, executable };
+  const places = name.startsWith("/") ? [...new Set([root, "/"])] : [];
+  const found = places.map((place) => resolveInRoot(place, name));
+  const same = found.find((one) => one?.ino === executable.ino && one.dev === executable.dev);
+  if (same) return { exe: same.path, executable };
+  const [there] = found;
   const isComparable = !isAnonymous(executable.dev) || (there && !isAnonymous(there.dev));
   return isComparable ? { exe: name, executable } : { exe: name };
 }

@@ -358,6 +358,21 @@ test("a filesystem that tells two device numbers leaves it open which file it wa
   t.deepEqual(near, isReal ? { exe: "/tool", executable: anonymous } : { exe: "/tool" });
 });
 
+test("a name that goes through a link is told as the file that it leads to, on the node or here", (t) => {
+  using place = makePlace();
+  writeFileSync(place.at("tool"), "");
+  symlinkSync("tool", place.at("link"));
+  const link = place.at("link");
+  const { dev, ino } = resolveInRoot("/", link) ?? { dev: "", ino: "" };
+  const noted = (filename: string) => ({
+    live: undefined,
+    record: { ...record, filename, executable: { dev, ino } },
+  });
+  t.is(programOf(noted("/link"), place.dir).exe, "/tool");
+  t.is(programOf(noted(link), place.dir).exe, realpathSync(link));
+  t.is(programOf(noted("/etc/hostname"), place.dir).exe, "/etc/hostname");
+});
+
 test("a process of which nothing was noted has no program", (t) => {
   t.deepEqual(programOf({ live: undefined, record }, "/"), {});
   t.deepEqual(programOf({ live: undefined, record: undefined }, "/"), {});
