@@ -58,9 +58,10 @@ export async function reconcile(group: Group, parts: Parts): Promise<readonly Ju
     ...transients(seen, hints, { facts, changes: paired }),
   ];
   const origin = origins(group, hints, parts.now());
+  const removers = removersIn({ looks, hints }, facts);
   const whose = (change: Change): Origin => {
     const own = origin(change);
-    const told = { ...own, actors: [...own.actors, ...removers(change, facts, { looks, hints })] };
+    const told = { ...own, actors: [...own.actors, ...removers(change)] };
     if (told.actors.length > 0 || group.offline) return told;
     const maker = makerOf(change, looks, parts.eyes);
     return maker ? { ...told, engine: "fanotify", actors: [maker] } : told;
@@ -106,20 +107,19 @@ interface Looked {
 }
 
 /** A file that was moved to a name of which nothing is left was removed there, which is told of its old name alone. */
-function removers(
-  change: Change,
-  facts: readonly RenameFact[],
-  { looks, hints }: Looked,
-): readonly Actor[] {
-  if (change.kind !== "deleted") return [];
-  const names = new Set([change.path]);
-  for (const name of names)
-    for (const { from, to } of facts) {
-      const look = from === name ? looks.get(to) : undefined;
-      if (look && !look.before && !look.after) names.add(to);
-    }
-  names.delete(change.path);
-  return [...names].flatMap((name) => hints.get(name)?.actors ?? []);
+function removersIn({ looks, hints }: Looked, facts: readonly RenameFact[]) {
+  const onwards = Map.groupBy(facts, ({ from }) => from);
+  return (change: Change): readonly Actor[] => {
+    if (change.kind !== "deleted") return [];
+    const names = new Set([change.path]);
+    for (const name of names)
+      for (const { to } of onwards.get(name) ?? []) {
+        const look = looks.get(to);
+        if (look && !look.before && !look.after) names.add(to);
+      }
+    names.delete(change.path);
+    return [...names].flatMap((name) => hints.get(name)?.actors ?? []);
+  };
 }
 
 async function lookAround(hint: PathHints, looks: Looks, eyes: Eyes): Promise<void> {
@@ -200,13 +200,13 @@ function withOtherNames(
   names: ReadonlySet<string>,
   facts: readonly RenameFact[],
 ): ReadonlySet<string> {
+  const onwards = Map.groupBy(facts, ({ from }) => from);
+  const backwards = Map.groupBy(facts, ({ to }) => to);
   const all = new Set(names);
-  for (let size = -1; size < all.size;) {
-    size = all.size;
-    for (const { from, to } of facts) {
-      if (all.has(from)) all.add(to);
-      if (all.has(to)) all.add(from);
-    }
+  // What is added to a set while it is gone through is come to as well.
+  for (const name of all) {
+    for (const { to } of onwards.get(name) ?? []) all.add(to);
+    for (const { from } of backwards.get(name) ?? []) all.add(from);
   }
   return all;
 }
