@@ -1,3 +1,4 @@
+import type { Change, Field } from "./change.ts";
 import type { Actor } from "./hint.ts";
 
 /** At most so many, of every program the last at least: who may not write stays among them, whoever writes after it. */
@@ -24,9 +25,30 @@ export function weakestFirst(actors: readonly Actor[]): readonly Actor[] {
   ];
 }
 
-/** The same of a change of attributes alone: who is known for nothing else comes last. */
-export function weakestFirstOfAttributes(actors: readonly Actor[]): readonly Actor[] {
+/** The same for one change: of a change of attributes alone, who is known for nothing else comes last. */
+export function likeliestLast(actors: readonly Actor[], change: Change): readonly Actor[] {
+  if (!isOfAttributes(change)) return weakestFirst(actors);
   return [...weakestFirst(actors.filter(changesMore)), ...actors.filter(changesAttributes)];
+}
+
+const attributes: ReadonlySet<Field> = new Set<Field>([
+  "mode",
+  "owner",
+  "group",
+  "acl",
+  "capabilities",
+  "selinux",
+  "xattr",
+  "flags",
+]);
+
+/** A time may have changed along: it is the lesser part. */
+function isOfAttributes(change: Change): boolean {
+  return (
+    change.kind === "modified" &&
+    change.fields.some((one) => attributes.has(one)) &&
+    change.fields.every((one) => attributes.has(one) || one === "mtime")
+  );
 }
 
 /** What is left when it may have executed its program only after what it did. */

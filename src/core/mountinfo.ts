@@ -23,9 +23,7 @@ export function diffMounts(
   after: readonly Mount[],
   isWatched: (path: string) => boolean,
 ): MountChange[] {
-  return changesOf(without(before, after, identityOf), without(after, before, identityOf)).filter(
-    ({ mount }) => isWatched(mount.path),
-  );
+  return diffBy(identityOf, before, after).filter(({ mount }) => isWatched(mount.path));
 }
 
 /**
@@ -37,24 +35,24 @@ export function diffRemembered(
   after: readonly Mount[],
   isWatched: (path: string) => boolean,
 ): MountChange[] {
-  return changesOf(without(before, after, placeOf), without(after, before, placeOf)).filter(
+  return diffBy(placeOf, before, after).filter(
     ({ mount }) => mount.path !== "/" && isWatched(mount.path),
   );
 }
 
-function changesOf(gone: readonly Mount[], come: readonly Mount[]): MountChange[] {
+type Naming = (mount: Mount) => string;
+
+function diffBy(nameOf: Naming, before: readonly Mount[], after: readonly Mount[]): MountChange[] {
+  const gone = beyond(nameOf, before, after).toReversed();
+  const come = beyond(nameOf, after, before);
   return [
-    ...gone.toReversed().map((mount): MountChange => ({ kind: "unmounted", mount })),
+    ...gone.map((mount): MountChange => ({ kind: "unmounted", mount })),
     ...come.map((mount): MountChange => ({ kind: "mounted", mount })),
   ];
 }
 
-/** Of two that have the same name one more is left than there are others. */
-function without(
-  some: readonly Mount[],
-  others: readonly Mount[],
-  nameOf: (mount: Mount) => string,
-): Mount[] {
+/** Those of which there are fewer among the others: of one name, as many as are too many. */
+function beyond(nameOf: Naming, some: readonly Mount[], others: readonly Mount[]): Mount[] {
   const known = new Map<string, number>();
   for (const name of others.map(nameOf)) known.set(name, (known.get(name) ?? 0) + 1);
   return some.filter((mount) => {

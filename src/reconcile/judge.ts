@@ -1,5 +1,5 @@
-import { weakestFirst, weakestFirstOfAttributes } from "../core/actors.ts";
-import type { Change, Field, JudgedChange } from "../core/change.ts";
+import { likeliestLast } from "../core/actors.ts";
+import type { Change, JudgedChange } from "../core/change.ts";
 import type { Actor, EngineName } from "../core/hint.ts";
 import { judge } from "../core/judge.ts";
 import type { Circumstances, Judgement } from "../core/judge.ts";
@@ -78,31 +78,11 @@ function worst(
     const judgement = judge(change, rule, names);
     return judgement && { judgement };
   }
-  const order = isOfAttributes(change) ? weakestFirstOfAttributes : weakestFirst;
-  const all = order(actors).flatMap((actor) => {
+  const all = likeliestLast(actors, change).flatMap((actor) => {
     const judgement = judge(change, rule, { ...names, actor, ...identityOf(actor, rule, eyes) });
     return judgement ? [{ judgement, actor }] : [];
   });
   return all.findLast(({ judgement }) => judgement.verdict === "unexpected") ?? all.at(-1);
-}
-
-const attributes: ReadonlySet<Field> = new Set<Field>([
-  "mode",
-  "owner",
-  "group",
-  "acl",
-  "capabilities",
-  "selinux",
-  "xattr",
-  "flags",
-]);
-
-function isOfAttributes(change: Change): boolean {
-  return (
-    change.kind === "modified" &&
-    change.fields.some((one) => attributes.has(one)) &&
-    change.fields.every((one) => attributes.has(one) || one === "mtime")
-  );
 }
 
 /** Of no use, and not looked up, where the rule names no writer. */
