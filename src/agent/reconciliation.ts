@@ -109,7 +109,7 @@ export class Reconciliation implements Disposable {
       await this.#reconcile(group, sight);
     }
     if (pool.isClosed) return false;
-    transact(state.db, () => rememberWatched(state, node));
+    rememberWatched(state, node);
     rememberMounts(state, node.root);
     metrics.sweep("full", (performance.now() - started) / 1000);
     return true;

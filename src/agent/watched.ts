@@ -1,6 +1,6 @@
 import { compileRules } from "../core/rules.ts";
 import type { Rule, RuleIndex } from "../core/rule.ts";
-import { readMeta, writeMeta } from "../sqlite/open.ts";
+import { readMeta, transact, writeMeta } from "../sqlite/open.ts";
 import type { Node } from "./node.ts";
 import type { State } from "./state.ts";
 
@@ -15,10 +15,14 @@ export function formerlyWatched(state: State, node: Node): (path: string) => boo
   return (path) => former.find(path) !== undefined || state.current.get(path) !== undefined;
 }
 
-/** From now on everything under this policy has been seen, and what comes is news. Within a transaction. */
-export function rememberWatched(state: State, node: Node): void {
+/** From now on everything under this policy has been seen, and what comes is news. Within the transaction that there is. */
+export function rememberWatched({ db }: State, node: Node): void {
   const rules = rulesOf(node);
-  if (readMeta(state.db, metaKey) !== rules) writeMeta(state.db, metaKey, rules);
+  // Nothing to be stored: no lock is waited for, and no disk need have room.
+  if (readMeta(db, metaKey) === rules) return;
+  const write = (): void => writeMeta(db, metaKey, rules);
+  if (db.inTransaction) write();
+  else transact(db, write);
 }
 
 /** Rules as canonical JSON. */
