@@ -1,7 +1,7 @@
 import test from "ava";
 import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
-import { readdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { makePlace } from "../helpers/tree.ts";
 import { until } from "../helpers/wait.ts";
 import { guard, inShort, isGrave, wrap } from "./guarded.ts";
@@ -35,6 +35,9 @@ const tells =
   (change: Alert["change"], path: string) =>
   (one: Alert): boolean =>
     one.change === change && one.path === path;
+
+/** With a line feed, a backslash and a byte that is no UTF-8. */
+const oddName = Buffer.from("o\nd\\\xffd", "latin1");
 
 const isOfMounts = ({ change }: Alert): boolean => /mounted/.test(change);
 
@@ -138,9 +141,15 @@ mounting(
       await once(holder.stdout, "data");
       const there = ["-t", String(holder.pid), "-m"];
       const program = wrap(place.at("there"), `exec nsenter ${there.join(" ")} AGENT "$@"`);
-      await using node = await guard({ engine: "auto", program });
+      await using node = await guard({
+        engine: "auto",
+        program,
+        prepare: (at) => mkdirSync(Buffer.concat([Buffer.from(at("/etc/kubernetes/")), oddName])),
+      });
       t.is(await node.watching.stop(), 0);
       execFileSync("nsenter", [...there, "mount", "-t", "tmpfs", "hidden", node.at(manifests)]);
+      const script = `mount -t tmpfs odd "$0/$(printf 'o\\012d\\134\\377d')"`;
+      execFileSync("nsenter", [...there, "sh", "-c", script, node.at("/etc/kubernetes")]);
       const told = async (after: number): Promise<readonly string[]> => {
         await using again = await node.again();
         await until(async () => (await again.metrics()).get("fim_outbox_records") === 0);
@@ -151,7 +160,10 @@ mounting(
           .filter(isOfMounts)
           .map(({ change, path, offline, severity }) => `${change} ${path} ${offline} ${severity}`);
       };
-      t.deepEqual(await told(0), [`mounted ${manifests} true critical`]);
+      t.deepEqual(await told(0), [
+        `mounted ${manifests} true critical`,
+        "mounted /etc/kubernetes/o\nd\\\ufffdd true high",
+      ]);
       t.true(node.alerts().some(tells("deleted", manifest)));
       const before = node.alerts().length;
       t.deepEqual(await told(before), []);
