@@ -10,7 +10,7 @@ export function redactText(text: string): string {
   return text
     .replace(/\b(whsec_|whsk_)[A-Za-z0-9+/=_-]+/g, "$1…")
     .replace(/\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{8,}/gi, "$1 …")
-    .replace(/([a-z][a-z0-9+.-]*:\/\/)[^\s/@]+@/gi, "$1…@");
+    .replace(/:\/\/[^\s/@]+@/g, "://…@");
 }
 
 function parseUrl(text: string): URL | undefined {
