@@ -2,8 +2,8 @@ import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { spawnSync } from "node:child_process";
 import { randomFillSync } from "node:crypto";
 import { argv, stdout } from "node:process";
-import type { Rule, RuleIndex } from "../src/core/rule.ts";
-import type { Item } from "../src/observe/job.ts";
+import type { Rule, RuleIndex } from "../src/core/policy/rule.ts";
+import type { Item } from "../src/observe/hash/job.ts";
 
 /*
  * Observing alone: the walk, the workers and the rows, without a database.
@@ -21,7 +21,7 @@ const trees = { node: "/tmp/fim-bench/node", small: "/tmp/fim-bench/small" };
 const mebibyte = 1024 * 1024;
 const rounds = 5;
 
-const isBuilt = existsSync(new URL("../dist/observe/pool.js", import.meta.url));
+const isBuilt = existsSync(new URL("../dist/observe/hash/pool.js", import.meta.url));
 
 /** The module of src/observe, or what it was built into. */
 function urlOf(name: string): string {
@@ -32,7 +32,9 @@ function urlOf(name: string): string {
 const { Observer } = (await import(
   urlOf("observer")
 )) as typeof import("../src/observe/observer.ts");
-const { HashPool } = (await import(urlOf("pool"))) as typeof import("../src/observe/pool.ts");
+const { HashPool } = (await import(
+  urlOf("hash/pool")
+)) as typeof import("../src/observe/hash/pool.ts");
 const { walk } = (await import(urlOf("walk"))) as typeof import("../src/observe/walk.ts");
 
 function fill(dir: string, files: Iterable<readonly [name: string, size: number]>): void {

@@ -1,21 +1,21 @@
 import type { Logger } from "pino";
-import { parseRecord } from "../core/chain.ts";
+import { parseRecord } from "../core/record/chain.ts";
 import { redactUrl } from "../core/redact.ts";
-import { Pace } from "../deliver/pace.ts";
-import { deliver } from "../deliver/sink.ts";
-import type { Attempted, Sink } from "../deliver/sink.ts";
-import { Webhook, webhookName } from "../deliver/webhook.ts";
-import type { Metrics } from "./metrics.ts";
-import type { Settings } from "./settings.ts";
-import type { State } from "./state.ts";
-import type { Wellbeing } from "./wellbeing.ts";
+import { Pace } from "../deliver/wakeup.ts";
+import { deliver } from "../deliver/deliver.ts";
+import type { Attempted, Sink } from "../deliver/deliver.ts";
+import { Webhook, webhookName } from "../deliver/formats/webhook.ts";
+import type { Metrics } from "../health/metrics.ts";
+import type { Settings } from "../config/settings.ts";
+import type { State } from "../node/state.ts";
+import type { HealthStatus } from "../health/status.ts";
 
 export interface DeliveryOptions {
   readonly settings: Settings;
   readonly state: State;
   readonly log: Logger;
   readonly metrics: Metrics;
-  readonly wellbeing: Wellbeing;
+  readonly health: HealthStatus;
 }
 
 /** How often the outbox is looked at for what another process put there (accept, key rotate). */
@@ -101,28 +101,28 @@ export class Deliveries implements AsyncDisposable {
   }
 
   #fail(name: string, why: string): void {
-    this.#options.wellbeing.trouble(`delivery ${name}`, why);
+    this.#options.health.trouble(`delivery ${name}`, why);
   }
 
   #note({ sink, outcome, records, failures, delay }: Attempted): void {
-    const { metrics, log, wellbeing } = this.#options;
+    const { metrics, log, health } = this.#options;
     metrics.delivery(sink, outcome.kind);
     if (outcome.kind === "delivered") {
       for (const { bytes } of records) metrics.deliveryLatency(sink, secondsSince(bytes));
-      wellbeing.over(`delivery ${sink}`);
+      health.over(`delivery ${sink}`);
     } else log.warn({ sink, outcome, failures, delay }, "not delivered");
   }
 
   #lookForOthers(): void {
-    const { state, wellbeing } = this.#options;
+    const { state, health } = this.#options;
     try {
       const { seq } = state.outbox.head();
-      wellbeing.over("chain");
+      health.over("chain");
       if (seq === this.#seen) return;
       this.#seen = seq;
       this.wake();
     } catch (error) {
-      wellbeing.trouble("chain", error instanceof Error ? error.message : String(error));
+      health.trouble("chain", error instanceof Error ? error.message : String(error));
     }
   }
 

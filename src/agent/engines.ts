@@ -1,20 +1,20 @@
 import { join } from "node:path";
-import type { JudgedChange } from "../core/change.ts";
-import type { Actor, EngineName, Hint } from "../core/hint.ts";
-import type { Observation } from "../core/observation.ts";
+import type { JudgedChange } from "../core/change/change.ts";
+import type { Actor, EngineName, Hint } from "../core/change/hint.ts";
+import type { Observation } from "../core/change/observation.ts";
 import { Attribution } from "../attribute/attribute.ts";
 import type { AttributionMode } from "../attribute/attribute.ts";
-import { startChokidar } from "../watch/chokidar.ts";
+import { startChokidar } from "../watch/chokidar/engine.ts";
 import { nodePath, seenAt } from "../watch/engine.ts";
 import type { Engine } from "../watch/engine.ts";
-import { fanotifyEngine } from "../watch/fanotify.ts";
+import { fanotifyEngine } from "../watch/fanotify/engine.ts";
 import { watchMounts } from "../watch/mounts.ts";
 import { startEngine } from "../watch/select.ts";
 import type { EngineFactories, Selected } from "../watch/select.ts";
 import { Probe } from "../watch/selftest.ts";
-import { matters } from "./mounted.ts";
-import { describeProgram, ownFiles, SelfGuard } from "./self.ts";
-import type { Running } from "./running.ts";
+import { matters } from "../reconcile/remembered-mounts.ts";
+import { describeProgram, ownFiles, SelfGuard } from "./self/guard.ts";
+import type { AgentContext } from "../reconcile/context.ts";
 
 /** Pause before a failed engine is tried again, doubled each time. */
 const firstRetry = 1000;
@@ -22,7 +22,7 @@ const longestRetry = 300_000;
 
 /** The engine in force and the mount watcher, their hints on the way to the coalescer. */
 export class Engines implements AsyncDisposable {
-  readonly #running: Running;
+  readonly #context: AgentContext;
   readonly #stop = new AbortController();
   readonly #loops: Promise<void>[] = [];
   readonly #mounts: Engine;
@@ -31,9 +31,9 @@ export class Engines implements AsyncDisposable {
   readonly #self: SelfGuard;
   #engine: Selected["engine"];
 
-  constructor(running: Running, report: (change: JudgedChange) => void) {
-    this.#running = running;
-    const { node, settings } = running;
+  constructor(context: AgentContext, report: (change: JudgedChange) => void) {
+    this.#context = context;
+    const { node, settings } = context;
     this.#self = new SelfGuard({
       stateDir: settings.state,
       own: ownFiles(settings),
@@ -90,7 +90,7 @@ export class Engines implements AsyncDisposable {
     const selected = await this.#select();
     if (this.name === "fanotify")
       for (const loss of this.#attribution.blind)
-        this.#running.wellbeing.incident("attribution", loss);
+        this.#context.health.incident("attribution", loss);
     if (selected.engine) this.#loops.push(this.#keep(selected.engine));
   }
 
@@ -106,7 +106,7 @@ export class Engines implements AsyncDisposable {
   }
 
   async #select(): Promise<Selected> {
-    const { node, settings, log, metrics, wellbeing } = this.#running;
+    const { node, settings, log, metrics, health } = this.#context;
     const directory = join(settings.state, "probe");
     const selected = await startEngine(settings.engine, this.#factories, {
       root: node.root,
@@ -115,14 +115,14 @@ export class Engines implements AsyncDisposable {
       signal: this.#stop.signal,
       now: Date.now,
       probe: new Probe({ directory }),
-      aside: this.#self,
+      extra: this.#self,
       canaryEvery: settings.watch.heartbeatEvery,
     });
     this.#engine = selected.engine;
     metrics.engine(this.name);
     for (const failure of selected.failures)
-      wellbeing.trouble(`engine ${failure.engine}`, failure.reason);
-    if (selected.engine) wellbeing.over(`engine ${selected.engine.name}`);
+      health.trouble(`engine ${failure.engine}`, failure.reason);
+    if (selected.engine) health.over(`engine ${selected.engine.name}`);
     metrics.attributionMode(this.attribution);
     log.info(
       {
@@ -151,7 +151,7 @@ export class Engines implements AsyncDisposable {
   }
 
   async #read(hints: AsyncIterable<Hint>): Promise<void> {
-    const { coalescer, metrics } = this.#running;
+    const { coalescer, metrics } = this.#context;
     for await (const hint of hints) {
       metrics.hint(hint.engine);
       this.#note(hint);
@@ -160,18 +160,18 @@ export class Engines implements AsyncDisposable {
   }
 
   #note(hint: Hint): void {
-    const { metrics, wellbeing, node } = this.#running;
+    const { metrics, health, node } = this.#context;
     switch (hint.kind) {
       case "overflow":
         metrics.overflow(hint.engine);
-        wellbeing.incident(`engine ${hint.engine}`, `events were lost: ${hint.detail}`);
+        health.incident(`engine ${hint.engine}`, `events were lost: ${hint.detail}`);
         this.#lookEverywhere("events were lost");
         return;
       case "failed":
-        wellbeing.trouble(`engine ${hint.engine}`, hint.detail);
+        health.trouble(`engine ${hint.engine}`, hint.detail);
         return;
       case "unwatched":
-        wellbeing.trouble("watches", `not every directory is watched: ${hint.detail}`);
+        health.trouble("watches", `not every directory is watched: ${hint.detail}`);
         return;
       case "mounted":
       case "unmounted":
@@ -185,14 +185,14 @@ export class Engines implements AsyncDisposable {
   }
 
   #lookEverywhere(why: string): void {
-    const { node, coalescer } = this.#running;
+    const { node, coalescer } = this.#context;
     for (const path of node.index.roots)
       coalescer.add({ kind: "tree", engine: "sweep", at: Date.now(), path, why });
   }
 }
 
 /** As seen from here: engines know no other names. */
-function programsIn({ policy, root }: Running["node"]): readonly string[] {
+function programsIn({ policy, root }: AgentContext["node"]): readonly string[] {
   const all = policy.rules.flatMap(({ writers }) => writers);
   return [...new Set(all)].map((path) => seenAt(root, path));
 }

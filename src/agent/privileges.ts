@@ -1,10 +1,10 @@
 import { accessSync, constants, existsSync, statSync } from "node:fs";
 import { IntegrityError } from "../core/error.ts";
-import { capabilityBits, hasCapability, readCapabilities } from "../linux/caps.ts";
-import type { CapabilityName } from "../linux/caps.ts";
+import { capabilityBits, hasCapability, readCapabilities } from "../linux/process-capabilities.ts";
+import type { CapabilityName } from "../linux/process-capabilities.ts";
 import { excessOf, isLimited, limitPrivileges, readPrivileges } from "../linux/privileges.ts";
 import type { Privileges } from "../linux/privileges.ts";
-import type { Engine } from "./options.ts";
+import type { Engine } from "../config/options.ts";
 
 /** A capability that `watch` keeps. Whatever is not in this table it gives up. */
 export interface Need {

@@ -1,34 +1,34 @@
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import type { Logger } from "pino";
-import type { FoldedChange, JudgedChange } from "../core/change.ts";
-import type { Actor } from "../core/hint.ts";
-import type { Observation } from "../core/observation.ts";
+import type { FoldedChange, JudgedChange } from "../core/change/change.ts";
+import type { Actor } from "../core/change/hint.ts";
+import type { Observation } from "../core/change/observation.ts";
 import { IntegrityError } from "../core/error.ts";
-import { isFreeStep } from "../core/judge.ts";
+import { isFreeStep } from "../core/change/judge.ts";
 import { lockFile } from "../linux/lock.ts";
-import { HashPool } from "../observe/pool.ts";
+import { HashPool } from "../observe/hash/pool.ts";
 import { systemClock } from "../watch/clock.ts";
 import { Coalescer } from "../watch/coalesce.ts";
 import { Deliveries } from "./deliveries.ts";
 import { Engines } from "./engines.ts";
-import { isGenuine, isListed } from "./genuine.ts";
-import { namesOf, readHostFacts } from "./host.ts";
-import { houseKeeping } from "./house.ts";
-import { HealthServer } from "./http.ts";
-import { Ledger } from "./ledger.ts";
-import { createMetrics } from "./metrics.ts";
-import type { Metrics } from "./metrics.ts";
-import type { Node } from "./node.ts";
-import { makeEyes } from "./pass.ts";
+import { isApprovedExecutable, isAllowedWriter } from "../reconcile/writer-identity.ts";
+import { namesOf, readHostFacts } from "../node/host.ts";
+import { maintenance } from "./maintenance.ts";
+import { HealthServer } from "../health/server.ts";
+import { Committer } from "../reconcile/commit.ts";
+import { createMetrics } from "../health/metrics.ts";
+import type { Metrics } from "../health/metrics.ts";
+import type { Node } from "../node/node.ts";
+import { makeNodeView } from "../reconcile/full-sweep.ts";
 import { lacking, lossOf } from "./privileges.ts";
-import { Reconciliation } from "./reconciliation.ts";
-import type { Settings } from "./settings.ts";
-import type { State } from "./state.ts";
-import type { Running } from "./running.ts";
-import { Sweeps } from "./sweeps.ts";
-import { version } from "./version.ts";
-import { Wellbeing } from "./wellbeing.ts";
+import { Reconciliation } from "../reconcile/loop.ts";
+import type { Settings } from "../config/settings.ts";
+import type { State } from "../node/state.ts";
+import type { AgentContext } from "../reconcile/context.ts";
+import { Sweeps } from "../reconcile/sweeps.ts";
+import { version } from "../node/version.ts";
+import { HealthStatus } from "../health/status.ts";
 
 export interface WatchOptions {
   readonly settings: Settings;
@@ -54,13 +54,13 @@ export async function watchNode(
   using stack = new DisposableStack();
   stack.use(lockFile(join(settings.state, "lock")));
   const metrics = createMetrics({ clock: Date.now, outbox: () => state.queue.backlog() });
-  const ledger = makeLedger(node, state, settings);
-  const wellbeing = new Wellbeing(ledger, log);
-  await using deliveries = new Deliveries({ settings, state, log, metrics, wellbeing });
-  await requireTrust({ state, ledger, deliveries, metrics });
+  const committer = makeCommitter(node, state, settings);
+  const health = new HealthStatus(committer, log);
+  await using deliveries = new Deliveries({ settings, state, log, metrics, health });
+  await requireTrust({ state, committer, deliveries, metrics });
   // No trouble that a restart could end: it must not make /healthz ask for one.
   const loss = lossOf(lacking(settings.engine));
-  if (loss !== undefined) wellbeing.incident("capabilities", loss);
+  if (loss !== undefined) health.incident("capabilities", loss);
   const pool = stack.use(new HashPool({ root: node.root, workers: 2 }));
   const coalescer = stack.use(
     new Coalescer({
@@ -72,15 +72,15 @@ export async function watchNode(
       clock: systemClock,
     }),
   );
-  const shared = { node, state, settings, log, ledger, metrics };
-  const running: Running = { ...shared, wellbeing, coalescer, pool, signal };
+  const shared = { node, state, settings, log, committer, metrics };
+  const context: AgentContext = { ...shared, health, coalescer, pool, signal };
   await using server = await HealthServer.listen(settings.listen, {
-    sick: () => wellbeing.sick(),
-    degraded: () => wellbeing.degraded(),
-    unready: () => wellbeing.unready(),
+    sick: () => health.sick(),
+    degraded: () => health.degraded(),
+    unready: () => health.unready(),
     metrics: () => metrics.text(),
   });
-  await work(running, { deliveries, options, address: server.address });
+  await work(context, { deliveries, options, address: server.address });
   log.info("stopped");
 }
 
@@ -91,49 +91,49 @@ interface Surroundings {
 }
 
 /** From the first sweep to the last delivery. */
-async function work(running: Running, around: Surroundings): Promise<void> {
-  const { node, state, log, ledger, wellbeing, pool } = running;
+async function work(context: AgentContext, around: Surroundings): Promise<void> {
+  const { node, state, log, committer, health, pool } = context;
   const { deliveries, options, address } = around;
   const onAlert = (alert: JudgedChange | FoldedChange): void => {
     options.onAlert(alert);
     deliveries.wake();
   };
-  const eyes = {
-    ...makeEyes(node, { known: state.current, pool }),
-    isGenuine: (actor: Actor) => isGenuine(actor, { node, state }),
-    isListed: (actor: Actor, writers: readonly string[]) =>
-      isListed(actor, writers, { node, state }),
+  const view = {
+    ...makeNodeView(node, { known: state.current, pool }),
+    isApprovedExecutable: (actor: Actor) => isApprovedExecutable(actor, { node, state }),
+    isAllowedWriter: (actor: Actor, writers: readonly string[]) =>
+      isAllowedWriter(actor, writers, { node, state }),
     makerOf: (made: Observation, directory: Observation) => engines.makerOf(made, directory),
   };
-  const sweeps = new Sweeps(running);
-  using reconciliation = new Reconciliation(running, {
-    eyes,
+  const sweeps = new Sweeps(context);
+  using reconciliation = new Reconciliation(context, {
+    view,
     sweeps,
     readWaiting: async () => await engines.readWaiting(),
     onAlert,
   });
-  await using engines = new Engines(running, (change) => {
+  await using engines = new Engines(context, (change) => {
     try {
-      for (const told of ledger.commit([], [change])) onAlert(told);
-      wellbeing.over("own alerts");
+      for (const told of committer.commit([], [change])) onAlert(told);
+      health.over("own alerts");
     } catch (error) {
-      wellbeing.trouble("own alerts", error instanceof Error ? error.message : String(error));
+      health.trouble("own alerts", error instanceof Error ? error.message : String(error));
     }
   });
   await engines.start();
   if (await reconciliation.firstSweep()) {
-    wellbeing.ready();
+    health.ready();
     const { name: engine, attribution } = engines;
-    ledger.announce("started", { engine, attribution, ...deliveries.summary() }, "info");
+    committer.announce("started", { engine, attribution, ...deliveries.summary() }, "info");
     deliveries.wake();
     options.onReady(address);
     log.info({ engine, attribution, paths: state.current.count(), ...address }, "ready");
-    sweeps.start(() => engines.name !== "fanotify", houseKeeping(running, onAlert));
-    await untilStopped(running, { reconciliation, sweeps, engines });
+    sweeps.start(() => engines.name !== "fanotify", maintenance(context, onAlert));
+    await untilStopped(context, { reconciliation, sweeps, engines });
   }
   try {
-    for (const alert of ledger.flush(0)) onAlert(alert);
-    ledger.announce("stopped", { reason: "asked to" }, "info");
+    for (const alert of committer.flush(0)) onAlert(alert);
+    committer.announce("stopped", { reason: "asked to" }, "info");
   } catch (error) {
     // What was counted stays counted in the database, and is told after the next start.
     if (!(error instanceof IntegrityError)) throw error;
@@ -149,8 +149,8 @@ interface Loops {
 }
 
 /** Runs until the signal aborts, and a moment longer for what was hinted before that. */
-async function untilStopped(running: Running, loops: Loops): Promise<void> {
-  const { coalescer, pool, signal } = running;
+async function untilStopped(context: AgentContext, loops: Loops): Promise<void> {
+  const { coalescer, pool, signal } = context;
   const { reconciliation, sweeps, engines } = loops;
   const stopped = reconciliation.run();
   await Promise.race([aborted(signal), stopped]);
@@ -163,8 +163,8 @@ async function untilStopped(running: Running, loops: Loops): Promise<void> {
   await stopped;
 }
 
-function makeLedger(node: Node, state: State, settings: Settings): Ledger {
-  return new Ledger({
+function makeCommitter(node: Node, state: State, settings: Settings): Committer {
+  return new Committer({
     state,
     maxBytes: settings.outbox.maxBytes,
     now: Date.now,
@@ -184,19 +184,19 @@ function makeLedger(node: Node, state: State, settings: Settings): Ledger {
 
 interface Trusting {
   readonly state: State;
-  readonly ledger: Ledger;
+  readonly committer: Committer;
   readonly deliveries: Deliveries;
   readonly metrics: Metrics;
 }
 
 /** A missing or untrusted baseline is an alert and a refusal. */
-async function requireTrust({ state, ledger, deliveries, metrics }: Trusting): Promise<void> {
+async function requireTrust({ state, committer, deliveries, metrics }: Trusting): Promise<void> {
   try {
     const statement = state.baseline.trust();
     metrics.baselineCounter(statement.counter);
   } catch (error) {
     if (!(error instanceof IntegrityError)) throw error;
-    ledger.announce("degraded", { reason: error.message, code: error.code }, "critical");
+    committer.announce("degraded", { reason: error.message, code: error.code }, "critical");
     deliveries.wake();
     await deliveries.finish(lastDelivery);
     throw error;

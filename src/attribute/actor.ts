@@ -1,6 +1,6 @@
 import { chooseCgroup, parseCgroupPath } from "../core/cgroup.ts";
 import { redactArguments } from "../core/cmdline.ts";
-import type { Actor } from "../core/hint.ts";
+import type { Actor } from "../core/change/hint.ts";
 import { Cgroups } from "./cgroups.ts";
 import { readCreation } from "./creations.ts";
 import type { Inode } from "./creations.ts";

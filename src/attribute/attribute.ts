@@ -1,5 +1,5 @@
 import { readlinkSync } from "node:fs";
-import type { Actor } from "../core/hint.ts";
+import type { Actor } from "../core/change/hint.ts";
 import { ActorReader } from "./actor.ts";
 import type { AttributionSettings } from "./actor.ts";
 import type { Inode } from "./creations.ts";

@@ -1,6 +1,6 @@
 import { readFileSync, readdirSync } from "node:fs";
 import type { CgroupIdentity } from "../core/cgroup.ts";
-import type { Actor } from "../core/hint.ts";
+import type { Actor } from "../core/change/hint.ts";
 
 export type Container = NonNullable<Actor["container"]>;
 type Names = Omit<Container, "id" | "podUid">;

@@ -1,5 +1,5 @@
 import { Buffer } from "node:buffer";
-import { lookup } from "../linux/bpf.ts";
+import { lookup } from "../linux/bpf/bpf.ts";
 import {
   add,
   assemble,
@@ -11,8 +11,8 @@ import {
   mov,
   shiftRight,
   stx,
-} from "../linux/bpf-asm.ts";
-import type { Tracepoint } from "../linux/perf.ts";
+} from "../linux/bpf/assembler.ts";
+import type { Tracepoint } from "../linux/bpf/perf.ts";
 import { toKernelDevice } from "./device.ts";
 
 /*

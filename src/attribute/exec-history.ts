@@ -1,11 +1,11 @@
 import { Buffer } from "node:buffer";
 import { readdirSync } from "node:fs";
-import { createMap, insert, loadProgram, lookup } from "../linux/bpf.ts";
-import { readBtf } from "../linux/btf.ts";
-import type { Btf } from "../linux/btf.ts";
+import { createMap, insert, loadProgram, lookup } from "../linux/bpf/bpf.ts";
+import { readBtf } from "../linux/bpf/btf.ts";
+import type { Btf } from "../linux/bpf/btf.ts";
 import { close } from "../linux/files.ts";
-import { attach, findTracepoint, openTracefs, readTracepoint } from "../linux/perf.ts";
-import type { Tracefs, Tracepoint } from "../linux/perf.ts";
+import { attach, findTracepoint, openTracefs, readTracepoint } from "../linux/bpf/perf.ts";
+import type { Tracefs, Tracepoint } from "../linux/bpf/perf.ts";
 import { IntegrityError } from "../core/error.ts";
 import { creationMap, creationPoint, creationProgram } from "./creations.ts";
 import { fromKernelDevice, toKernelDevice } from "./device.ts";

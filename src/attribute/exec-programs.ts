@@ -17,8 +17,8 @@ import {
   shiftRight,
   stx,
   sub,
-} from "../linux/bpf-asm.ts";
-import type { Line, Place } from "../linux/bpf-asm.ts";
+} from "../linux/bpf/assembler.ts";
+import type { Line, Place } from "../linux/bpf/assembler.ts";
 import type { KernelPath, KernelPaths } from "./kernel-paths.ts";
 
 /** The record of one process: offsets and sizes in bytes, native byte order (little-endian on x64 and arm64). */

@@ -1,4 +1,4 @@
-import type { Btf } from "../linux/btf.ts";
+import type { Btf } from "../linux/bpf/btf.ts";
 
 /** From a task to something: offsets in bytes in the structures on the way, each of a pointer but the last. */
 export type KernelPath = readonly number[];

@@ -1,4 +1,4 @@
-import type { Actor } from "../core/hint.ts";
+import type { Actor } from "../core/change/hint.ts";
 import { resolveInRoot } from "../linux/resolve.ts";
 import type { ExecRecord } from "./exec-history.ts";
 import type { LiveProcess } from "./process.ts";

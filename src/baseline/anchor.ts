@@ -1,8 +1,8 @@
 import { closeSync, constants, fstatSync, openSync } from "node:fs";
 import { join } from "node:path";
 import type { KeyObject } from "node:crypto";
-import { sealAnchor } from "../core/statement.ts";
-import type { Anchor } from "../core/statement.ts";
+import { sealAnchor } from "../core/record/statement.ts";
+import type { Anchor } from "../core/record/statement.ts";
 import { IntegrityError } from "../core/error.ts";
 import { readSmall, replaceFile } from "./durable.ts";
 

@@ -1,7 +1,7 @@
 import type { Database } from "better-sqlite3";
 import type { KeyObject } from "node:crypto";
-import { parseRecord } from "../core/chain.ts";
-import { parseEnvelope } from "../core/dsse.ts";
+import { parseRecord } from "../core/record/chain.ts";
+import { parseEnvelope } from "../core/record/dsse.ts";
 import { IntegrityError } from "../core/error.ts";
 import { encodePath } from "../core/path.ts";
 import {
@@ -10,13 +10,13 @@ import {
   payloadHash,
   sealStatement,
   sha256,
-} from "../core/statement.ts";
-import type { RowsDigest, Statement } from "../core/statement.ts";
-import { judge, readAnchor } from "../core/trust.ts";
-import type { Evidence } from "../core/trust.ts";
+} from "../core/record/statement.ts";
+import type { RowsDigest, Statement } from "../core/record/statement.ts";
+import { judge, readAnchor } from "../core/record/trust.ts";
+import type { Evidence } from "../core/record/trust.ts";
 import { inSnapshot, transact } from "../sqlite/open.ts";
-import { readRows, signedRows } from "../sqlite/rows.ts";
-import type { Rows } from "../sqlite/rows.ts";
+import { readRows, signedRows } from "./rows.ts";
+import type { Rows } from "./rows.ts";
 import { readAnchorFile, writeAnchorFile } from "./anchor.ts";
 import { Capture } from "./capture.ts";
 import type { AgentKey } from "./key.ts";

@@ -3,10 +3,10 @@ import { closeSync, openSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { IntegrityError } from "../core/error.ts";
 import { fsPath } from "../core/path.ts";
-import { digestRows } from "../core/statement.ts";
-import type { RowsDigest } from "../core/statement.ts";
+import { digestRows } from "../core/record/statement.ts";
+import type { RowsDigest } from "../core/record/statement.ts";
 import { explain } from "../sqlite/fault.ts";
-import { signedRows } from "../sqlite/rows.ts";
+import { signedRows } from "./rows.ts";
 
 /**
  * A baseline in the making. Its rows wait in a scratch database of their own, so that a capture that takes

@@ -1,9 +1,9 @@
 import type { Database, Statement } from "better-sqlite3";
-import { rowOf } from "../core/observation.ts";
-import type { Observation } from "../core/observation.ts";
+import { rowOf } from "../core/change/observation.ts";
+import type { Observation } from "../core/change/observation.ts";
 import { decodePath, encodePath } from "../core/path.ts";
-import { rangeBelow, readRows } from "../sqlite/rows.ts";
-import type { Known, Rows } from "../sqlite/rows.ts";
+import { rangeBelow, readRows } from "./rows.ts";
+import type { Known, Rows } from "./rows.ts";
 
 /** What was last seen. It is written within the transaction that also queues the alert. */
 export class Current implements Rows {

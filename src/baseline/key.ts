@@ -2,8 +2,15 @@ import { createPrivateKey, createPublicKey, generateKeyPairSync } from "node:cry
 import type { KeyObject } from "node:crypto";
 import { closeSync, constants, existsSync, fstatSync, mkdirSync, openSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { keyIdOf, open, parseEnvelope, publicKeyOf, rawPublicKey, seal } from "../core/dsse.ts";
-import type { Envelope } from "../core/dsse.ts";
+import {
+  keyIdOf,
+  open,
+  parseEnvelope,
+  publicKeyOf,
+  rawPublicKey,
+  seal,
+} from "../core/record/dsse.ts";
+import type { Envelope } from "../core/record/dsse.ts";
 import { IntegrityError } from "../core/error.ts";
 import { anchorFile } from "./anchor.ts";
 import { createFile, readSmall, replaceFile } from "./durable.ts";

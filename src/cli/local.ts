@@ -1,10 +1,10 @@
-import { captureBaseline } from "../agent/capture.ts";
-import { loadSettings } from "../agent/config.ts";
-import { openNode } from "../agent/node.ts";
-import type { Settings } from "../agent/settings.ts";
-import { createState } from "../agent/state.ts";
-import type { State } from "../agent/state.ts";
-import type { Node } from "../agent/node.ts";
+import { captureBaseline } from "../agent/commands/capture.ts";
+import { loadSettings } from "../config/load.ts";
+import { openNode } from "../node/node.ts";
+import type { Settings } from "../config/settings.ts";
+import { createState } from "../node/state.ts";
+import type { State } from "../node/state.ts";
+import type { Node } from "../node/node.ts";
 import { watchNode } from "../agent/watch.ts";
 import { readText } from "./files.ts";
 import { createLog } from "./log.ts";

@@ -1,6 +1,6 @@
 import pino from "pino";
 import type { Logger } from "pino";
-import type { Settings } from "../agent/settings.ts";
+import type { Settings } from "../config/settings.ts";
 
 /** Facts on stderr: JSON, or a short line a fact where a person watches. */
 export function createLog(settings: Settings): Logger {

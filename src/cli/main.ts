@@ -1,24 +1,24 @@
 import type { Argv } from "yargs";
-import { loadSettings } from "../agent/config.ts";
-import { engines, formats, logLevels } from "../agent/options.ts";
-import type { Settings } from "../agent/settings.ts";
-import { version } from "../agent/version.ts";
+import { loadSettings } from "../config/load.ts";
+import { engines, formats, logLevels } from "../config/options.ts";
+import type { Settings } from "../config/settings.ts";
+import { version } from "../node/version.ts";
 import { IntegrityError } from "../core/error.ts";
 import { exit, fail } from "./fail.ts";
 import type { Exit } from "./fail.ts";
 import { readText } from "./files.ts";
-import { requireOnce, withOperands } from "./given.ts";
-import { readPlain } from "./plain.ts";
-import type { Given, PlainCommand } from "./plain.ts";
+import { requireOnce, withOperands } from "./arguments.ts";
+import { readPlain } from "./fast-args.ts";
+import type { Given, PlainCommand } from "./fast-args.ts";
 
 const program = "fim-agent";
 
 type Run = (settings: Settings, given: Given) => Promise<Exit>;
 
 const loads: Readonly<Record<PlainCommand, () => Promise<Run>>> = {
-  baseline: async () => (await import("./baseline.ts")).baseline,
-  check: async () => (await import("./check.ts")).check,
-  watch: async () => await (await import("./confine.ts")).loadWatch(),
+  baseline: async () => (await import("./agent/baseline.ts")).baseline,
+  check: async () => (await import("./agent/check.ts")).check,
+  watch: async () => await (await import("./agent/drop-privileges.ts")).loadWatch(),
 };
 
 /**
@@ -128,13 +128,13 @@ function nodeCommands(parser: Argv): Argv {
           .positional("path", { type: "string", array: true })
           .option("all", { type: "boolean", describe: "approve everything as it is" })
           .option("reason", { type: "string", describe: "why, for the record" }),
-      run(async () => (await import("./accept.ts")).acceptPaths, "path.."),
+      run(async () => (await import("./agent/accept.ts")).acceptPaths, "path.."),
     )
     .command(
       "audit",
       "owner and mode checks for the policy's files",
       (args) => args,
-      run(async () => (await import("./audit.ts")).audit),
+      run(async () => (await import("./agent/audit.ts")).audit),
     );
 }
 
@@ -149,19 +149,19 @@ function evidenceCommands(parser: Argv): Argv {
         args
           .positional("export", { type: "string", describe: "an exported chain" })
           .option("key", { type: "string", describe: "file with the public key to trust" }),
-      run(async () => (await import("./verify.ts")).verify, "export"),
+      run(async () => (await import("./agent/verify.ts")).verify, "export"),
     )
     .command(
       "doctor",
       "what this node supports, and what would be watched",
       (args) => args,
-      run(async () => (await import("./doctor.ts")).doctor),
+      run(async () => (await import("./agent/doctor.ts")).doctor),
     )
     .command("key", "this agent's key: show, rotate", keyCommands);
 }
 
 function loadPolicyCommands() {
-  return import("./policy.ts");
+  return import("./agent/policy.ts");
 }
 
 function policyCommands(parser: Argv): Argv {
@@ -188,7 +188,7 @@ function policyCommands(parser: Argv): Argv {
 }
 
 function loadKeyCommands() {
-  return import("./key.ts");
+  return import("./agent/key.ts");
 }
 
 function keyCommands(parser: Argv): Argv {

@@ -1,8 +1,8 @@
-import type { Format } from "../agent/options.ts";
-import type { FoldedChange, JudgedChange } from "../core/change.ts";
+import type { Format } from "../config/options.ts";
+import type { FoldedChange, JudgedChange } from "../core/change/change.ts";
 import { IntegrityError } from "../core/error.ts";
-import { toLine, toRow } from "../core/line.ts";
-import { toChangeObject } from "../core/show.ts";
+import { toLine, toRow } from "../core/text/change-text.ts";
+import { toChangeObject } from "../core/text/change-json.ts";
 import { exit, fail } from "./fail.ts";
 
 /** What is done, once, when the output cannot be written (a full disk). A command has failed then. */

@@ -1,4 +1,4 @@
-import type { Progress } from "../agent/pass.ts";
+import type { Progress } from "../reconcile/full-sweep.ts";
 
 const redrawEvery = 100;
 

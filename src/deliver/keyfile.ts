@@ -1,8 +1,8 @@
 import { readFileSync, statSync } from "node:fs";
 import type { Stats } from "node:fs";
 import { IntegrityError } from "../core/error.ts";
-import { parseKeys } from "../core/webhook.ts";
-import type { WebhookKey } from "../core/webhook.ts";
+import { parseKeys } from "../core/record/webhook.ts";
+import type { WebhookKey } from "../core/record/webhook.ts";
 
 /** The keys in a file, read again whenever the file is another one than before: keys are rotated while we run. */
 export class KeyFile {

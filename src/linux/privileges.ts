@@ -1,5 +1,5 @@
-import { hasCapability, readCapabilities, writeCapabilities } from "./caps.ts";
-import type { CapabilitySets } from "./caps.ts";
+import { hasCapability, readCapabilities, writeCapabilities } from "./process-capabilities.ts";
+import type { CapabilitySets } from "./process-capabilities.ts";
 import { checked, declare } from "./libc.ts";
 
 /*

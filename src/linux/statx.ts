@@ -1,5 +1,5 @@
 import { Buffer } from "node:buffer";
-import type { FileType } from "../core/observation.ts";
+import type { FileType } from "../core/change/observation.ts";
 import { declare, errno } from "./libc.ts";
 import type { Call } from "./libc.ts";
 

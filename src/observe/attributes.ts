@@ -1,5 +1,5 @@
 import { aclText } from "../linux/acl.ts";
-import { capabilityText } from "../linux/capabilities.ts";
+import { capabilityText } from "../linux/file-capabilities.ts";
 import type { Xattr } from "../linux/xattr.ts";
 
 /** The fields of an observation that come from extended attributes. */

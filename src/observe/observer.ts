@@ -1,6 +1,6 @@
 import { constants } from "node:os";
 import { IntegrityError } from "../core/error.ts";
-import type { FileType, Observation } from "../core/observation.ts";
+import type { FileType, Observation } from "../core/change/observation.ts";
 import {
   close,
   listFlags,

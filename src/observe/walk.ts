@@ -1,5 +1,5 @@
 import { isBelow, joinPath } from "../core/path.ts";
-import type { Rule, RuleIndex } from "../core/rule.ts";
+import type { Rule, RuleIndex } from "../core/policy/rule.ts";
 import type { Entry } from "../linux/files.ts";
 import type { Observer } from "./observer.ts";
 

@@ -1,8 +1,8 @@
 import type { Database } from "better-sqlite3";
 import type { KeyObject } from "node:crypto";
-import { followBatch, openBatch } from "../core/batch.ts";
-import type { BatchFault, Walk } from "../core/batch.ts";
-import { keyIdOf, parseEnvelope, publicKeyOf, rawPublicKey } from "../core/dsse.ts";
+import { followBatch, openBatch } from "../core/record/batch.ts";
+import type { BatchFault, Walk } from "../core/record/batch.ts";
+import { keyIdOf, parseEnvelope, publicKeyOf, rawPublicKey } from "../core/record/dsse.ts";
 import { IntegrityError } from "../core/error.ts";
 import { inSnapshot, readMeta } from "../sqlite/open.ts";
 import type { ChainReport } from "./verify.ts";

@@ -1,6 +1,6 @@
 import type { Database, Statement } from "better-sqlite3";
 import { IntegrityError } from "../core/error.ts";
-import type { Severity } from "../core/rule.ts";
+import type { Severity } from "../core/policy/rule.ts";
 
 /** Like changes under one rule that are being counted, not told singly. */
 export interface Fold {

@@ -1,7 +1,7 @@
 import type { Database, Statement } from "better-sqlite3";
-import type { RecordKind } from "../core/chain.ts";
-import { severities } from "../core/rule.ts";
-import type { Severity } from "../core/rule.ts";
+import type { RecordKind } from "../core/record/chain.ts";
+import { severities } from "../core/policy/rule.ts";
+import type { Severity } from "../core/policy/rule.ts";
 import { readMeta, transact } from "../sqlite/open.ts";
 import { headKey, parseTail } from "./tail.ts";
 

@@ -1,10 +1,10 @@
 import type { Database } from "better-sqlite3";
 import type { KeyObject } from "node:crypto";
-import { followBatch, openBatch } from "../core/batch.ts";
-import type { Walk } from "../core/batch.ts";
-import { parseRecord } from "../core/chain.ts";
-import type { Head } from "../core/chain.ts";
-import { parseEnvelope } from "../core/dsse.ts";
+import { followBatch, openBatch } from "../core/record/batch.ts";
+import type { Walk } from "../core/record/batch.ts";
+import { parseRecord } from "../core/record/chain.ts";
+import type { Head } from "../core/record/chain.ts";
+import { parseEnvelope } from "../core/record/dsse.ts";
 import { inSnapshot, readMeta } from "../sqlite/open.ts";
 import { headKey, parseTail } from "./tail.ts";
 

@@ -1,7 +1,7 @@
 import { stringify } from "yaml";
 import { printable, showPath } from "../core/path.ts";
-import type { Policy, Rule } from "../core/rule.ts";
-import type { Candidate, Explanation } from "../core/rules.ts";
+import type { Policy, Rule } from "../core/policy/rule.ts";
+import type { Candidate, Explanation } from "../core/policy/rules.ts";
 
 /** What `policy lint` says of a policy without a problem. */
 export function formatLint(name: string, policy: Policy): string {

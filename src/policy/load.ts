@@ -3,7 +3,7 @@ import { readFileSync, readdirSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { IntegrityError } from "../core/error.ts";
 import { printable } from "../core/path.ts";
-import type { Policy, Rule } from "../core/rule.ts";
+import type { Policy, Rule } from "../core/policy/rule.ts";
 import { readPolicy } from "./compiled.ts";
 import { nearest } from "./nearest.ts";
 import type { PolicyFile, Problem } from "./parse.ts";

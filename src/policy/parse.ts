@@ -1,9 +1,9 @@
 import { LineCounter, isMap, isNode, isScalar, parseDocument, visit } from "yaml";
 import type { Alias, Document } from "yaml";
 import { z } from "zod";
-import { parseGlob, pathProblem } from "../core/globs.ts";
-import { severities } from "../core/rule.ts";
-import type { ContentKind, FileClass, Rule } from "../core/rule.ts";
+import { parseGlob, pathProblem } from "../core/policy/globs.ts";
+import { severities } from "../core/policy/rule.ts";
+import type { ContentKind, FileClass, Rule } from "../core/policy/rule.ts";
 import { nearest } from "./nearest.ts";
 
 /** Something that an operator has to mend, and where. */

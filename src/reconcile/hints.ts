@@ -1,6 +1,6 @@
-import { atMost, weakestFirst } from "../core/actors.ts";
-import type { Actor, EngineName, Step } from "../core/hint.ts";
-import { appendStep } from "../core/settle.ts";
+import { atMost, weakestFirst } from "../core/change/actors.ts";
+import type { Actor, EngineName, Step } from "../core/change/hint.ts";
+import { appendStep } from "../core/change/wait.ts";
 
 /** Everything that was hinted about one path since it was last looked at. */
 export interface PathHints {

@@ -1,13 +1,13 @@
-import { likeliestLast } from "../core/actors.ts";
-import type { Change, JudgedChange } from "../core/change.ts";
-import type { Actor, EngineName } from "../core/hint.ts";
-import { judge } from "../core/judge.ts";
-import type { Circumstances, Judgement } from "../core/judge.ts";
+import { likeliestLast } from "../core/change/actors.ts";
+import type { Change, JudgedChange } from "../core/change/change.ts";
+import type { Actor, EngineName } from "../core/change/hint.ts";
+import { judge } from "../core/change/judge.ts";
+import type { Circumstances, Judgement } from "../core/change/judge.ts";
 import { nameOf, parentOf, showPath } from "../core/path.ts";
-import { graver } from "../core/rule.ts";
-import type { Rule } from "../core/rule.ts";
+import { moreSevere } from "../core/policy/rule.ts";
+import type { Rule } from "../core/policy/rule.ts";
 import { siblingsOf } from "./look.ts";
-import type { Eyes } from "./look.ts";
+import type { NodeView } from "./look.ts";
 
 /** Who and when, as the hints of a path told. */
 export interface Origin {
@@ -21,13 +21,17 @@ export interface Origin {
 }
 
 /** What the policy says of a change, with what the hints know of its origin. Undefined: nothing to report. */
-export function judgeChange(change: Change, origin: Origin, eyes: Eyes): JudgedChange | undefined {
-  const rule = ruleOf(change, eyes);
+export function judgeChange(
+  change: Change,
+  origin: Origin,
+  view: NodeView,
+): JudgedChange | undefined {
+  const rule = ruleOf(change, view);
   if (!rule) return undefined;
   const told = worst(change, rule, {
-    ...namesAround(change, rule, eyes),
+    ...namesAround(change, rule, view),
     actors: origin.actors,
-    eyes,
+    view,
   });
   if (!told) return undefined;
   return {
@@ -51,16 +55,16 @@ export function judgeChange(change: Change, origin: Origin, eyes: Eyes): JudgedC
 type NamesAround = Pick<Circumstances, "siblings" | "formerSiblings" | "fromClass">;
 
 /** What a change of names is held against. */
-function namesAround(change: Change, rule: Rule, eyes: Eyes): NamesAround {
-  const from = change.kind === "renamed" ? eyes.index.find(change.from)?.rule.class : undefined;
+function namesAround(change: Change, rule: Rule, view: NodeView): NamesAround {
+  const from = change.kind === "renamed" ? view.index.find(change.from)?.rule.class : undefined;
   const fromClass = from !== undefined && { fromClass: from };
   if (rule.class !== "sealed") return { siblings: [], ...fromClass };
-  const siblings = siblingsOf(change.path, rule, eyes);
-  return { siblings, formerSiblings: formerSiblingsOf(change.path, rule, eyes), ...fromClass };
+  const siblings = siblingsOf(change.path, rule, view);
+  return { siblings, formerSiblings: formerSiblingsOf(change.path, rule, view), ...fromClass };
 }
 
 /** Names of the other files under the same rule that were known in the directory. */
-function formerSiblingsOf(path: string, rule: Rule, { known, index }: Eyes): readonly string[] {
+function formerSiblingsOf(path: string, rule: Rule, { known, index }: NodeView): readonly string[] {
   const dir = parentOf(path);
   return [...known.below(dir)]
     .filter((one) => one.path !== path && parentOf(one.path) === dir)
@@ -72,14 +76,14 @@ function formerSiblingsOf(path: string, rule: Rule, { known, index }: Eyes): rea
 function worst(
   change: Change,
   rule: Rule,
-  { actors, eyes, ...names }: NamesAround & { actors: readonly Actor[]; eyes: Eyes },
+  { actors, view, ...names }: NamesAround & { actors: readonly Actor[]; view: NodeView },
 ): { judgement: Judgement; actor?: Actor } | undefined {
   if (actors.length === 0) {
     const judgement = judge(change, rule, names);
     return judgement && { judgement };
   }
   const all = likeliestLast(actors, change).flatMap((actor) => {
-    const judgement = judge(change, rule, { ...names, actor, ...identityOf(actor, rule, eyes) });
+    const judgement = judge(change, rule, { ...names, actor, ...identityOf(actor, rule, view) });
     return judgement ? [{ judgement, actor }] : [];
   });
   return all.findLast(({ judgement }) => judgement.verdict === "unexpected") ?? all.at(-1);
@@ -89,19 +93,19 @@ function worst(
 function identityOf(
   actor: Actor,
   { writers }: Rule,
-  eyes: Eyes,
-): Pick<Circumstances, "isGenuine" | "isListed"> {
+  view: NodeView,
+): Pick<Circumstances, "isApprovedExecutable" | "isAllowedWriter"> {
   if (writers.length === 0) return {};
-  const isGenuine = eyes.isGenuine?.(actor);
-  const isListed = eyes.isListed?.(actor, writers);
+  const isApprovedExecutable = view.isApprovedExecutable?.(actor);
+  const isAllowedWriter = view.isAllowedWriter?.(actor, writers);
   return {
-    ...(isGenuine !== undefined && { isGenuine }),
-    ...(isListed !== undefined && { isListed }),
+    ...(isApprovedExecutable !== undefined && { isApprovedExecutable }),
+    ...(isAllowedWriter !== undefined && { isAllowedWriter }),
   };
 }
 
-/** A rename is judged by the graver rule of its two names, a directory's or a mount by the gravest that it carries or hides. */
-function ruleOf(change: Change, { index, known }: Eyes): Rule | undefined {
+/** A rename is judged by the moreSevere rule of its two names, a directory's or a mount by the gravest that it carries or hides. */
+function ruleOf(change: Change, { index, known }: NodeView): Rule | undefined {
   const own = index.find(change.path)?.rule;
   switch (change.kind) {
     case "renamed": {
@@ -124,5 +128,5 @@ function ruleOf(change: Change, { index, known }: Eyes): Rule | undefined {
 
 function graverRule(a: Rule | undefined, b: Rule | undefined): Rule | undefined {
   if (!a || !b) return a ?? b;
-  return graver(a.severity, b.severity) === a.severity ? a : b;
+  return moreSevere(a.severity, b.severity) === a.severity ? a : b;
 }

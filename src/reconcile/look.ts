@@ -1,13 +1,13 @@
-import { differences } from "../core/compare.ts";
-import type { Look } from "../core/compare.ts";
-import type { Actor } from "../core/hint.ts";
-import { isUnseen, rowOf } from "../core/observation.ts";
-import type { Observation } from "../core/observation.ts";
+import { differences } from "../core/change/compare.ts";
+import type { Look } from "../core/change/compare.ts";
+import type { Actor } from "../core/change/hint.ts";
+import { isUnseen, rowOf } from "../core/change/observation.ts";
+import type { Observation } from "../core/change/observation.ts";
 import { joinPath, nameOf, parentOf } from "../core/path.ts";
-import type { Rule, RuleTree } from "../core/rule.ts";
+import type { Rule, RuleTree } from "../core/policy/rule.ts";
 
 /** What is needed to look at a path: the parts are those of observe/ and baseline/. */
-export interface Eyes {
+export interface NodeView {
   readonly index: RuleTree;
   readonly observer: {
     observe(path: string, want: Want): Observation | undefined;
@@ -21,9 +21,9 @@ export interface Eyes {
     findByInode(dev: string, ino: string): readonly string[];
   };
   /** Whether the actor's executable is the node's approved file of that name; undefined: it cannot be known any more. */
-  readonly isGenuine?: (actor: Actor) => boolean | undefined;
+  readonly isApprovedExecutable?: (actor: Actor) => boolean | undefined;
   /** Whether the actor's executable is one of these, under this name or another that leads to it. */
-  readonly isListed?: (actor: Actor, writers: readonly string[]) => boolean;
+  readonly isAllowedWriter?: (actor: Actor, writers: readonly string[]) => boolean;
   /** Who made what no event told of, in a directory that had itself just been made. */
   readonly makerOf?: (made: Observation, directory: Observation) => Actor | undefined;
   /** Every watched path at or below a directory, as it is now. */
@@ -40,14 +40,14 @@ export interface Want {
 const largeBytes = 1 << 20;
 
 /** What to read of a file, given its rule: what may change freely is not hashed. */
-export function wantOf(path: string, rule: Rule, eyes: Eyes): Want {
+export function wantOf(path: string, rule: Rule, view: NodeView): Want {
   switch (rule.class) {
     case "volatile":
       return { hash: false };
     case "sealed":
-      return { hash: siblingsOf(path, rule, eyes).some((name) => name > nameOf(path)) };
+      return { hash: siblingsOf(path, rule, view).some((name) => name > nameOf(path)) };
     case "append-only": {
-      const known = eyes.known.get(path);
+      const known = view.known.get(path);
       return known?.sha256 === undefined ? { hash: true } : { hash: true, prefix: known.size };
     }
     case "immutable":
@@ -57,28 +57,30 @@ export function wantOf(path: string, rule: Rule, eyes: Eyes): Want {
 }
 
 /** Names of the other entries of the directory under the same rule. */
-export function siblingsOf(path: string, rule: Rule, eyes: Eyes): readonly string[] {
+export function siblingsOf(path: string, rule: Rule, view: NodeView): readonly string[] {
   const dir = parentOf(path);
-  const entries = eyes.observer.list(dir) ?? [];
+  const entries = view.observer.list(dir) ?? [];
   return entries
     .map(({ name }) => name)
     .filter(
-      (name) => name !== nameOf(path) && eyes.index.find(joinPath(dir, name))?.rule.id === rule.id,
+      (name) => name !== nameOf(path) && view.index.find(joinPath(dir, name))?.rule.id === rule.id,
     );
 }
 
-type Sight = Pick<Eyes, "index"> & { readonly observer: Pick<Eyes["observer"], "observe"> };
+type PathView = Pick<NodeView, "index"> & {
+  readonly observer: Pick<NodeView["observer"], "observe">;
+};
 
 /**
  * Knows which paths lie behind a symbolic link that stands where a watched directory may: what such a link leads to is
  * no part of the tree. A link above everything that is watched is only a way to it.
  */
 export class Links {
-  readonly #eyes: Sight;
+  readonly #view: PathView;
   readonly #behind = new Map<string, boolean>();
 
-  constructor(eyes: Sight) {
-    this.#eyes = eyes;
+  constructor(view: PathView) {
+    this.#view = view;
   }
 
   hide(path: string): boolean {
@@ -95,7 +97,7 @@ export class Links {
   }
 
   #isLink(dir: string): boolean {
-    const { index, observer } = this.#eyes;
+    const { index, observer } = this.#view;
     return (
       index.find(dir) !== undefined && observer.observe(dir, { hash: false })?.type === "symlink"
     );
@@ -104,14 +106,14 @@ export class Links {
 
 /** Looks at paths, and at the other paths that a look leads to. Each path is looked at once. */
 export class Looks {
-  readonly #eyes: Eyes;
+  readonly #view: NodeView;
   readonly #looks = new Map<string, Look>();
   readonly #walked = new Set<string>();
   readonly #links: Links;
 
-  constructor(eyes: Eyes) {
-    this.#eyes = eyes;
-    this.#links = new Links(eyes);
+  constructor(view: NodeView) {
+    this.#view = view;
+    this.#links = new Links(view);
   }
 
   /** A directory before what is in it. */
@@ -135,23 +137,23 @@ export class Looks {
 
   /** The entries of a directory that came or went: for hints that cannot name them. */
   async entriesOf(dir: string): Promise<void> {
-    const entries = this.#eyes.observer.list(dir);
+    const entries = this.#view.observer.list(dir);
     if (!entries) return;
     const names = new Set(entries.map(({ name }) => name));
     for (const name of names) {
       const path = joinPath(dir, name);
-      if (!this.#eyes.known.get(path)) await this.at(path);
+      if (!this.#view.known.get(path)) await this.at(path);
     }
-    for (const { path } of this.#eyes.known.below(dir))
+    for (const { path } of this.#view.known.below(dir))
       if (parentOf(path) === dir && !names.has(nameOf(path))) await this.at(path);
   }
 
   async #look(path: string): Promise<Look> {
-    const { index, observer, observeLarge, known } = this.#eyes;
+    const { index, observer, observeLarge, known } = this.#view;
     const before = known.get(path);
     const match = index.find(path);
     if (!match || this.#links.hide(path)) return before ? { path, before } : { path };
-    const want = wantOf(path, match.rule, this.#eyes);
+    const want = wantOf(path, match.rule, this.#view);
     let after = observer.observe(path, { ...want, maxBytes: largeBytes });
     if (want.hash && after?.type === "file" && after.size > largeBytes && !after.unreadable)
       after = await observeLarge(path, want);
@@ -163,16 +165,16 @@ export class Looks {
 
   /** A directory that came or went takes what is below it along; a new inode may have come from another path. */
   *#ledTo({ path, before, after }: Look): Iterable<string> {
-    const { known, index } = this.#eyes;
+    const { known, index } = this.#view;
     const arrived = after !== undefined && (!before || movedInode(before, after));
     const left = before !== undefined && (!after || movedInode(before, after));
     if (left && before.type === "directory") yield* pathsOf(known.below(path));
     if (arrived && after.type === "directory") yield* this.#walkOnce(path);
     // A directory without a rule, of which all is known that some event or sweep did not tell: nothing is read again.
     if (!before && !after && index.mayMatchBelow(path)) {
-      for (const below of this.#walkOnce(path)) if (hasMoved(below, this.#eyes)) yield below;
+      for (const below of this.#walkOnce(path)) if (hasMoved(below, this.#view)) yield below;
       for (const below of pathsOf(known.below(path)))
-        if (!this.#walked.has(below) && hasMoved(below, this.#eyes)) yield below;
+        if (!this.#walked.has(below) && hasMoved(below, this.#view)) yield below;
     }
     if (arrived) yield* known.findByInode(after.dev, after.ino);
     if (arrived) yield* this.#nowSealed(path);
@@ -180,18 +182,18 @@ export class Looks {
 
   /** A new file of class sealed ends the life of the one before it, which now gets its digest. */
   *#nowSealed(path: string): Iterable<string> {
-    const rule = this.#eyes.index.find(path)?.rule;
+    const rule = this.#view.index.find(path)?.rule;
     if (rule?.class !== "sealed") return;
-    for (const name of siblingsOf(path, rule, this.#eyes)) {
+    for (const name of siblingsOf(path, rule, this.#view)) {
       const sibling = joinPath(parentOf(path), name);
-      if (this.#eyes.known.get(sibling)?.sha256 === undefined) yield sibling;
+      if (this.#view.known.get(sibling)?.sha256 === undefined) yield sibling;
     }
   }
 
   /** Not again for the directories inside a tree that is already being walked. */
   *#walkOnce(dir: string): Iterable<string> {
     if (this.#walked.has(dir)) return;
-    for (const { path } of this.#eyes.walk(dir)) {
+    for (const { path } of this.#view.walk(dir)) {
       this.#walked.add(path);
       yield path;
     }
@@ -199,7 +201,7 @@ export class Looks {
 }
 
 /** Its inode alone says that the path is not what was last seen there. */
-export function hasMoved(path: string, { known, observer }: Eyes): boolean {
+export function hasMoved(path: string, { known, observer }: NodeView): boolean {
   const before = known.get(path);
   const after = observer.observe(path, { hash: false });
   return !before || !after || before.ctime !== after.ctime || before.ino !== after.ino;

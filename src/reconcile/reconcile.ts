@@ -1,19 +1,19 @@
-import type { Change, JudgedChange } from "../core/change.ts";
-import { compare } from "../core/compare.ts";
-import type { Look } from "../core/compare.ts";
-import type { Actor, Hint } from "../core/hint.ts";
-import { isSameInode } from "../core/observation.ts";
-import { pair } from "../core/pair.ts";
-import type { RenameFact } from "../core/pair.ts";
+import type { Change, JudgedChange } from "../core/change/change.ts";
+import { compare } from "../core/change/compare.ts";
+import type { Look } from "../core/change/compare.ts";
+import type { Actor, Hint } from "../core/change/hint.ts";
+import { isSameInode } from "../core/change/observation.ts";
+import { pair } from "../core/change/pair.ts";
+import type { RenameFact } from "../core/change/pair.ts";
 import { nameOf, parentOf } from "../core/path.ts";
-import { transient } from "../core/transient.ts";
+import { transient } from "../core/change/transient.ts";
 import { joinHints } from "./hints.ts";
 import type { PathHints } from "./hints.ts";
 import { judgeChange } from "./judge.ts";
 import type { Origin } from "./judge.ts";
 import { Looks } from "./look.ts";
-import type { Eyes } from "./look.ts";
-import { scan } from "./sweep.ts";
+import type { NodeView } from "./look.ts";
+import { scan } from "./changed-below.ts";
 
 type Hints = ReadonlyMap<string, PathHints>;
 
@@ -28,7 +28,7 @@ export interface Group {
 }
 
 export interface Parts {
-  readonly eyes: Eyes;
+  readonly view: NodeView;
   /** Stores what was seen, and the alerts, in one transaction. */
   readonly commit: (looks: readonly Look[], changes: readonly JudgedChange[]) => void;
   readonly later?: Later;
@@ -63,22 +63,22 @@ export async function reconcile(group: Group, parts: Parts): Promise<readonly Ju
     const own = origin(change);
     const told = { ...own, actors: [...own.actors, ...removers(change)] };
     if (told.actors.length > 0 || group.offline) return told;
-    const maker = makerOf(change, looks, parts.eyes);
+    const maker = makerOf(change, looks, parts.view);
     return maker ? { ...told, engine: "fanotify", actors: [maker] } : told;
   };
   const judged = changes
-    .map((change) => judgeChange(change, whose(change), parts.eyes))
+    .map((change) => judgeChange(change, whose(change), parts.view))
     .filter((one) => one !== undefined);
   parts.commit(seen, judged);
   return judged;
 }
 
 /** Who did what was seen is known only when all is read that was hinted before it was seen. */
-async function lookAtAll(group: Group, { eyes, later }: Parts): Promise<Looked> {
+async function lookAtAll(group: Group, { view, later }: Parts): Promise<Looked> {
   let hints: Hints = new Map(group.paths.map((one) => [one.path, one]));
   for (let round = 0; ; round += 1) {
-    const looks = new Looks(eyes);
-    for (const hint of hints.values()) await lookAround(hint, looks, eyes);
+    const looks = new Looks(view);
+    for (const hint of hints.values()) await lookAround(hint, looks, view);
     const changed = looks.all().filter((look) => compare(look) !== undefined);
     if (!later || group.offline || changed.length === 0) return { looks, hints };
     const isLast = round >= later.rounds;
@@ -122,7 +122,7 @@ function removersIn({ looks, hints }: Looked, facts: readonly RenameFact[]) {
   };
 }
 
-async function lookAround(hint: PathHints, looks: Looks, eyes: Eyes): Promise<void> {
+async function lookAround(hint: PathHints, looks: Looks, view: NodeView): Promise<void> {
   await looks.at(hint.path);
   for (const from of hint.from) await looks.at(from);
   const look = looks.get(hint.path);
@@ -130,7 +130,7 @@ async function lookAround(hint: PathHints, looks: Looks, eyes: Eyes): Promise<vo
     await looks.entriesOf(hint.path);
   // While it had another name, hints for what is in it had that too.
   if (hint.steps.includes("renamed") && look && isSameDirectory(look))
-    for await (const path of scan(hint.path, eyes)) await looks.at(path);
+    for await (const path of scan(hint.path, view)) await looks.at(path);
 }
 
 function isSameDirectory({ before, after }: Look): boolean {
@@ -267,7 +267,11 @@ function hintsOf(path: string, side: Side, hints: Hints): PathHints | undefined 
 }
 
 /** What was there before its directory was watched has nobody's hints; the kernel noted its maker all the same. */
-function makerOf(change: Change, looks: Looks, { makerOf: ask, known }: Eyes): Actor | undefined {
+function makerOf(
+  change: Change,
+  looks: Looks,
+  { makerOf: ask, known }: NodeView,
+): Actor | undefined {
   if (change.kind !== "created" || !ask) return undefined;
   const above = parentOf(change.path);
   const directory = looks.get(above)?.after ?? known.get(above);

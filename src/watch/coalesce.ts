@@ -1,6 +1,6 @@
-import type { EngineName, Hint } from "../core/hint.ts";
+import type { EngineName, Hint } from "../core/change/hint.ts";
 import { isBelow } from "../core/path.ts";
-import { settle, together } from "../core/settle.ts";
+import { settle, together } from "../core/change/wait.ts";
 import type { Clock } from "./clock.ts";
 import { PendingPaths } from "./pending.ts";
 import type { HintedPath, PathHint } from "./pending.ts";

@@ -1,6 +1,6 @@
 import { joinPath } from "../core/path.ts";
-import type { EngineName, Hint } from "../core/hint.ts";
-import type { RuleIndex } from "../core/rule.ts";
+import type { EngineName, Hint } from "../core/change/hint.ts";
+import type { RuleIndex } from "../core/policy/rule.ts";
 
 export interface EngineOptions {
   /** Where the node's root is seen: "/" or "/host". Hints never carry it. */

@@ -1,7 +1,7 @@
 import { closeSync, openSync, readFileSync, readlinkSync, statSync } from "node:fs";
-import type { Hint } from "../core/hint.ts";
-import type { Mount } from "../core/mount.ts";
-import { diffMounts, parseMountinfo } from "../core/mountinfo.ts";
+import type { Hint } from "../core/change/hint.ts";
+import type { Mount } from "../core/change/mount.ts";
+import { diffMounts, parseMountinfo } from "../core/change/mountinfo.ts";
 import { Waiter } from "../linux/poll.ts";
 import { nodePath } from "./engine.ts";
 import type { Engine } from "./engine.ts";

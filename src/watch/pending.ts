@@ -1,7 +1,13 @@
-import { atMost, weakestFirst } from "../core/actors.ts";
-import type { Actor, EngineName, Hint, Step } from "../core/hint.ts";
+import { atMost, weakestFirst } from "../core/change/actors.ts";
+import type { Actor, EngineName, Hint, Step } from "../core/change/hint.ts";
 import { isBelow, joinPath, parentOf } from "../core/path.ts";
-import { appendStep, isBeingWritten, isStructural, longestWait, settle } from "../core/settle.ts";
+import {
+  appendStep,
+  isBeingWritten,
+  isStructural,
+  longestWait,
+  settle,
+} from "../core/change/wait.ts";
 
 export type PathHint = Extract<Hint, { readonly kind: "path" }>;
 

@@ -1,4 +1,4 @@
-import type { EngineName, Hint } from "../core/hint.ts";
+import type { EngineName, Hint } from "../core/change/hint.ts";
 
 /** What an engine calls this many hints unread is not slowness but a storm; one hint costs about 200 bytes. */
 const usualLimit = 100_000;

@@ -1,11 +1,11 @@
 import { IntegrityError } from "../core/error.ts";
-import type { EngineName, Hint } from "../core/hint.ts";
+import type { EngineName, Hint } from "../core/change/hint.ts";
 import { watchCanary } from "./canary.ts";
 import type { Engine, EngineOptions, StartEngine } from "./engine.ts";
 import { seenAt } from "./engine.ts";
 import { HintQueue } from "./queue.ts";
-import { asNode, asSeen } from "./rooted.ts";
-import type { Aside } from "./rooted.ts";
+import { asNode, asSeen } from "./root-mapping.ts";
+import type { ExtraWatch } from "./root-mapping.ts";
 import type { Probe } from "./selftest.ts";
 
 /** "auto" tries fanotify, then chokidar. "sweep" tries none. */
@@ -14,7 +14,7 @@ export type EnginePreference = "auto" | "fanotify" | "chokidar" | "sweep";
 export interface SelectOptions extends EngineOptions {
   readonly probe: Probe;
   /** What is watched for somebody else, as seen from here, who is offered each hint and may keep it. */
-  readonly aside?: Aside & { offer(hint: Hint): boolean };
+  readonly extra?: ExtraWatch & { offer(hint: Hint): boolean };
   /** Milliseconds in which an engine must set its watches; a slow disk holding 100,000 directories needs most of it. */
   readonly readyWithin?: number;
   /** Milliseconds in which the probe's series must be reported. */
@@ -78,7 +78,7 @@ async function prove(start: StartEngine, options: SelectOptions): Promise<Engine
   probe.prepare();
   try {
     const engine = start({
-      ...asSeen(options, withProbe(probe, options.aside)),
+      ...asSeen(options, withProbe(probe, options.extra)),
       signal,
     });
     const guarded = new HintQueue(engine.name);
@@ -105,10 +105,10 @@ async function prove(start: StartEngine, options: SelectOptions): Promise<Engine
   }
 }
 
-function withProbe(probe: Probe, aside: Aside | undefined): Aside {
+function withProbe(probe: Probe, extra: ExtraWatch | undefined): ExtraWatch {
   const nothing = { roots: [], find: () => undefined, mayMatchBelow: () => false };
-  const directories = [probe.path, ...(aside?.directories ?? [])];
-  return { directories, index: aside?.index ?? nothing };
+  const directories = [probe.path, ...(extra?.directories ?? [])];
+  return { directories, index: extra?.index ?? nothing };
 }
 
 /** The probe's own directory may be among those for which no watch was left. */
@@ -127,7 +127,7 @@ async function pump(engine: Engine, { options, guarded, unwatched }: Pump): Prom
   try {
     for await (const hint of engine.hints) {
       if (hint.kind === "unwatched" && unwatched.length === 0) unwatched.push(hint.detail);
-      const isTaken = options.probe.offer(hint) || options.aside?.offer(hint) === true;
+      const isTaken = options.probe.offer(hint) || options.extra?.offer(hint) === true;
       const told = isTaken ? undefined : asNode(hint, options.root);
       if (told) guarded.push(told);
     }

@@ -1,5 +1,5 @@
 import * as fs from "node:fs";
-import type { Hint } from "../core/hint.ts";
+import type { Hint } from "../core/change/hint.ts";
 import { isBelow, joinPath } from "../core/path.ts";
 
 export interface ProbeOptions {

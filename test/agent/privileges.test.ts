@@ -2,10 +2,10 @@ import test from "ava";
 import { spawnSync } from "node:child_process";
 import { chmodSync, chownSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { Engine } from "../../src/agent/options.ts";
+import type { Engine } from "../../src/config/options.ts";
 import { lacking, lossOf, mayWrite, needs, standingOf } from "../../src/agent/privileges.ts";
-import { capabilityBits } from "../../src/linux/caps.ts";
-import type { CapabilityName } from "../../src/linux/caps.ts";
+import { capabilityBits } from "../../src/linux/process-capabilities.ts";
+import type { CapabilityName } from "../../src/linux/process-capabilities.ts";
 import { asNobody, cannotConfine, outOfReach, without, withoutMarks } from "../helpers/confined.ts";
 import { makePlace } from "../helpers/tree.ts";
 

@@ -18,7 +18,7 @@ import { createKey, loadKey, rotateKey } from "../../src/baseline/key.ts";
 import { comparePaths, decodePath } from "../../src/core/path.ts";
 import type { Baseline } from "../../src/baseline/baseline.ts";
 import { openDatabase, transact } from "../../src/sqlite/open.ts";
-import { digestRows } from "../../src/core/statement.ts";
+import { digestRows } from "../../src/core/record/statement.ts";
 import { State, approval, at, rowFor } from "../helpers/state.ts";
 
 function refusal(work: () => unknown): string {

@@ -17,7 +17,7 @@ import { generateKeyPairSync } from "node:crypto";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createKey, loadKey, rotateKey } from "../../src/baseline/key.ts";
-import { keyIdOf } from "../../src/core/dsse.ts";
+import { keyIdOf } from "../../src/core/record/dsse.ts";
 import { IntegrityError } from "../../src/core/error.ts";
 import { State, at } from "../helpers/state.ts";
 

@@ -3,7 +3,7 @@ import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { keyFile, loadKey, rotateKey } from "../../src/baseline/key.ts";
 import type { AgentKey } from "../../src/baseline/key.ts";
 import { PresentKey } from "../../src/baseline/present.ts";
-import { keyIdOf } from "../../src/core/dsse.ts";
+import { keyIdOf } from "../../src/core/record/dsse.ts";
 import { State, approval, at } from "../helpers/state.ts";
 
 /** The key as a process has it that has been running since before what comes. */

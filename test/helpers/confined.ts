@@ -1,6 +1,6 @@
 import { spawnSync } from "node:child_process";
-import { hasCapability } from "../../src/linux/caps.ts";
-import type { CapabilityName } from "../../src/linux/caps.ts";
+import { hasCapability } from "../../src/linux/process-capabilities.ts";
+import type { CapabilityName } from "../../src/linux/process-capabilities.ts";
 import { readPrivileges } from "../../src/linux/privileges.ts";
 
 /** Why no process with fewer privileges can be made here, or undefined: it can. */

@@ -1,14 +1,14 @@
 import { Buffer } from "node:buffer";
 import fc from "fast-check";
-import type { EventContext } from "../../src/core/alert.ts";
-import { fields } from "../../src/core/change.ts";
-import type { Change, FoldedChange, JudgedChange } from "../../src/core/change.ts";
-import type { Mount } from "../../src/core/mount.ts";
-import type { Actor, EngineName, Step } from "../../src/core/hint.ts";
-import type { FileType, Observation } from "../../src/core/observation.ts";
+import type { EventContext } from "../../src/core/record/alert.ts";
+import { fields } from "../../src/core/change/change.ts";
+import type { Change, FoldedChange, JudgedChange } from "../../src/core/change/change.ts";
+import type { Mount } from "../../src/core/change/mount.ts";
+import type { Actor, EngineName, Step } from "../../src/core/change/hint.ts";
+import type { FileType, Observation } from "../../src/core/change/observation.ts";
 import { decodePath } from "../../src/core/path.ts";
-import { severities } from "../../src/core/rule.ts";
-import type { FileClass } from "../../src/core/rule.ts";
+import { severities } from "../../src/core/policy/rule.ts";
+import type { FileClass } from "../../src/core/policy/rule.ts";
 
 /** A regular file as kubeadm writes one, with what the test changes of it. */
 export function seen(changes: Partial<Observation> = {}): Observation {

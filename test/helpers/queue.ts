@@ -1,6 +1,6 @@
-import { genesisHead, link } from "../../src/core/chain.ts";
-import type { RecordKind } from "../../src/core/chain.ts";
-import type { LeaseLimits, Leased, Queue, SinkState } from "../../src/deliver/sink.ts";
+import { genesisHead, link } from "../../src/core/record/chain.ts";
+import type { RecordKind } from "../../src/core/record/chain.ts";
+import type { LeaseLimits, Leased, Queue, SinkState } from "../../src/deliver/deliver.ts";
 
 /** A queue for one sink in memory, which remembers what was done with it. */
 export class MemoryQueue implements Queue {

@@ -6,8 +6,8 @@ import { Baseline } from "../../src/baseline/baseline.ts";
 import type { Approval } from "../../src/baseline/baseline.ts";
 import { createKey, loadKey } from "../../src/baseline/key.ts";
 import type { AgentKey } from "../../src/baseline/key.ts";
-import { rowOf } from "../../src/core/observation.ts";
-import type { Observation } from "../../src/core/observation.ts";
+import { rowOf } from "../../src/core/change/observation.ts";
+import type { Observation } from "../../src/core/change/observation.ts";
 import { Outbox } from "../../src/outbox/outbox.ts";
 import { openDatabase } from "../../src/sqlite/open.ts";
 

@@ -3,7 +3,7 @@ import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { capabilityBits } from "../../src/linux/caps.ts";
+import { capabilityBits } from "../../src/linux/process-capabilities.ts";
 import { excessOf, isLimited, readPrivileges } from "../../src/linux/privileges.ts";
 import type { Privileges } from "../../src/linux/privileges.ts";
 import { asNobody, asUserWith, cannotConfine, outOfReach, without } from "../helpers/confined.ts";

@@ -13,8 +13,8 @@ import {
 } from "node:fs";
 import { createServer } from "node:net";
 import test from "ava";
-import type { Observation } from "../../src/core/observation.ts";
-import { rowOf } from "../../src/core/observation.ts";
+import type { Observation } from "../../src/core/change/observation.ts";
+import { rowOf } from "../../src/core/change/observation.ts";
 import { decodePath, encodePath } from "../../src/core/path.ts";
 import { Observer } from "../../src/observe/observer.ts";
 import { isRoot, openDescriptors, run, Scratch } from "./scratch.ts";

@@ -1,7 +1,7 @@
 import { mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import test from "ava";
 import { isBelow } from "../../src/core/path.ts";
-import type { Rule, RuleIndex } from "../../src/core/rule.ts";
+import type { Rule, RuleIndex } from "../../src/core/policy/rule.ts";
 import { Observer } from "../../src/observe/observer.ts";
 import { walk } from "../../src/observe/walk.ts";
 import type { Where } from "../../src/observe/walk.ts";

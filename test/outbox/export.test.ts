@@ -1,7 +1,7 @@
 import test from "ava";
 import fc from "fast-check";
 import { rotateKey } from "../../src/baseline/key.ts";
-import { rawPublicKey } from "../../src/core/dsse.ts";
+import { rawPublicKey } from "../../src/core/record/dsse.ts";
 import { exportChain, verifyExport } from "../../src/outbox/export.ts";
 import { Queue } from "../../src/outbox/queue.ts";
 import { transact } from "../../src/sqlite/open.ts";

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import test from "ava";
-import { compileRules } from "../../src/core/rules.ts";
+import { compileRules } from "../../src/core/policy/rules.ts";
 import { loadPolicy } from "../../src/policy/load.ts";
 
 const dirs = [join(import.meta.dirname, "../../baselines")];

@@ -1,7 +1,7 @@
 import test from "ava";
 import { parse } from "yaml";
-import type { Policy, Rule } from "../../src/core/rule.ts";
-import { compileRules } from "../../src/core/rules.ts";
+import type { Policy, Rule } from "../../src/core/policy/rule.ts";
+import { compileRules } from "../../src/core/policy/rules.ts";
 import {
   formatExplanation,
   formatExplanationJson,

@@ -2,15 +2,15 @@ import type { Database } from "better-sqlite3";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { Current } from "../../src/baseline/current.ts";
-import type { JudgedChange } from "../../src/core/change.ts";
-import type { Look } from "../../src/core/compare.ts";
-import type { Actor, Step } from "../../src/core/hint.ts";
-import type { Rule } from "../../src/core/rule.ts";
-import { compileRules } from "../../src/core/rules.ts";
+import type { JudgedChange } from "../../src/core/change/change.ts";
+import type { Look } from "../../src/core/change/compare.ts";
+import type { Actor, Step } from "../../src/core/change/hint.ts";
+import type { Rule } from "../../src/core/policy/rule.ts";
+import { compileRules } from "../../src/core/policy/rules.ts";
 import { Observer } from "../../src/observe/observer.ts";
 import { walk } from "../../src/observe/walk.ts";
 import { isStale, wantOf } from "../../src/reconcile/look.ts";
-import type { Eyes } from "../../src/reconcile/look.ts";
+import type { NodeView } from "../../src/reconcile/look.ts";
 import { reconcile } from "../../src/reconcile/reconcile.ts";
 import type { Later } from "../../src/reconcile/reconcile.ts";
 import type { PathHints } from "../../src/reconcile/hints.ts";
@@ -58,7 +58,7 @@ export interface Bench extends Disposable {
   readonly root: string;
   readonly db: Database;
   readonly current: Current;
-  readonly eyes: Eyes;
+  readonly view: NodeView;
   at(path: string): string;
   write(path: string, text: string): void;
   /** Takes everything as it is for what was last seen. */
@@ -83,7 +83,7 @@ export function makeBench(): Bench {
   const index = compileRules(rules);
   const current = new Current(state.db);
   const looked: Look[] = [];
-  const eyes: Eyes = {
+  const view: NodeView = {
     index,
     observer: {
       observe: (path, want) => observer.observe(path, want),
@@ -91,7 +91,7 @@ export function makeBench(): Bench {
     },
     observeLarge: (path, want) => Promise.resolve(observer.observe(path, want)),
     known: current,
-    isGenuine: () => true,
+    isApprovedExecutable: () => true,
     walk: function* (dir) {
       for (const found of walk(observer, index, { from: dir }))
         if (found.kind === "path") yield found;
@@ -110,7 +110,7 @@ export function makeBench(): Bench {
     root,
     db: state.db,
     current,
-    eyes,
+    view,
     looked,
     at: (path) => join(root, path),
     write: (path, text) => {
@@ -122,13 +122,13 @@ export function makeBench(): Bench {
         for (const path of current.paths()) current.delete(path);
         for (const found of walk(observer, index)) {
           if (found.kind !== "path") continue;
-          const seen = observer.observe(found.path, wantOf(found.path, found.rule, eyes));
+          const seen = observer.observe(found.path, wantOf(found.path, found.rule, view));
           if (seen) current.put(found.path, seen);
         }
       }),
     look: async (hints, { offline = false, later } = {}) => {
       const paths = hints.map((one) => hintsOf(typeof one === "string" ? { path: one } : one));
-      const parts = { eyes, commit, now: () => now, ...(later && { later }) };
+      const parts = { view, commit, now: () => now, ...(later && { later }) };
       return await reconcile({ paths, mounts: [], offline }, parts);
     },
     [Symbol.dispose]: () => {

@@ -1,6 +1,6 @@
 import { renameSync, rmSync } from "node:fs";
 import test from "ava";
-import type { Actor } from "../../src/core/hint.ts";
+import type { Actor } from "../../src/core/change/hint.ts";
 import type { PathHints } from "../../src/reconcile/hints.ts";
 import type { Later } from "../../src/reconcile/reconcile.ts";
 import { hintsOf, inShort, makeBench } from "./bench.ts";

@@ -8,10 +8,10 @@ import {
   rmSync,
   writeFileSync,
 } from "node:fs";
-import { compare } from "../../src/core/compare.ts";
-import type { Observation } from "../../src/core/observation.ts";
+import { compare } from "../../src/core/change/compare.ts";
+import type { Observation } from "../../src/core/change/observation.ts";
 import { isStale, Looks, siblingsOf, wantOf } from "../../src/reconcile/look.ts";
-import type { Eyes, Want } from "../../src/reconcile/look.ts";
+import type { NodeView, Want } from "../../src/reconcile/look.ts";
 import { seen } from "../helpers/judged.ts";
 import { inShort, makeBench } from "./bench.ts";
 import type { Bench } from "./bench.ts";
@@ -19,8 +19,8 @@ import type { Bench } from "./bench.ts";
 const looked = (bench: Bench): readonly string[] => bench.looked.map(({ path }) => path);
 
 function wants(bench: Bench, path: string): Want | undefined {
-  const rule = bench.eyes.index.find(path)?.rule;
-  return rule && wantOf(path, rule, bench.eyes);
+  const rule = bench.view.index.find(path)?.rule;
+  return rule && wantOf(path, rule, bench.view);
 }
 
 test("what is read of a file is decided by the class of its rule", (t) => {
@@ -39,9 +39,9 @@ test("what is read of a file is decided by the class of its rule", (t) => {
 test("siblings are the other names under the same rule in the same directory", (t) => {
   using bench = makeBench();
   for (const name of ["1.wal", "2.wal", "0.tmp", "x"]) bench.write(`/w/sealed/${name}`, name);
-  const rule = bench.eyes.index.find("/w/sealed/1.wal")?.rule;
-  t.deepEqual(rule && siblingsOf("/w/sealed/1.wal", rule, bench.eyes), ["2.wal"]);
-  t.deepEqual(rule && siblingsOf("/w/none/1.wal", rule, bench.eyes), []);
+  const rule = bench.view.index.find("/w/sealed/1.wal")?.rule;
+  t.deepEqual(rule && siblingsOf("/w/sealed/1.wal", rule, bench.view), ["2.wal"]);
+  t.deepEqual(rule && siblingsOf("/w/none/1.wal", rule, bench.view), []);
 });
 
 test("one hint leads to each path it concerns, once, a directory before what is in it", async (t) => {
@@ -167,9 +167,9 @@ test("a log that grows is nothing to tell, one that is rewritten is", async (t) 
 test("what is larger than a mebibyte is hashed elsewhere, and told as what it is", async (t) => {
   using bench = makeBench();
   let elsewhere = 0;
-  const { observeLarge } = bench.eyes;
-  const eyes = bench.eyes as { observeLarge: typeof observeLarge };
-  eyes.observeLarge = async (path, want) => {
+  const { observeLarge } = bench.view;
+  const view = bench.view as { observeLarge: typeof observeLarge };
+  view.observeLarge = async (path, want) => {
     elsewhere += 1;
     return await observeLarge(path, want);
   };
@@ -208,15 +208,15 @@ test("what cannot be looked at for a while is compared with what it was before",
   const { sha256: _, ...unhashed } = blank;
   let stored: Observation = before;
   let now: Observation = unhashed;
-  const eyes: Eyes = {
-    index: bench.eyes.index,
+  const view: NodeView = {
+    index: bench.view.index,
     observer: { observe: () => now, list: () => [] },
     observeLarge: () => Promise.resolve(now),
     known: { get: () => stored, below: () => [], findByInode: () => [] },
     walk: () => [],
   };
   const look = async () => {
-    const looks = new Looks(eyes);
+    const looks = new Looks(view);
     await looks.at("/w/a");
     return looks.get("/w/a") ?? t.fail();
   };

@@ -1,6 +1,6 @@
 import { chmodSync, linkSync, renameSync, rmSync, symlinkSync } from "node:fs";
 import test from "ava";
-import type { Actor } from "../../src/core/hint.ts";
+import type { Actor } from "../../src/core/change/hint.ts";
 import { Looks } from "../../src/reconcile/look.ts";
 import { inShort, makeBench } from "./bench.ts";
 
@@ -214,9 +214,9 @@ test("a digest that was remembered is not taken for one of a content that is not
   using bench = makeBench();
   bench.write("/w/f", "four");
   bench.learn();
-  const { observer } = bench.eyes;
+  const { observer } = bench.view;
   const unread = {
-    ...bench.eyes,
+    ...bench.view,
     observer: {
       ...observer,
       observe: (path: string) => {

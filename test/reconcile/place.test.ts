@@ -1,6 +1,6 @@
 import test from "ava";
 import { chmodSync, rmSync } from "node:fs";
-import { QuickSweep } from "../../src/reconcile/sweep.ts";
+import { QuickSweep } from "../../src/observe/quick-sweep.ts";
 import { makeBench } from "./bench.ts";
 import type { Bench } from "./bench.ts";
 

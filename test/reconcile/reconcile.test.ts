@@ -11,7 +11,7 @@ import {
   statSync,
   writeFileSync,
 } from "node:fs";
-import type { Actor } from "../../src/core/hint.ts";
+import type { Actor } from "../../src/core/change/hint.ts";
 import { reconcile } from "../../src/reconcile/reconcile.ts";
 import { tmpfs } from "../helpers/judged.ts";
 import { inShort, makeBench, now } from "./bench.ts";
@@ -62,7 +62,7 @@ test("a known file renamed over another is one rename, which tells what was over
   t.is(bench.current.get("/w/a"), undefined);
 });
 
-test("a rename is judged by the graver of its two names, in both directions", async (t) => {
+test("a rename is judged by the moreSevere of its two names, in both directions", async (t) => {
   using bench = makeBench();
   bench.write("/w/grave/a", "a");
   bench.learn();
@@ -147,7 +147,7 @@ test("a mount is judged by the gravest that it can hide", async (t) => {
   using bench = makeBench();
   const mount = { ...tmpfs, path: "/w" };
   const hint = { kind: "mounted", engine: "mounts", at: 9, mount } as const;
-  const parts = { eyes: bench.eyes, commit: () => undefined, now: () => now };
+  const parts = { view: bench.view, commit: () => undefined, now: () => now };
   const [told] = await reconcile({ paths: [], mounts: [hint], offline: false }, parts);
   t.is(told?.change.kind, "mounted");
   t.is(told?.rule, "t/grave");
@@ -176,7 +176,7 @@ test("what cannot be stored is not told: the error is the caller's", async (t) =
   await t.throwsAsync(
     reconcile(
       { paths: [hint], mounts: [], offline: false },
-      { eyes: bench.eyes, commit: commitToFullDisk, now: () => now },
+      { view: bench.view, commit: commitToFullDisk, now: () => now },
     ),
     { message: "disk full" },
   );

@@ -1,6 +1,6 @@
 import test from "ava";
 import { chmodSync, renameSync, utimesSync } from "node:fs";
-import type { Actor } from "../../src/core/hint.ts";
+import type { Actor } from "../../src/core/change/hint.ts";
 import { reconcile } from "../../src/reconcile/reconcile.ts";
 import { tmpfs } from "../helpers/judged.ts";
 import { inShort, makeBench, now } from "./bench.ts";
@@ -43,7 +43,7 @@ test("a mount has its own time and engine, and nobody who wrote to the path did 
       mounts: [{ kind: "mounted", engine: "mounts", at: 9, mount }],
       offline: false,
     },
-    { eyes: bench.eyes, commit: () => undefined, now: () => now },
+    { view: bench.view, commit: () => undefined, now: () => now },
   );
   t.deepEqual(inShort(changes), ["modified /w/a content", "mounted /w/a"]);
   const mounted = changes.find(({ change }) => change.kind === "mounted");

@@ -12,7 +12,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Attribution } from "../../src/attribute/attribute.ts";
-import { fanotifyEngine } from "../../src/watch/fanotify.ts";
+import { fanotifyEngine } from "../../src/watch/fanotify/engine.ts";
 import { until } from "../helpers/wait.ts";
 import {
   busyLoops,

@@ -739,7 +739,7 @@ const renames: readonly Case[] = [
     undone: [renamed(`${scheduler}.off`, scheduler, { severity: "critical" })],
   },
   {
-    title: "a file renamed to where the rule is graver",
+    title: "a file renamed to where the rule is moreSevere",
     act: (plane) => move(plane.at("/etc/hosts"), plane.at(`${manifests}/hosts.yaml`)),
     told: [renamed("/etc/hosts", `${manifests}/hosts.yaml`, { severity: "critical" })],
     undone: [renamed(`${manifests}/hosts.yaml`, "/etc/hosts", { severity: "critical" })],

@@ -15,7 +15,7 @@ import {
   writeSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
-import type { Field } from "../../src/core/change.ts";
+import type { Field } from "../../src/core/change/change.ts";
 import { etcdMissing, startEtcd } from "../helpers/etcd.ts";
 import type { Etcd } from "../helpers/etcd.ts";
 import { until } from "../helpers/wait.ts";

@@ -1,8 +1,8 @@
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { randomBytes } from "node:crypto";
-import type { ChangeObject } from "../../src/core/show.ts";
-import { isAtLeast } from "../../src/core/rule.ts";
+import type { ChangeObject } from "../../src/core/text/change-json.ts";
+import { isAtLeast } from "../../src/core/policy/rule.ts";
 import { runAgent, startWatch } from "../helpers/agent.ts";
 import type { Watching } from "../helpers/agent.ts";
 import { startReceiver } from "../helpers/receiver.ts";

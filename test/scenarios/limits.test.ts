@@ -3,7 +3,7 @@ import { execFileSync } from "node:child_process";
 import { chmodSync, lstatSync, mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import Database from "better-sqlite3";
-import { parseRow } from "../../src/core/observation.ts";
+import { parseRow } from "../../src/core/change/observation.ts";
 import { makePlace } from "../helpers/tree.ts";
 import { until } from "../helpers/wait.ts";
 import { guard, isGrave, wrap } from "./guarded.ts";

@@ -15,7 +15,7 @@ import { join } from "node:path";
 import { needs } from "../../src/agent/privileges.ts";
 import { Attribution } from "../../src/attribute/attribute.ts";
 import type { AttributionMode } from "../../src/attribute/attribute.ts";
-import { capabilityBits } from "../../src/linux/caps.ts";
+import { capabilityBits } from "../../src/linux/process-capabilities.ts";
 import { startWatch } from "../helpers/agent.ts";
 import type { Watching } from "../helpers/agent.ts";
 import { asNobody, asUserWith, cannotConfine, outOfReach, without } from "../helpers/confined.ts";

@@ -118,7 +118,7 @@ test("410 disables a webhook for good, the others are told, and go on", async (t
   t.is(leaving.requests.length, asked);
 });
 
-test("a webhook with minSeverity gets the graver alerts and all that the agent says of itself", async (t) => {
+test("a webhook with minSeverity gets the moreSevere alerts and all that the agent says of itself", async (t) => {
   using stage = makeStage({
     "/srv/low/**": "low",
     "/srv/medium/**": "medium",

@@ -1,5 +1,5 @@
-import type { ChangeKind, Field } from "../../src/core/change.ts";
-import type { Severity } from "../../src/core/rule.ts";
+import type { ChangeKind, Field } from "../../src/core/change/change.ts";
+import type { Severity } from "../../src/core/policy/rule.ts";
 import type { Facts } from "./plane.ts";
 
 /** What has to be told of one path. Nothing else may be told: neither another change nor `from`, `via` or `count`. */

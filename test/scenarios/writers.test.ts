@@ -12,8 +12,8 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
-import type { Verdict } from "../../src/core/change.ts";
-import type { ChangeObject } from "../../src/core/show.ts";
+import type { Verdict } from "../../src/core/change/change.ts";
+import type { ChangeObject } from "../../src/core/text/change-json.ts";
 import { ExecHistory } from "../../src/attribute/exec-history.ts";
 import { runAgent, startWatch } from "../helpers/agent.ts";
 import type { Watching } from "../helpers/agent.ts";

@@ -3,7 +3,7 @@ import { Ajv2020 } from "ajv/dist/2020.js";
 import type { ValidateFunction } from "ajv/dist/2020.js";
 import test from "ava";
 import fc from "fast-check";
-import { toEvent } from "../../src/core/alert.ts";
+import { toEvent } from "../../src/core/record/alert.ts";
 import { eventContext, examples, folded, judged } from "../helpers/judged.ts";
 
 function schema(file: string | URL): ValidateFunction {

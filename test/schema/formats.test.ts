@@ -9,15 +9,20 @@ import {
 } from "node:crypto";
 import { readFileSync } from "node:fs";
 import test from "ava";
-import { sealBatch } from "../../src/core/batch.ts";
-import { batchType, follow, genesisHead } from "../../src/core/chain.ts";
-import type { Batch } from "../../src/core/chain.ts";
-import { keyIdOf, rawPublicKey } from "../../src/core/dsse.ts";
-import { parseRow, rowOf } from "../../src/core/observation.ts";
+import { sealBatch } from "../../src/core/record/batch.ts";
+import { batchType, follow, genesisHead } from "../../src/core/record/chain.ts";
+import type { Batch } from "../../src/core/record/chain.ts";
+import { keyIdOf, rawPublicKey } from "../../src/core/record/dsse.ts";
+import { parseRow, rowOf } from "../../src/core/change/observation.ts";
 import { decodePath, encodePath } from "../../src/core/path.ts";
-import { digestRows, payloadHash, sealStatement, statementType } from "../../src/core/statement.ts";
-import type { Statement } from "../../src/core/statement.ts";
-import { parseKeys, signatureHeader, verifyWebhook } from "../../src/core/webhook.ts";
+import {
+  digestRows,
+  payloadHash,
+  sealStatement,
+  statementType,
+} from "../../src/core/record/statement.ts";
+import type { Statement } from "../../src/core/record/statement.ts";
+import { parseKeys, signatureHeader, verifyWebhook } from "../../src/core/record/webhook.ts";
 
 // The worked example is taken from the page itself. Each part is checked twice: by this file's own words
 // for what the page says, with node:crypto alone, and against what the program makes of the same input.

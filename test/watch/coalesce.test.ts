@@ -1,7 +1,7 @@
 import test from "ava";
 import fc from "fast-check";
-import type { Actor, Hint, Step } from "../../src/core/hint.ts";
-import { longestWait } from "../../src/core/settle.ts";
+import type { Actor, Hint, Step } from "../../src/core/change/hint.ts";
+import { longestWait } from "../../src/core/change/wait.ts";
 import { systemClock } from "../../src/watch/clock.ts";
 import { Coalescer } from "../../src/watch/coalesce.ts";
 import type { HintGroup } from "../../src/watch/coalesce.ts";

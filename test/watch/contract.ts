@@ -2,7 +2,7 @@ import { execFileSync } from "node:child_process";
 import * as fs from "node:fs";
 import { join } from "node:path";
 import type { TestFn } from "ava";
-import type { Hint } from "../../src/core/hint.ts";
+import type { Hint } from "../../src/core/change/hint.ts";
 import { decodePath } from "../../src/core/path.ts";
 import type { StartEngine } from "../../src/watch/engine.ts";
 import { leadsTo } from "../../src/watch/selftest.ts";

@@ -1,5 +1,5 @@
 import test from "ava";
-import type { Hint } from "../../src/core/hint.ts";
+import type { Hint } from "../../src/core/change/hint.ts";
 import { HintQueue } from "../../src/watch/queue.ts";
 import { readAll } from "./stub.ts";
 

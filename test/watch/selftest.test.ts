@@ -1,9 +1,9 @@
 import test from "ava";
 import { join } from "node:path";
 import { writeFileSync } from "node:fs";
-import type { EngineName, Hint } from "../../src/core/hint.ts";
+import type { EngineName, Hint } from "../../src/core/change/hint.ts";
 import { watchCanary } from "../../src/watch/canary.ts";
-import { startChokidar } from "../../src/watch/chokidar.ts";
+import { startChokidar } from "../../src/watch/chokidar/engine.ts";
 import type { Engine, EngineOptions, StartEngine } from "../../src/watch/engine.ts";
 import { HintQueue } from "../../src/watch/queue.ts";
 import { startEngine } from "../../src/watch/select.ts";

@@ -1,9 +1,9 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Hint } from "../../src/core/hint.ts";
+import type { Hint } from "../../src/core/change/hint.ts";
 import { isBelow } from "../../src/core/path.ts";
-import type { Rule, RuleIndex } from "../../src/core/rule.ts";
+import type { Rule, RuleIndex } from "../../src/core/policy/rule.ts";
 import type { Clock } from "../../src/watch/clock.ts";
 
 export function temporaryDirectory(): { readonly path: string } & Disposable {

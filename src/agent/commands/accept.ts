@@ -1,0 +1,82 @@
+import { IntegrityError } from "../../core/error.ts";
+import { rowOf } from "../../core/change/observation.ts";
+import { printable } from "../../core/path.ts";
+import type { Statement } from "../../core/record/statement.ts";
+import { HashPool } from "../../observe/hash/pool.ts";
+import { isStale, Looks } from "../../reconcile/look.ts";
+import type { NodeView } from "../../reconcile/look.ts";
+import type { Look } from "../../core/change/compare.ts";
+import { hashWorkers } from "./capture.ts";
+import { requireKnown } from "../../node/node.ts";
+import type { Node } from "../../node/node.ts";
+import { differing, makeNodeView } from "../../reconcile/full-sweep.ts";
+import { recordBaseline } from "./baseline-record.ts";
+import type { Settings } from "../../config/settings.ts";
+import type { State } from "../../node/state.ts";
+
+export interface AcceptOptions {
+  readonly settings: Settings;
+  /** Empty: everything. */
+  readonly paths: readonly string[];
+  readonly reason: string;
+}
+
+export interface Accepted {
+  readonly statement: Statement;
+  /** What is now approved and was not. */
+  readonly looks: readonly Look[];
+}
+
+/** Takes the present state of some paths, and of what is below them, into the baseline, and signs it again. */
+export async function accept(node: Node, state: State, options: AcceptOptions): Promise<Accepted> {
+  state.baseline.trust();
+  requireKnown(node, options.paths, state.baseline.rows);
+  using pool = new HashPool({ root: node.root, workers: hashWorkers });
+  const known: NodeView["known"] = {
+    get: (path) => state.baseline.rows.get(path),
+    below: (dir) => state.baseline.rows.below(dir),
+    findByInode: () => [],
+  };
+  const looks = new Looks(makeNodeView(node, { known, pool }));
+  for (const from of options.paths.length > 0 ? options.paths : [undefined]) {
+    const run = { node, pool, known, ...(from !== undefined && { from }) };
+    const { paths, unseen } = await differing(run, state.baseline.rows);
+    if (unseen.length > 0) throw unacceptable(unseen);
+    for (const path of paths) await looks.at(path);
+  }
+  const changed = looks.all().filter(isStale);
+  return { statement: sign(node, state, { ...options, changed }), looks: changed };
+}
+
+function sign(
+  node: Node,
+  state: State,
+  { settings, reason, changed }: AcceptOptions & { readonly changed: readonly Look[] },
+): Statement {
+  const acceptances = changed.map(({ path, after }) => ({
+    path,
+    ...(after && { row: rowOf(after) }),
+  }));
+  return state.baseline.accept(acceptances, {
+    node: settings.node,
+    cluster: settings.cluster,
+    policy: { name: node.policy.name, text: JSON.stringify(node.policy.rules) },
+    at: new Date().toISOString(),
+    reason,
+    also: (statement) => {
+      for (const { path, after } of changed) {
+        if (after) state.current.put(path, after);
+        else state.current.delete(path);
+      }
+      const paths = changed.map(({ path }) => path);
+      recordBaseline(state, { statement, what: "accepted", paths });
+    },
+  });
+}
+
+function unacceptable(unseen: readonly { path: string; errno: string }[]): IntegrityError {
+  const list = unseen.map(({ path, errno }) => `\n  ${printable(path)}: ${errno}`).join("");
+  return new IntegrityError("SYSCALL", `accept: what cannot be read cannot be approved:${list}`, {
+    hint: "run as root, or leave these paths out",
+  });
+}

@@ -1,0 +1,38 @@
+import { randomBytes } from "node:crypto";
+import { showPath } from "../../core/path.ts";
+import type { Statement } from "../../core/record/statement.ts";
+import { uuidv7 } from "../../core/uuid.ts";
+import type { State } from "../../node/state.ts";
+
+export interface BaselineEvent {
+  readonly statement: Statement;
+  readonly what: "captured" | "replaced" | "accepted" | "rekeyed";
+  /** Of an acceptance: which paths. */
+  readonly paths?: readonly string[];
+}
+
+const pathsTold = 100;
+
+/** Puts into the chain that a baseline was signed: the record against which a rollback is seen. In a transaction. */
+export function recordBaseline(state: State, { statement, what, paths }: BaselineEvent): void {
+  const { node, cluster, counter, digest, rows, at, reason, key, policy } = statement;
+  const body = {
+    uid: uuidv7(Date.parse(at), randomBytes(10)),
+    event: "baseline",
+    what,
+    at,
+    node,
+    cluster,
+    counter,
+    digest,
+    rows,
+    policy,
+    reason,
+    key,
+    ...(paths && {
+      paths: paths.slice(0, pathsTold).map((path) => showPath(path).text),
+      count: paths.length,
+    }),
+  };
+  state.outbox.append([{ kind: "baseline", severity: "info", body: () => body }], at);
+}

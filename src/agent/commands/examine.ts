@@ -1,0 +1,182 @@
+import { Buffer } from "node:buffer";
+import { existsSync, readFileSync } from "node:fs";
+import { dirname } from "node:path";
+import { encodePath } from "../../core/path.ts";
+import { Attribution, seesNode } from "../../attribute/attribute.ts";
+import { markEntry, openGroup } from "../../linux/fanotify.ts";
+import type { Level } from "../../linux/fanotify.ts";
+import { close, lookFlags, openInRoot, openRoot } from "../../linux/files.ts";
+import { errnoName } from "../../linux/libc.ts";
+import { openTracefs } from "../../linux/bpf/perf.ts";
+import { readPrivileges } from "../../linux/privileges.ts";
+import type { Privileges } from "../../linux/privileges.ts";
+import { supportsXattrs } from "../../linux/xattr.ts";
+import { startChokidar } from "../../watch/chokidar/engine.ts";
+import { findMountTable } from "../../watch/mounts.ts";
+import { needs, standingOf, surplusOf } from "../privileges.ts";
+import type { Need } from "../privileges.ts";
+
+export interface Examined {
+  readonly what: string;
+  readonly ok: boolean;
+  readonly detail: string;
+}
+
+/** What the kernel and our privileges allow here, each with what is lost without it. */
+export function examine(root: string, state: string): readonly Examined[] {
+  const now = readPrivileges();
+  const events = attempt("engine fanotify", () => fanotify(nearest(state)));
+  return [
+    ...needs.map((need) => capability(need, now)),
+    privileges(now),
+    userNamespace(),
+    processes(),
+    events,
+    { what: "engine chokidar", ok: true, detail: `cannot see: ${chokidarBlind(root).join("; ")}` },
+    attribution(root, events.ok),
+    attempt("tracefs", tracefs),
+    lockdown(),
+    attempt("openat2", () => openat2(root)),
+    { what: "mounts", ok: true, detail: `read from ${findMountTable(root).file}` },
+    ...[...new Set([root, state])].map(attributes),
+  ];
+}
+
+function capability(need: Need, { effective }: Privileges): Examined {
+  const what = `capability ${need.name}`;
+  switch (standingOf(need, effective)) {
+    case "there":
+      return { what, ok: true, detail: `there: ${need.why}` };
+    case "replaced":
+      return { what, ok: true, detail: `missing, but ${need.standIn} contains it: ${need.why}` };
+    case "missing":
+      return { what, ok: false, detail: `missing: ${need.without}` };
+  }
+}
+
+function privileges(now: Privileges): Examined {
+  const surplus = surplusOf(now);
+  const gives =
+    surplus > 0 ? `watch gives up ${surplus} other capabilities` : "no other capability is held";
+  const gains = now.gainsNothing ? "no_new_privs is set" : "watch sets no_new_privs";
+  return { what: "privileges", ok: true, detail: `${gives}; ${gains}` };
+}
+
+/** user_namespaces(7): the first one maps all numbers to themselves. */
+function userNamespace(): Examined {
+  const isFirst = /^\s*0\s+0\s+4294967295\s*$/.test(read("/proc/self/uid_map") ?? "");
+  const detail = isFirst
+    ? "the node's"
+    : "another than the node's: the capabilities above hold within it only, so fanotify and BPF are refused and other owners are not told apart";
+  return { what: "user namespace", ok: isFirst, detail };
+}
+
+/** hostPID: in another PID namespace the kernel gives 0 as the pid of whoever did it. */
+function processes(): Examined {
+  const isNode = seesNode("/proc");
+  const init = read("/proc/1/comm")?.trim() ?? "not seen";
+  const detail = isNode
+    ? `the node's are seen, process 1 is ${init}`
+    : `only those of this container (process 1 is ${init}): nobody outside is named; set hostPID`;
+  return { what: "processes", ok: isNode, detail };
+}
+
+const tells: Readonly<Record<Level, string>> = {
+  target: "Linux 5.17 or newer: renames in one event, and the identity of every object",
+  file: "Linux 5.9 or newer: a rename is two events, paired by the agent",
+};
+
+/** A group can be opened where no mark can be set (seccomp): one is set where watch will prove itself. */
+function fanotify(place: string): string {
+  const group = openGroup();
+  try {
+    const name = Buffer.concat([encodePath(place), Buffer.of(0)]);
+    const marked = markEntry({ group, wanted: ["attrib"], target: "directory" }, -1, name);
+    if (marked < 0) throw new Error(`fanotify_mark: ${errnoName(-marked)} at ${place}`);
+    return `level ${group.level} (${tells[group.level]})`;
+  } finally {
+    close(group.fd);
+  }
+}
+
+function chokidarBlind(root: string): readonly string[] {
+  const stop = new AbortController();
+  const nothing = { find: () => undefined, mayMatchBelow: () => false, roots: [] };
+  const engine = startChokidar({
+    root,
+    index: nothing,
+    directories: () => [],
+    signal: stop.signal,
+    now: Date.now,
+  });
+  stop.abort();
+  return engine.blind;
+}
+
+/** It opens the BPF programs and closes them again. */
+function attribution(root: string, hasEvents: boolean): Examined {
+  if (!hasEvents)
+    return { what: "attribution", ok: false, detail: "mode none: only fanotify tells who did it" };
+  using opened = Attribution.open({ root });
+  const { mode, blind } = opened;
+  const lost = blind.length > 0 ? `, cannot tell: ${blind.join("; ")}` : "";
+  return { what: "attribution", ok: mode === "bpf", detail: `mode ${mode}${lost}` };
+}
+
+function tracefs(): string {
+  using opened = openTracefs();
+  return opened.path.startsWith("/proc/")
+    ? "not mounted: one of our own is used, that nobody else sees"
+    : `mounted at ${opened.path}`;
+}
+
+/** kernel_lockdown(7): "none [integrity] confidentiality". */
+function lockdown(): Examined {
+  const mode = /\[(\w+)\]/.exec(read("/sys/kernel/security/lockdown") ?? "")?.[1] ?? "none";
+  const ok = mode !== "confidentiality";
+  const detail = ok ? mode : `${mode}: BPF may not read the arguments and names of processes`;
+  return { what: "lockdown", ok, detail };
+}
+
+function openat2(root: string): string {
+  const rootFd = openRoot(root);
+  try {
+    const fd = openInRoot(rootFd, "/", lookFlags);
+    if (fd < 0)
+      throw new Error(`${errnoName(-fd)}: only with --root / can the node be watched without it`);
+    close(fd);
+    return "no symbolic link leads out of the root";
+  } finally {
+    close(rootFd);
+  }
+}
+
+function attributes(path: string): Examined {
+  const place = nearest(path);
+  const ok = supportsXattrs(place);
+  const detail = ok
+    ? "extended attributes are supported"
+    : "no extended attributes: ACLs, capabilities and labels of files cannot exist there, or are not told";
+  return { what: `filesystem of ${path}`, ok, detail };
+}
+
+/** The path itself, or where it would be made. */
+export function nearest(path: string): string {
+  return path === "/" || existsSync(path) ? path : nearest(dirname(path));
+}
+
+function attempt(what: string, work: () => string): Examined {
+  try {
+    return { what, ok: true, detail: work() };
+  } catch (error) {
+    return { what, ok: false, detail: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+function read(path: string): string | undefined {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return undefined;
+  }
+}

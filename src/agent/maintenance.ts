@@ -1,0 +1,63 @@
+import { statSync } from "node:fs";
+import type { Database } from "better-sqlite3";
+import type { FoldedChange } from "../core/change/change.ts";
+import type { AgentContext } from "../reconcile/context.ts";
+
+/** Milliseconds for which like changes are counted before they are told. */
+const foldWindow = 10_000;
+
+/** What is done again and again beside the quick sweep. What cannot be stored now is tried again the next time. */
+export function maintenance(
+  context: AgentContext,
+  onAlert: (alert: FoldedChange) => void,
+): () => void {
+  const { state, settings, committer, metrics, health } = context;
+  const opened = identityOf(state.db.name);
+  const lookAtOwnFile = (): void => {
+    const fault = faultOf(state.db, opened);
+    if (fault === undefined) health.over("state directory");
+    else health.trouble("state directory", `${state.db.name} ${fault}`);
+  };
+  return () => {
+    try {
+      lookAtOwnFile();
+      state.queue.prune({ keepBytes: settings.outbox.maxBytes });
+      for (const alert of committer.flush(foldWindow)) onAlert(alert);
+      metrics.baselineCounter(state.baseline.counter());
+      health.retell();
+      // A change may still find no room where this did: only its own commit says that it was stored.
+      health.over("house-keeping");
+    } catch (error) {
+      health.trouble("house-keeping", error instanceof Error ? error.message : String(error));
+    }
+  };
+}
+
+/** What was done to the database's file since it was opened; undefined: nothing that its size and name would show. */
+function faultOf(db: Database, opened: string | undefined): string | undefined {
+  if (identityOf(db.name) !== opened)
+    return "is gone or was replaced: what is stored from now on ends with this process";
+  const size = sizeOf(db.name);
+  if (size > 0 && size + sizeOf(`${db.name}-wal`) >= sizeInPages(db)) return undefined;
+  return `was cut to ${size} bytes: what was stored is lost, and verify will say of what`;
+}
+
+/** Bytes of all pages. Each of them is in the file or, until it is brought there, in the write-ahead log. */
+function sizeInPages(db: Database): number {
+  const pages = db.pragma("page_count", { simple: true }) as number;
+  return pages * (db.pragma("page_size", { simple: true }) as number);
+}
+
+function sizeOf(file: string): number {
+  return statSync(file, { throwIfNoEntry: false })?.size ?? 0;
+}
+
+/** The file that a path names; undefined: none. */
+function identityOf(file: string): string | undefined {
+  try {
+    const { dev, ino } = statSync(file, { bigint: true });
+    return `${dev}:${ino}`;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,44 @@
+import { accept } from "../../agent/commands/accept.ts";
+import { openNode } from "../../node/node.ts";
+import type { Settings } from "../../config/settings.ts";
+import { openState } from "../../node/state.ts";
+import { compare } from "../../core/change/compare.ts";
+import { IntegrityError } from "../../core/error.ts";
+import { printable, showPath } from "../../core/path.ts";
+import { exit } from "../fail.ts";
+import type { Exit } from "../fail.ts";
+import { pathsOf, reasonOf } from "../arguments.ts";
+import { printResult } from "../print.ts";
+
+/** `accept PATH… --reason TEXT` or `accept --all --reason TEXT` */
+export async function acceptPaths(
+  settings: Settings,
+  given: Readonly<Record<string, unknown>>,
+): Promise<Exit> {
+  const paths = pathsOf(given);
+  const reason = reasonOf(given);
+  if ((paths.length === 0) !== (given["all"] === true))
+    throw new IntegrityError("USAGE", "accept: expected either paths or --all");
+  if (reason === undefined)
+    throw new IntegrityError("USAGE", "accept: expected --reason TEXT, found none", {
+      hint: "say why this is approved; it goes into the signed record",
+    });
+  using node = await openNode(settings);
+  using state = openState(settings);
+  const { statement, looks } = await accept(node, state, { settings, paths, reason });
+  // Of the others only times moved that nobody compares.
+  const accepted = looks.filter((look) => compare(look) !== undefined).map(({ path }) => path);
+  const { counter, digest, rows, at } = statement;
+  const result = {
+    counter,
+    digest,
+    rows,
+    at,
+    accepted: accepted.map((path) => showPath(path).text),
+  };
+  printResult(settings.format, result, [
+    ...accepted.map((path) => `accepted ${printable(path)}`),
+    `baseline: ${rows} paths, counter ${counter}, ${accepted.length} accepted`,
+  ]);
+  return exit.fine;
+}

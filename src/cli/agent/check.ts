@@ -1,0 +1,46 @@
+import { findDrift } from "../../agent/commands/check.ts";
+import { openNode } from "../../node/node.ts";
+import type { Settings } from "../../config/settings.ts";
+import { openState } from "../../node/state.ts";
+import type { JudgedChange } from "../../core/change/change.ts";
+import { exit } from "../fail.ts";
+import type { Exit } from "../fail.ts";
+import { pathsOf } from "../arguments.ts";
+import { printChanges, say } from "../print.ts";
+import { ProgressLine } from "../progress.ts";
+import { warnUncompared, warnUnseen } from "../incomplete.ts";
+
+/** `check [PATH…]` */
+export async function check(
+  settings: Settings,
+  given: Readonly<Record<string, unknown>>,
+): Promise<Exit> {
+  using node = await openNode(settings);
+  using state = openState(settings);
+  using progress = new ProgressLine(state.baseline.rows.count());
+  const paths = pathsOf(given);
+  const drift = await findDrift(node, state, { paths, onProgress: progress.update });
+  progress[Symbol.dispose]();
+  printChanges(settings.format, drift.changes);
+  if (drift.unapproved > 0)
+    say(
+      `fim-agent: ${drift.unapproved} paths are watched since the policy changed and were never approved\n` +
+        "hint: look at them, then: fim-agent accept --all --reason TEXT",
+    );
+  const isUnseen = warnUnseen(drift.unseen);
+  const incomplete = warnUncompared(drift.uncompared) || isUnseen;
+  const unexpected = drift.changes.filter(isDrift).length;
+  const { rows, counter, at } = drift.statement;
+  say(
+    (unexpected === 0 ? "no drift" : `drift: ${unexpected} unexpected`) +
+      (incomplete ? " in what could be compared," : "") +
+      ` against baseline ${counter} (${rows} paths, ${at})`,
+  );
+  if (unexpected > 0) return exit.drift;
+  return incomplete ? exit.incomplete : exit.fine;
+}
+
+/** What could not be read was not compared: it is listed, and the check incomplete. */
+function isDrift({ verdict, change }: JudgedChange): boolean {
+  return verdict === "unexpected" && change.kind !== "unreadable";
+}

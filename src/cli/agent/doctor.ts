@@ -1,0 +1,113 @@
+import { readFileSync, statfsSync } from "node:fs";
+import { dirname } from "node:path";
+import { release } from "node:os";
+import { examine, nearest } from "../../agent/commands/examine.ts";
+import { openNode } from "../../node/node.ts";
+import { mayWrite } from "../../agent/privileges.ts";
+import type { Settings } from "../../config/settings.ts";
+import { version } from "../../node/version.ts";
+import { walk } from "../../observe/walk.ts";
+import { exit } from "../fail.ts";
+import type { Exit } from "../fail.ts";
+import { out, table } from "../print.ts";
+
+const mebibyte = 2 ** 20;
+
+/** One finding: good, or what it costs and what to do. */
+interface Finding {
+  readonly what: string;
+  readonly ok: boolean;
+  readonly detail: string;
+}
+
+/** `doctor` */
+export async function doctor(settings: Settings): Promise<Exit> {
+  using node = await openNode(settings);
+  const watched = countWatched(node);
+  const findings: readonly Finding[] = [
+    { what: "program", ok: true, detail: `fim-agent ${version}, node ${process.version}` },
+    { what: "kernel", ok: true, detail: release() },
+    { what: "user", ok: process.getuid?.() === 0, detail: `uid ${process.getuid?.() ?? "?"}` },
+    { what: "policy", ok: true, detail: `${node.policy.name}, ${node.policy.rules.length} rules` },
+    { what: "watched", ok: watched.paths > 0, detail: watchedText(watched) },
+    inotify(watched.directories),
+    disk(settings.state),
+    memory(),
+    ...examine(settings.root, settings.state),
+  ];
+  const ok = findings.every((one) => one.ok);
+  if (settings.format === "table")
+    out(table(findings.map((one) => [one.ok ? "ok" : "!!", one.what, one.detail])));
+  else if (settings.format === "json") out(JSON.stringify({ ok, findings }, undefined, 2));
+  else for (const one of findings) out(JSON.stringify(one));
+  return exit.fine;
+}
+
+interface Watched {
+  readonly paths: number;
+  readonly directories: number;
+  readonly unlisted: readonly string[];
+}
+
+function countWatched(node: Awaited<ReturnType<typeof openNode>>): Watched {
+  let paths = 0;
+  const directories = new Set<string>();
+  const unlisted: string[] = [];
+  for (const found of walk(node.observer, node.index)) {
+    if (found.kind === "unlisted") unlisted.push(found.path);
+    else {
+      paths += 1;
+      directories.add(dirname(found.path));
+    }
+  }
+  return { paths, directories: directories.size, unlisted };
+}
+
+function watchedText({ paths, directories, unlisted }: Watched): string {
+  const hidden = unlisted.length > 0 ? `, ${unlisted.length} directories cannot be listed` : "";
+  return `${paths} paths in ${directories} directories${hidden}`;
+}
+
+/** The kernel's own defaults: with fewer, other programs leave none for the agent, or a busy moment loses events. */
+const fewestInstances = 128;
+const fewestEvents = 16_384;
+
+/** inotify(7): the limit is per user, and shared with the kubelet when both are root. */
+function inotify(directories: number): Finding {
+  const limit = Number(read("/proc/sys/fs/inotify/max_user_watches") ?? "0");
+  const instances = Number(read("/proc/sys/fs/inotify/max_user_instances") ?? "0");
+  const events = Number(read("/proc/sys/fs/inotify/max_queued_events") ?? "0");
+  return {
+    what: "inotify",
+    ok: limit > directories * 2 && instances >= fewestInstances && events >= fewestEvents,
+    detail: `max_user_watches ${limit}, ${directories} would be used by chokidar; max_user_instances ${instances}, shared by everything that runs as this user; max_queued_events ${events}`,
+  };
+}
+
+function disk(state: string): Finding {
+  const place = nearest(state);
+  const { bavail, bsize, files, ffree } = statfsSync(place);
+  const free = Math.floor((bavail * bsize) / mebibyte);
+  // Filesystems that make inodes as they are needed count none.
+  const isFull = free < 512 || (files > 0 && ffree < 1000);
+  const inodes = files > 0 ? `, ${ffree} inodes` : "";
+  return {
+    what: "state",
+    ok: !isFull && mayWrite(place),
+    detail: `${state}: ${free} MiB free${inodes}${mayWrite(place) ? "" : ", which watch cannot write"}`,
+  };
+}
+
+/** What the node has left, or the container's limit when that is less. The agent takes about 100 MiB. */
+function memory(): Finding {
+  const free = Math.floor(process.availableMemory() / mebibyte);
+  return { what: "memory", ok: free >= 256, detail: `${free} MiB available` };
+}
+
+function read(path: string): string | undefined {
+  try {
+    return readFileSync(path, "utf8").trim();
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,89 @@
+import { openNode, policyDirs } from "../../node/node.ts";
+import type { Format } from "../../config/options.ts";
+import type { Settings } from "../../config/settings.ts";
+import { IntegrityError } from "../../core/error.ts";
+import type { Policy } from "../../core/policy/rule.ts";
+import {
+  formatExplanation,
+  formatExplanationJson,
+  formatLint,
+  formatPolicy,
+} from "../../policy/format.ts";
+import { loadPolicy } from "../../policy/load.ts";
+import { exit } from "../fail.ts";
+import type { Exit } from "../fail.ts";
+import { listOf, nodePath } from "../arguments.ts";
+import { out, printResult } from "../print.ts";
+
+type Given = Readonly<Record<string, unknown>>;
+
+/** What was found out of one policy. */
+interface Linted {
+  readonly name: string;
+  readonly result: Policy | IntegrityError;
+}
+
+/** `policy lint [FILE…]`: of no file, the policy in force. Every file is looked at, whatever is wrong with the others. */
+export async function lint(settings: Settings, given: Given): Promise<Exit> {
+  const files = listOf(given, "file");
+  const linted: Linted[] = [];
+  for (const file of files) linted.push(await lintFile(file));
+  if (files.length === 0) {
+    using node = await openNode(settings);
+    linted.push({ name: node.policy.name, result: node.policy });
+  }
+  printLinted(settings.format, linted);
+  const faults = linted.flatMap(({ result }) => (result instanceof IntegrityError ? [result] : []));
+  const [first] = faults;
+  if (!first) return exit.fine;
+  const message = faults.map((fault) => fault.message).join("\n");
+  throw new IntegrityError("POLICY_INVALID", message, {
+    ...(first.hint !== undefined && { hint: first.hint }),
+  });
+}
+
+async function lintFile(file: string): Promise<Linted> {
+  try {
+    return { name: file, result: await loadPolicy([file], { dirs: policyDirs }) };
+  } catch (error) {
+    if (!(error instanceof IntegrityError)) throw error;
+    return { name: file, result: error };
+  }
+}
+
+/** For people only what is fine, since what is not is told on stderr; for machines both. */
+function printLinted(format: Format, linted: readonly Linted[]): void {
+  if (format === "json") out(JSON.stringify(linted.map(lintedObject), undefined, 2));
+  else
+    for (const one of linted) {
+      if (format === "ndjson") out(JSON.stringify(lintedObject(one)));
+      else if (!(one.result instanceof IntegrityError)) out(formatLint(one.name, one.result));
+    }
+}
+
+function lintedObject({ name, result }: Linted): Readonly<Record<string, unknown>> {
+  return result instanceof IntegrityError
+    ? { policy: name, ok: false, fault: result.message }
+    : { policy: name, ok: true, rules: result.rules.length };
+}
+
+/** `policy explain PATH` */
+export async function explain(settings: Settings, given: Given): Promise<Exit> {
+  const path = given["path"];
+  if (typeof path !== "string")
+    throw new IntegrityError("USAGE", "policy explain: expected one path", {
+      hint: "write it as the node sees it, without --root in front",
+    });
+  using node = await openNode(settings);
+  const explanation = node.rules.explain(nodePath(path));
+  const object = JSON.parse(formatExplanationJson(explanation)) as Given;
+  printResult(settings.format, object, [formatExplanation(explanation)]);
+  return exit.fine;
+}
+
+/** `policy show` */
+export async function show(settings: Settings): Promise<Exit> {
+  using node = await openNode(settings);
+  printResult(settings.format, { ...node.policy }, [formatPolicy(node.policy, "yaml")]);
+  return exit.fine;
+}

@@ -1,0 +1,36 @@
+import { openNode } from "../../node/node.ts";
+import type { Settings } from "../../config/settings.ts";
+import { requireWritable } from "../../agent/privileges.ts";
+import { openState } from "../../node/state.ts";
+import { watchNode } from "../../agent/watch.ts";
+import type { Policy } from "../../core/policy/rule.ts";
+import { exit } from "../fail.ts";
+import type { Exit } from "../fail.ts";
+import { createLog } from "../log.ts";
+import { printAlert, whenUnwritable } from "../print.ts";
+
+/** Left alone they would end it without a word, or, SIGUSR1, open a debugger to every user of this machine. */
+const meaningless = ["SIGHUP", "SIGUSR1", "SIGUSR2"] as const;
+
+/** `watch`, once its privileges are limited and its policy is read. */
+export async function watch(settings: Settings, policy: Policy): Promise<Exit> {
+  const stop = new AbortController();
+  for (const name of ["SIGTERM", "SIGINT"] as const) process.once(name, () => stop.abort());
+  for (const name of meaningless) process.on(name, () => undefined);
+  const log = createLog(settings);
+  // Alerts are queued for delivery whether or not they can be printed.
+  whenUnwritable((reason) => log.error({ reason }, "alerts cannot be printed"));
+  using node = await openNode(settings, policy);
+  requireWritable(settings.state);
+  using state = openState(settings);
+  await watchNode(node, state, {
+    options: {
+      settings,
+      log,
+      onAlert: (alert) => printAlert(settings.format, alert),
+      onReady: () => undefined,
+    },
+    signal: stop.signal,
+  });
+  return exit.fine;
+}

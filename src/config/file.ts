@@ -1,0 +1,245 @@
+import { dirname, resolve } from "node:path";
+import { LineCounter, isMap, isNode, isScalar, isSeq, parseDocument } from "yaml";
+import type { Document } from "yaml";
+import { z } from "zod";
+import {
+  parseDuration,
+  parseRate,
+  parseSize,
+  printDuration,
+  printRate,
+  printSize,
+} from "../core/duration.ts";
+import { severities } from "../core/policy/rule.ts";
+import type { WebhookSettings } from "../deliver/formats/webhook.ts";
+import { plainOf } from "../policy/parse.ts";
+import type { Settings } from "./settings.ts";
+import { engines, formats, isPolicyFile, logLevels, parseListen, parseName } from "./options.ts";
+import type { Read } from "./options.ts";
+
+/** What a configuration file says; file paths are resolved against the directory it lies in. */
+export interface FileOptions {
+  readonly root?: string;
+  readonly state?: string;
+  readonly policy?: readonly string[];
+  readonly node?: string;
+  readonly cluster?: string;
+  readonly engine?: Settings["engine"];
+  readonly format?: Settings["format"];
+  readonly listen?: Settings["listen"];
+  readonly logLevel?: Settings["logLevel"];
+  readonly collector?: NonNullable<Settings["collector"]>;
+  /** With the place in the file, for problems that show later. */
+  readonly webhooks?: readonly { readonly settings: WebhookSettings; readonly where: string }[];
+  readonly watch?: Partial<Settings["watch"]>;
+  readonly outbox?: Partial<Settings["outbox"]>;
+}
+
+export interface ParsedFile {
+  readonly options: FileOptions;
+  /** Each as "file:line: what is wrong". */
+  readonly problems: readonly string[];
+}
+
+/** The text of a configuration file -> what it says, and everything that is wrong with it. */
+export function parseConfigFile(file: string, text: string): ParsedFile {
+  const lines = new LineCounter();
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
+  const at = (offset: number) => lines.linePos(offset).line;
+  const located = (faults: readonly Fault[]) =>
+    faults.toSorted((a, b) => a.line - b.line).map(({ line, what }) => `${file}:${line}: ${what}`);
+  if (document.errors.length > 0) {
+    const faults = document.errors.map(({ pos, message }) => ({ line: at(pos[0]), what: message }));
+    return { options: {}, problems: located(faults) };
+  }
+  const lineOf: LineOf = (path, key) => at(offsetOf(document, path, key));
+  const plain = plainOf(document);
+  if ("problem" in plain) {
+    const fault = { line: at(plain.offset), what: plain.problem };
+    return { options: {}, problems: located([fault]) };
+  }
+  const parsed = fileSchema(dirname(file)).safeParse(plain.raw ?? {});
+  if (!parsed.success) {
+    const faults = parsed.error.issues.flatMap((issue) => describe(issue, lineOf));
+    return { options: {}, problems: located(faults) };
+  }
+  const { webhooks, ...options } = parsed.data;
+  if (!webhooks) return { options, problems: [] };
+  const placed = webhooks.map((settings, index) => ({
+    settings,
+    where: `${file}:${lineOf(["webhooks", index, "secret"])}`,
+  }));
+  return { options: { ...options, webhooks: placed }, problems: [] };
+}
+
+interface Fault {
+  readonly line: number;
+  readonly what: string;
+}
+
+/** The line of the value at a path, or of a key in it. */
+type LineOf = (path: readonly PropertyKey[], key?: string) => number;
+
+function fileSchema(dir: string) {
+  const path = filePath(dir);
+  return z.strictObject({
+    root: path.exactOptional(),
+    state: path.exactOptional(),
+    policy: policies(dir).exactOptional(),
+    node: read(parseName).exactOptional(),
+    cluster: read(parseName).exactOptional(),
+    engine: z.enum(engines).exactOptional(),
+    format: z.enum(formats).exactOptional(),
+    listen: read(parseListen).exactOptional(),
+    logLevel: z.enum(logLevels).exactOptional(),
+    collector: z
+      .strictObject({ url, ca: path.exactOptional(), joinToken: path.exactOptional() })
+      .exactOptional(),
+    webhooks: webhookList(path).exactOptional(),
+    watch: z
+      .strictObject({
+        quickSweepEvery: duration(100, hour).exactOptional(),
+        fullSweepEvery: duration(1000, 7 * 24 * hour).exactOptional(),
+        fullSweepBudget: rate.exactOptional(),
+        heartbeatEvery: duration(1000, hour).exactOptional(),
+      })
+      .exactOptional(),
+    outbox: z.strictObject({ maxBytes: size.exactOptional() }).exactOptional(),
+  });
+}
+
+const hour = 3_600_000;
+
+function filePath(dir: string) {
+  return z
+    .string()
+    .min(1, "expected a path, found nothing")
+    .transform((text) => resolve(dir, text));
+}
+
+/** One policy or a list of them. A name stays a name; a file is resolved. */
+function policies(dir: string) {
+  const policy = z
+    .string()
+    .min(1, "expected the name of a policy or a file, found nothing")
+    .transform((name) => (isPolicyFile(name) ? resolve(dir, name) : name));
+  return z.preprocess(
+    (value) => (typeof value === "string" ? [value] : value),
+    z.array(policy).min(1, "expected at least one policy, found none"),
+  );
+}
+
+function webhookList(path: ReturnType<typeof filePath>) {
+  const webhook = z.strictObject({
+    url,
+    secret: path,
+    format: z.enum(["standard"]).default("standard"),
+    minSeverity: z.enum(severities).default("info"),
+    ca: path.exactOptional(),
+  });
+  return z.array(webhook).superRefine((webhooks, context) => {
+    for (const [index, { url: own }] of webhooks.entries()) {
+      if (webhooks.findIndex((other) => other.url === own) === index) continue;
+      const message = "this receiver is already in the list";
+      context.addIssue({ code: "custom", path: [index, "url"], message });
+    }
+  });
+}
+
+const url = z.string().superRefine((text, context) => {
+  const parsed = URL.canParse(text) ? new URL(text) : undefined;
+  if (!parsed || !/^https?:$/.test(parsed.protocol)) {
+    context.addIssue({ code: "custom", message: "expected an http or https URL" });
+  } else if (parsed.username !== "" || parsed.password !== "") {
+    context.addIssue({ code: "custom", message: "expected a URL without user and password" });
+  }
+});
+
+/** A value that is written as text and read by one of our own parsers. */
+function read<Value>(parse: (text: string) => Read<Value>) {
+  return z.string().transform((text, context): Value => {
+    const result = parse(text);
+    if ("value" in result) return result.value;
+    context.addIssue({ code: "custom", message: result.problem });
+    return z.NEVER;
+  });
+}
+
+interface Measure {
+  readonly example: string;
+  readonly parse: (text: string) => number | undefined;
+  readonly print: (value: number) => string;
+}
+
+function quantity(measure: Measure, least: number, most: number) {
+  const expected = `expected ${measure.example}`;
+  return z.string(expected).transform((text, context): number => {
+    const value = measure.parse(text);
+    if (value !== undefined && value >= least && value <= most) return value;
+    const range = `${measure.print(least)} to ${measure.print(most)}`;
+    const message = value === undefined ? expected : `expected ${range}`;
+    context.addIssue({ code: "custom", message: `${message}, found ${JSON.stringify(text)}` });
+    return z.NEVER;
+  });
+}
+
+function duration(least: number, most: number) {
+  const example = "a duration such as 500ms, 5s or 1h";
+  return quantity({ example, parse: parseDuration, print: printDuration }, least, most);
+}
+
+const rate = quantity(
+  { example: "a rate such as 50MiB/s", parse: parseRate, print: printRate },
+  64 * 2 ** 10,
+  2 ** 40,
+);
+
+const size = quantity(
+  { example: "a size such as 256MiB", parse: parseSize, print: printSize },
+  2 ** 20,
+  2 ** 40,
+);
+
+/** One fault for each thing that is wrong; of unknown settings, one for each. */
+function describe(issue: z.core.$ZodIssue, lineOf: LineOf): readonly Fault[] {
+  if (issue.code === "unrecognized_keys") {
+    return issue.keys.map((key) => {
+      const name = [...issue.path, key].join(".");
+      return { line: lineOf(issue.path, key), what: `${name}: there is no such setting` };
+    });
+  }
+  const name = issue.path.length === 0 ? "" : `${issue.path.join(".")}: `;
+  return [{ line: lineOf(issue.path), what: `${name}${messageOf(issue)}` }];
+}
+
+function messageOf(issue: z.core.$ZodIssue): string {
+  if (issue.code === "invalid_value") return `expected one of ${issue.values.join(", ")}`;
+  return issue.message
+    .replace(/^Invalid input: /, "")
+    .replace(/, received undefined$/, ", found nothing")
+    .replace(/, received /, ", found ");
+}
+
+/** Where the value lies, or the key in it; where a value is missing, what it is missing from. */
+function offsetOf(
+  document: Document,
+  path: readonly PropertyKey[],
+  key: string | undefined,
+): number {
+  let node: unknown = document.contents;
+  let offset = startOf(node) ?? 0;
+  for (const step of key === undefined ? path : [...path, key]) {
+    const pair = isMap(node)
+      ? node.items.find((each) => isScalar(each.key) && each.key.value === step)
+      : undefined;
+    node = pair ? pair.value : isSeq(node) ? node.items[Number(step)] : undefined;
+    const found = startOf(pair ? pair.key : node);
+    if (found === undefined) break;
+    offset = found;
+  }
+  return offset;
+}
+
+function startOf(node: unknown): number | undefined {
+  return isNode(node) ? node.range?.[0] : undefined;
+}

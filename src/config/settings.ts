@@ -1,0 +1,49 @@
+import type { WebhookSettings } from "../deliver/formats/webhook.ts";
+import type { Engine, Format, Listen, LogLevel } from "./options.ts";
+
+/** What the command line may say, as yargs gives it. */
+export interface Options {
+  readonly config: string;
+  readonly root: string;
+  readonly state: string;
+  readonly policy: readonly string[];
+  readonly node: string;
+  readonly cluster: string;
+  readonly engine: string;
+  readonly format: string;
+  readonly listen: string;
+  readonly logLevel: string;
+}
+
+interface CollectorSettings {
+  readonly url: string;
+  readonly ca?: string;
+  readonly joinToken?: string;
+}
+
+/** Everything that can be set, with every default filled in. File paths are absolute. */
+export interface Settings {
+  /** The file that they were read from. */
+  readonly config?: string;
+  /** This and the state directory without a symbolic link on the way. */
+  readonly root: string;
+  readonly state: string;
+  readonly policy: readonly string[];
+  readonly node: string;
+  readonly cluster: string;
+  readonly engine: Engine;
+  readonly format: Format;
+  readonly listen: Listen;
+  readonly logLevel: LogLevel;
+  readonly collector?: CollectorSettings;
+  readonly webhooks: readonly WebhookSettings[];
+  readonly watch: {
+    /** Milliseconds. */
+    readonly quickSweepEvery: number;
+    readonly fullSweepEvery: number;
+    readonly heartbeatEvery: number;
+    /** Bytes a second. */
+    readonly fullSweepBudget: number;
+  };
+  readonly outbox: { readonly maxBytes: number };
+}

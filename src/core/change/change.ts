@@ -1,0 +1,108 @@
+import type { FileClass, Severity } from "../policy/rule.ts";
+import type { Actor, EngineName, Step } from "./hint.ts";
+import type { Mount } from "./mount.ts";
+import type { Observation } from "./observation.ts";
+
+/** An attribute in which two observations of a path can differ. Size goes with content. */
+export const fields = [
+  "content",
+  "type",
+  "mode",
+  "owner",
+  "group",
+  "target",
+  "acl",
+  "capabilities",
+  "selinux",
+  "xattr",
+  "flags",
+  "links",
+  "inode",
+  "mtime",
+] as const;
+export type Field = (typeof fields)[number];
+
+export type ChangeKind =
+  | "created"
+  | "deleted"
+  | "renamed"
+  | "modified"
+  | "transient"
+  | "mounted"
+  | "unmounted"
+  | "unreadable";
+
+interface At {
+  readonly path: string;
+}
+
+/** What happened at one path. */
+export type Change =
+  | (At & { readonly kind: "created"; readonly after: Observation })
+  | (At & { readonly kind: "deleted"; readonly before: Observation })
+  | (At & {
+      readonly kind: "renamed";
+      readonly from: string;
+      readonly fields: readonly Field[];
+      /** Of the file itself under its old name; of the overwritten file when it replaced a known one. */
+      readonly before: Observation;
+      readonly after: Observation;
+      /** Of a directory: how many known paths below it moved along. */
+      readonly count?: number;
+    })
+  | (At & {
+      readonly kind: "modified";
+      readonly fields: readonly Field[];
+      readonly before: Observation;
+      readonly after: Observation;
+      /** The temporary name from which a fresh file was renamed over this path. */
+      readonly via?: string;
+    })
+  | (At & {
+      readonly kind: "transient";
+      readonly steps: readonly Step[];
+      readonly before?: Observation;
+    })
+  | (At & {
+      readonly kind: "mounted" | "unmounted";
+      readonly mount: Mount;
+      readonly before?: Observation;
+    })
+  | (At & {
+      readonly kind: "unreadable";
+      /** The errno's name. */
+      readonly errno: string;
+      readonly before?: Observation;
+      readonly after?: Observation;
+    });
+
+export type Verdict = "unexpected" | "approved";
+
+/** A change and what the policy says of it: what one line of `check` and one alert carry. */
+export interface JudgedChange {
+  readonly change: Change;
+  /** "<policy>/<id>" */
+  readonly rule: string;
+  readonly class: FileClass;
+  readonly severity: Severity;
+  readonly verdict: Verdict;
+  /** Sentences that say what a difference means. Never holds a secret. */
+  readonly meaning: readonly string[];
+  readonly attack: readonly string[];
+  /** A rule's reason, in a sentence. */
+  readonly why: string;
+  /** Milliseconds since 1970: of the kernel's event, else of the observation. */
+  readonly at: number;
+  readonly engine?: EngineName;
+  readonly actor?: Actor;
+  /** It happened while the agent was not running. */
+  readonly offline?: true;
+}
+
+/** Many like changes under one rule, told as one. */
+export interface FoldedChange extends JudgedChange {
+  readonly count: number;
+  readonly examples: readonly string[];
+  /** Milliseconds since 1970 of the first of them; `at` is that of the last. */
+  readonly since: number;
+}

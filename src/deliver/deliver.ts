@@ -1,0 +1,212 @@
+import { brokenAfter, classify, defaultLimits, delayAfter } from "../core/backoff.ts";
+import type { Answer, Limits, Outcome } from "../core/backoff.ts";
+import type { Pace } from "./wakeup.ts";
+
+/** A record that is waiting to be sent, and its exact bytes. */
+export interface Leased {
+  readonly seq: number;
+  readonly bytes: Buffer;
+}
+
+/** How far a sink has come. */
+export interface SinkState {
+  /** Failures in a row. */
+  readonly attempts: number;
+  /** Milliseconds since 1970 before which nothing may be sent. */
+  readonly nextAt: number;
+  readonly disabled: boolean;
+}
+
+/** What the loop needs of the outbox. Each call is one durable commit. */
+export interface Queue {
+  lease(sink: string, limits: LeaseLimits): readonly Leased[];
+  settle(sink: string, seq: number): void;
+  defer(sink: string, attempts: number, nextAt: number): void;
+  disable(sink: string, reason: string): void;
+  state(sink: string): SinkState | undefined;
+}
+
+export interface LeaseLimits {
+  readonly maxRecords: number;
+  readonly maxBytes: number;
+  readonly now: number;
+}
+
+/** Where records go: a webhook, the collector. */
+export interface Receiver {
+  /** False: settled without being sent. */
+  wants(record: Leased): boolean;
+  /** Sends these records as one. Undefined only when the signal aborted. */
+  post(records: readonly Leased[], signal: AbortSignal): Promise<Answer | undefined>;
+  /** How many records one post may carry. */
+  readonly maxPerPost: number;
+}
+
+export interface Sink {
+  readonly name: string;
+  readonly queue: Queue;
+  readonly receiver: Receiver;
+  readonly pace: Pace;
+  /** Milliseconds since 1970. */
+  readonly clock: () => number;
+  /** In [0, 1). */
+  readonly random: () => number;
+  readonly limits?: Limits;
+  readonly onAttempt?: (attempt: Attempted) => void;
+}
+
+/** What became of one post; for metrics and the log. */
+export interface Attempted {
+  readonly sink: string;
+  readonly outcome: Outcome;
+  readonly records: readonly Leased[];
+  /** Failures in a row, this one included. */
+  readonly failures: number;
+  /** So many failures that what follows are probes. */
+  readonly broken: boolean;
+  /** Milliseconds until the next attempt, when there will be one. */
+  readonly delay?: number;
+}
+
+const leaseRecords = 256;
+const leaseBytes = 1024 * 1024;
+/** Milliseconds for which answers are gathered into one commit. What a crash forgets is sent again, with its id. */
+const gathering = 100;
+
+/**
+ * Sends what is queued for one sink, in order, one post in flight, until the signal aborts or the receiver
+ * says that it is gone (RFC 9110 §15.5.11). A record is settled when its 2xx is in hand and not before.
+ */
+export async function deliver(sink: Sink, signal: AbortSignal): Promise<"stopped" | "disabled"> {
+  while (!signal.aborted) {
+    const state = sink.queue.state(sink.name);
+    if (state?.disabled) return "disabled";
+    const wait = waitFor(sink, state);
+    if (wait > 0) {
+      await sink.pace.pause(wait, signal);
+      continue;
+    }
+    const records = lease(sink);
+    if (records.length === 0) await sink.pace.idle(signal);
+    else await drain(sink, { records, failures: state?.attempts ?? 0 }, signal);
+  }
+  return "stopped";
+}
+
+function lease(sink: Sink): readonly Leased[] {
+  const limits = { maxRecords: leaseRecords, maxBytes: leaseBytes, now: sink.clock() };
+  return sink.queue.lease(sink.name, limits);
+}
+
+/** A clock that was set back must not silence a sink: no stored time is believed that we could not have stored. */
+function waitFor(sink: Sink, state: SinkState | undefined): number {
+  const { cap, retryAfterCap, base } = sink.limits ?? defaultLimits;
+  const wait = (state?.nextAt ?? 0) - sink.clock();
+  if (state === undefined || wait <= Math.max(cap, retryAfterCap + base)) return wait;
+  sink.queue.defer(sink.name, state.attempts, sink.clock());
+  return 0;
+}
+
+interface Leasehold {
+  readonly records: readonly Leased[];
+  readonly failures: number;
+}
+
+/** How far a sink's records are done with, written down at most once in a while. */
+class Progress {
+  readonly #sink: Sink;
+  #seq: number | undefined;
+  #lastWritten: number;
+
+  constructor(sink: Sink) {
+    this.#sink = sink;
+    this.#lastWritten = sink.clock();
+  }
+
+  /** These and all before them are done with. */
+  reach(records: readonly Leased[]): void {
+    this.#seq = records.at(-1)?.seq ?? this.#seq;
+    const since = this.#sink.clock() - this.#lastWritten;
+    if (since >= gathering || since < 0) this.write();
+  }
+
+  write(): void {
+    const seq = this.#seq;
+    this.#seq = undefined;
+    this.#lastWritten = this.#sink.clock();
+    if (seq !== undefined) this.#sink.queue.settle(this.#sink.name, seq);
+  }
+}
+
+/** Goes through the leased records until they are settled or one could not be sent. */
+async function drain(sink: Sink, leased: Leasehold, signal: AbortSignal): Promise<void> {
+  const { records } = leased;
+  const progress = new Progress(sink);
+  let { failures } = leased;
+  let at = 0;
+  try {
+    while (at < records.length && !signal.aborted) {
+      const unwanted = unwantedFrom(sink.receiver, records, at);
+      progress.reach(unwanted);
+      at += unwanted.length;
+      const batch = nextBatch(sink.receiver, records, at);
+      if (batch.length === 0) return;
+      const answer = await sink.receiver.post(batch, signal);
+      if (!answer) return;
+      if (!settle(sink, batch, { answer, failures, progress })) return;
+      failures = 0;
+      at += batch.length;
+    }
+  } finally {
+    progress.write();
+  }
+}
+
+function unwantedFrom(
+  receiver: Receiver,
+  records: readonly Leased[],
+  from: number,
+): readonly Leased[] {
+  const wanted = records.findIndex((record, at) => at >= from && receiver.wants(record));
+  return records.slice(from, wanted < 0 ? records.length : wanted);
+}
+
+function nextBatch(
+  receiver: Receiver,
+  records: readonly Leased[],
+  from: number,
+): readonly Leased[] {
+  const most = records.slice(from, from + receiver.maxPerPost);
+  const unwanted = most.findIndex((record) => !receiver.wants(record));
+  return unwanted < 0 ? most : most.slice(0, unwanted);
+}
+
+/** Writes down what the answer means. True: these records are done with. */
+function settle(
+  sink: Sink,
+  batch: readonly Leased[],
+  last: { readonly answer: Answer; readonly failures: number; readonly progress: Progress },
+): boolean {
+  const { name, queue } = sink;
+  const now = sink.clock();
+  const outcome = classify(last.answer, now);
+  const failures = outcome.kind === "delivered" ? 0 : last.failures + 1;
+  const attempted = { sink: name, outcome, records: batch, failures };
+  if (outcome.kind === "delivered") {
+    last.progress.reach(batch);
+    sink.onAttempt?.({ ...attempted, broken: false });
+    return true;
+  }
+  last.progress.write();
+  const broken = failures >= brokenAfter;
+  if (outcome.kind === "disabled") {
+    queue.disable(name, outcome.why);
+    sink.onAttempt?.({ ...attempted, broken });
+    return false;
+  }
+  const chance = { random: sink.random(), limits: sink.limits ?? defaultLimits };
+  const delay = delayAfter(outcome, failures, chance);
+  queue.defer(name, failures, now + delay);
+  sink.onAttempt?.({ ...attempted, broken, delay });
+  return false;
+}

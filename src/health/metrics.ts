@@ -1,0 +1,152 @@
+import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from "prom-client";
+import type { Outcome } from "../core/backoff.ts";
+import type { ChangeKind, Verdict } from "../core/change/change.ts";
+import type { EngineName } from "../core/change/hint.ts";
+import type { Severity } from "../core/policy/rule.ts";
+
+type Sweep = "quick" | "full";
+
+/** What is read at the moment of the scrape rather than told. */
+export interface MetricSources {
+  /** Milliseconds since 1970. */
+  readonly clock: () => number;
+  readonly outbox: () => { readonly records: number; readonly bytes: number };
+}
+
+/** The agent's metrics. Every duration is in seconds, as Prometheus has it. */
+export interface Metrics {
+  hint(engine: EngineName): void;
+  change(change: { kind: ChangeKind; severity: Severity; verdict: Verdict }): void;
+  /** From the kernel's event to the commit. */
+  alertLatency(seconds: number): void;
+  /** From the commit to the receiver's 2xx. */
+  deliveryLatency(sink: string, seconds: number): void;
+  delivery(sink: string, outcome: Outcome["kind"]): void;
+  /** The engine that is in use now. */
+  engine(engine: EngineName): void;
+  overflow(engine: EngineName): void;
+  /** How processes are named now. */
+  attributionMode(mode: string): void;
+  attribution(result: string): void;
+  baselineCounter(counter: number): void;
+  watchedPaths(count: number): void;
+  /** A sweep ended just now. */
+  sweep(sweep: Sweep, seconds: number): void;
+  text(): Promise<{ readonly type: string; readonly text: string }>;
+}
+
+const latencyBuckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
+
+export function createMetrics(sources: MetricSources): Metrics {
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: 1000 });
+  readAtScrape(registry, sources);
+  const events = eventMetrics(registry);
+  const state = stateMetrics(registry, sources.clock);
+  return {
+    hint: (engine) => events.hints.inc({ engine }),
+    change: ({ kind, severity, verdict }) =>
+      events.changes.inc({ change: kind, severity, verdict }),
+    alertLatency: (seconds) => events.alertLatency.observe(Math.max(0, seconds)),
+    deliveryLatency: (sink, seconds) =>
+      events.deliveryLatency.observe({ sink }, Math.max(0, seconds)),
+    delivery: (sink, outcome) => events.deliveries.inc({ sink, outcome }),
+    engine: (engine) => {
+      state.engine.reset();
+      state.engine.set({ engine }, 1);
+      // A counter that begins at 0 lets a first increase be seen (prometheus.io, instrumentation).
+      events.hints.inc({ engine }, 0);
+      events.overflows.inc({ engine }, 0);
+    },
+    attributionMode: (mode) => {
+      state.attributionMode.reset();
+      state.attributionMode.set({ mode }, 1);
+    },
+    overflow: (engine) => events.overflows.inc({ engine }),
+    attribution: (result) => events.attribution.inc({ result }),
+    baselineCounter: (counter) => state.baselineCounter.set(counter),
+    watchedPaths: (count) => state.watchedPaths.set(count),
+    sweep: (sweep, seconds) => {
+      state.sweepDuration.set({ sweep }, seconds);
+      state.sweepEnds.set(sweep, sources.clock());
+    },
+    text: async () => ({ type: registry.contentType, text: await registry.metrics() }),
+  };
+}
+
+function readAtScrape(registry: Registry, sources: MetricSources): void {
+  const records: Gauge = new Gauge({
+    name: "fim_outbox_records",
+    help: "Records that at least one sink has still to deliver",
+    registers: [],
+    collect: () => records.set(sources.outbox().records),
+  });
+  const bytes: Gauge = new Gauge({
+    name: "fim_outbox_bytes",
+    help: "Bytes of the records that at least one sink has still to deliver",
+    registers: [],
+    collect: () => bytes.set(sources.outbox().bytes),
+  });
+  registry.registerMetric(records);
+  registry.registerMetric(bytes);
+}
+
+function eventMetrics(registry: Registry) {
+  const registers = [registry];
+  const counter = <Label extends string>(name: string, help: string, labelNames: Label[]) =>
+    new Counter({ name, help, labelNames, registers });
+  return {
+    hints: counter("fim_hints_total", "Hints that engines gave", ["engine"]),
+    changes: counter("fim_changes_total", "Changes that were found", [
+      "change",
+      "severity",
+      "verdict",
+    ]),
+    overflows: counter("fim_engine_overflows_total", "Times an engine lost events", ["engine"]),
+    attribution: counter("fim_attribution_total", "Changes by how well their process is known", [
+      "result",
+    ]),
+    deliveries: counter("fim_deliveries_total", "Attempts to deliver, by outcome", [
+      "sink",
+      "outcome",
+    ]),
+    alertLatency: new Histogram({
+      name: "fim_alert_latency_seconds",
+      help: "From the kernel's event to the commit of the alert",
+      buckets: latencyBuckets,
+      registers,
+    }),
+    deliveryLatency: new Histogram({
+      name: "fim_delivery_latency_seconds",
+      help: "From the commit of a record to the receiver's confirmation",
+      labelNames: ["sink"],
+      buckets: latencyBuckets,
+      registers,
+    }),
+  };
+}
+
+function stateMetrics(registry: Registry, clock: () => number) {
+  const registers = [registry];
+  const sweepEnds = new Map<Sweep, number>();
+  const age = new Gauge({
+    name: "fim_sweep_age_seconds",
+    help: "Since the last sweep ended",
+    labelNames: ["sweep"],
+    registers: [],
+    collect: () => {
+      for (const [sweep, end] of sweepEnds) age.set({ sweep }, (clock() - end) / 1000);
+    },
+  });
+  registry.registerMetric(age);
+  const gauge = <Label extends string>(name: string, help: string, labelNames: Label[]) =>
+    new Gauge({ name, help, labelNames, registers });
+  return {
+    sweepEnds,
+    sweepDuration: gauge("fim_sweep_duration_seconds", "How long the last sweep took", ["sweep"]),
+    engine: gauge("fim_engine_info", "1 for the engine in use", ["engine"]),
+    attributionMode: gauge("fim_attribution_info", "1 for how processes are named", ["mode"]),
+    baselineCounter: gauge("fim_baseline_counter", "The signed counter of the baseline", []),
+    watchedPaths: gauge("fim_watched_paths", "Paths that are watched now", []),
+  };
+}

@@ -1,0 +1,124 @@
+import { createServer } from "node:http";
+import type { Server, ServerResponse } from "node:http";
+import type { AddressInfo, Socket } from "node:net";
+import { IntegrityError } from "../core/error.ts";
+import type { Listen } from "../config/options.ts";
+
+export interface Health {
+  /** Why the agent is not fit to go on; empty: it is. */
+  readonly sick: () => readonly string[];
+  /** What it knows less of than it should, though it is fit to go on. */
+  readonly degraded: () => readonly string[];
+  /** What is still missing before no change can be missed; empty: ready. */
+  readonly unready: () => readonly string[];
+  readonly metrics: () => Promise<{ readonly type: string; readonly text: string }>;
+}
+
+const mostConnections = 64;
+
+/** /healthz, /readyz and /metrics: for the kubelet, for Prometheus, for a look by hand. */
+export class HealthServer implements AsyncDisposable {
+  readonly #server: Server;
+
+  private constructor(server: Server) {
+    this.#server = server;
+  }
+
+  static async listen(listen: Listen, health: Health): Promise<HealthServer> {
+    const server = createServer({ connectionsCheckingInterval: 1000 }, (request, response) => {
+      const path = (request.url ?? "").split("?", 1)[0] ?? "";
+      if (request.method === "GET") {
+        answer(path, health, response).catch((error: unknown) => response.destroy(error as Error));
+      } else {
+        response.setHeader("allow", "GET");
+        response.setHeader("connection", "close");
+        send(response, 405, { error: "expected GET" });
+      }
+    });
+    // Whoever dawdles is cut off.
+    server.requestTimeout = 5000;
+    server.headersTimeout = 5000;
+    keepNewest(server, mostConnections);
+    await new Promise<void>((resolve, reject) => {
+      server.once("error", (error) => reject(unusable(listen, error)));
+      server.listen(listen.port, listen.host, resolve);
+    });
+    return new HealthServer(server);
+  }
+
+  /** Where it listens: the real port when 0 was asked for. */
+  get address(): Listen {
+    const { address, port } = this.#server.address() as AddressInfo;
+    return { host: address, port };
+  }
+
+  /** Ends every connection too: a scrape that hangs must not hold up the agent's end. */
+  async close(): Promise<void> {
+    if (!this.#server.listening) return;
+    const closed = new Promise<void>((resolve) => {
+      this.#server.close(() => resolve());
+    });
+    this.#server.closeAllConnections();
+    await closed;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+}
+
+/** A crowd can take neither the memory of the node nor the place of a probe: the oldest connection makes room. */
+function keepNewest(server: Server, most: number): void {
+  const open = new Set<Socket>();
+  server.on("connection", (socket) => {
+    open.add(socket);
+    socket.once("close", () => open.delete(socket));
+    const [oldest] = open;
+    if (open.size <= most || !oldest) return;
+    open.delete(oldest);
+    oldest.destroy();
+  });
+}
+
+async function answer(path: string, health: Health, response: ServerResponse): Promise<void> {
+  if (path === "/healthz") {
+    const reasons = health.sick();
+    const ok = reasons.length === 0;
+    send(response, ok ? 200 : 503, { ok, reasons, degraded: health.degraded() });
+  } else if (path === "/readyz") {
+    const reasons = health.unready();
+    send(response, reasons.length === 0 ? 200 : 503, { ready: reasons.length === 0, reasons });
+  } else if (path === "/metrics") {
+    const { type, text } = await health.metrics();
+    write(response, 200, { type, text });
+  } else {
+    send(response, 404, { error: "expected /healthz, /readyz or /metrics" });
+  }
+}
+
+function send(response: ServerResponse, status: number, body: object): void {
+  write(response, status, { type: "application/json", text: `${JSON.stringify(body)}\n` });
+}
+
+function write(
+  response: ServerResponse,
+  status: number,
+  content: { readonly type: string; readonly text: string },
+): void {
+  response.writeHead(status, {
+    "content-type": content.type,
+    "content-length": Buffer.byteLength(content.text),
+    "cache-control": "no-store",
+    "x-content-type-options": "nosniff",
+  });
+  response.end(content.text);
+}
+
+function unusable(listen: Listen, error: NodeJS.ErrnoException): IntegrityError {
+  const place = `${listen.host}:${listen.port}`;
+  const why = error.code === "EADDRINUSE" ? "another program listens there" : error.message;
+  return new IntegrityError("CONFIG_INVALID", `listen ${place}: ${why}`, {
+    hint: "choose another address with --listen HOST:PORT (port 0 takes any that is free)",
+    cause: error,
+  });
+}

@@ -1,0 +1,139 @@
+import { fileURLToPath } from "node:url";
+import { IntegrityError } from "../core/error.ts";
+import { isBelow, printable } from "../core/path.ts";
+import type { Policy, RuleTree } from "../core/policy/rule.ts";
+import { compileRules } from "../core/policy/rules.ts";
+import type { Rules } from "../core/policy/rules.ts";
+import { Observer } from "../observe/observer.ts";
+import { detectPolicy } from "../policy/detect.ts";
+import { loadPolicy } from "../policy/load.ts";
+import type { Rows } from "../baseline/rows.ts";
+import type { Settings } from "../config/settings.ts";
+import { peekStatement } from "./state.ts";
+
+/** Where the shipped policies are, from src/ and from dist/ alike. */
+export const policyDirs: readonly string[] = [
+  fileURLToPath(new URL("../../baselines", import.meta.url)),
+];
+
+/** The node as it is seen from here, and what of it is watched. */
+export interface Node extends Disposable {
+  readonly root: string;
+  readonly policy: Policy;
+  readonly index: RuleTree;
+  readonly rules: Rules;
+  readonly observer: Observer;
+}
+
+/** With the policy that the settings name, unless it was read before. */
+export async function openNode(
+  settings: Pick<Settings, "root" | "policy" | "state">,
+  given?: Policy,
+): Promise<Node> {
+  const observer = openObserver(settings.root);
+  try {
+    const policy = given ?? (await policyOf(settings, observer));
+    const rules = compileRules(policy.rules);
+    return {
+      root: settings.root,
+      policy,
+      rules,
+      index: without(rules, ownFiles(settings.state)),
+      observer,
+      [Symbol.dispose]: () => observer[Symbol.dispose](),
+    };
+  } catch (error) {
+    observer[Symbol.dispose]();
+    throw error;
+  }
+}
+
+function openObserver(root: string): Observer {
+  try {
+    return new Observer(root);
+  } catch (cause) {
+    if (!(cause instanceof IntegrityError) || cause.code !== "SYSCALL") throw cause;
+    throw new IntegrityError("CONFIG_INVALID", `root ${root}: ${cause.message}`, {
+      hint: "give the directory where the node's root is seen with --root DIR",
+      cause,
+    });
+  }
+}
+
+/** The policy that the settings name, or that fits the node; `anew`: whatever its baseline was approved under. */
+export async function readPolicy(
+  settings: Pick<Settings, "root" | "policy" | "state">,
+  { anew = false }: { readonly anew?: boolean } = {},
+): Promise<Policy> {
+  using observer = openObserver(settings.root);
+  return await policyOf(anew ? { policy: settings.policy } : settings, observer);
+}
+
+type Choice = Pick<Settings, "policy"> & Partial<Pick<Settings, "state">>;
+
+async function policyOf({ policy: given, state }: Choice, observer: Observer): Promise<Policy> {
+  const names: string[] = [];
+  for (const name of given) {
+    if (name !== "auto") names.push(name);
+    else {
+      const exists = (path: string): boolean => !!observer.observe(path, { hash: false });
+      const approved = approvedUnder(state).filter((one) => !given.includes(one));
+      names.push(await detectPolicy(policyDirs, { exists, approved }));
+    }
+  }
+  return await loadPolicy(names, { dirs: policyDirs });
+}
+
+/** The names of the policies, without those that they include, under which the baseline was signed. */
+function approvedUnder(state: string | undefined): readonly string[] {
+  const statement = state === undefined ? undefined : peekStatement(state);
+  return statement?.policy.name.split("+") ?? [];
+}
+
+/** Refuses paths that were mistyped: nothing can be there that anybody watches, or nothing is and nothing was. */
+export function requireKnown(
+  node: Node,
+  paths: readonly string[],
+  approved: Pick<Rows, "paths">,
+): void {
+  for (const path of paths) {
+    const isWatched = node.index.find(path) !== undefined || node.index.mayMatchBelow(path);
+    if (!isWatched)
+      throw new IntegrityError("USAGE", `path ${printable(path)}: no rule watches it`, {
+        hint: `see: fim-agent policy explain ${printable(path)}`,
+      });
+    const isApproved = approved.paths(path)[Symbol.iterator]().next().done !== true;
+    if (!isApproved && !node.observer.observe(path, { hash: false }))
+      throw new IntegrityError(
+        "USAGE",
+        `path ${printable(path)}: neither there nor in the baseline`,
+        {
+          hint: "write it as the node sees it, without --root in front",
+        },
+      );
+  }
+}
+
+/** What the agent itself writes all the time: to watch that would be to watch itself watching. */
+function ownFiles(state: string): readonly string[] {
+  const names = [
+    "fim.db",
+    "fim.db-wal",
+    "fim.db-shm",
+    "capture.tmp",
+    "anchor.json",
+    "probe",
+    "lock",
+  ];
+  return names.map((name) => `${state}/${name}`);
+}
+
+function without(index: RuleTree, own: readonly string[]): RuleTree {
+  const isOwn = (path: string): boolean => own.some((one) => path === one || isBelow(path, one));
+  return {
+    roots: index.roots,
+    find: (path) => (isOwn(path) ? undefined : index.find(path)),
+    mayMatchBelow: (dir) => !isOwn(dir) && index.mayMatchBelow(dir),
+    inside: (dir) => index.inside(dir),
+  };
+}

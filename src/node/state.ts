@@ -1,0 +1,108 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { randomBytes } from "node:crypto";
+import type { Database } from "better-sqlite3";
+import { Baseline } from "../baseline/baseline.ts";
+import { Current } from "../baseline/current.ts";
+import { createKey, loadKey } from "../baseline/key.ts";
+import type { AgentKey } from "../baseline/key.ts";
+import { PresentKey } from "../baseline/present.ts";
+import { rawPublicKey } from "../core/record/dsse.ts";
+import { IntegrityError } from "../core/error.ts";
+import type { Statement } from "../core/record/statement.ts";
+import { openDatabase } from "../sqlite/open.ts";
+import { Folds } from "../outbox/folds.ts";
+import { Outbox } from "../outbox/outbox.ts";
+import { Queue } from "../outbox/queue.ts";
+import type { Settings } from "../config/settings.ts";
+import { version } from "./version.ts";
+
+/** Everything that the agent keeps on disk, open. */
+export interface State extends Disposable {
+  readonly db: Database;
+  readonly key: AgentKey;
+  readonly baseline: Baseline;
+  readonly current: Current;
+  readonly outbox: Outbox;
+  readonly queue: Queue;
+  readonly folds: Folds;
+}
+
+type Where = Pick<Settings, "state" | "node" | "cluster">;
+
+/** Opens the state directory, and makes it where there is none. */
+export function createState(where: Where): State {
+  const key = loadKey(where.state) ?? createKey(where.state);
+  return open(where, key);
+}
+
+/** Opens the state directory of an agent that has a baseline; else BASELINE_MISSING, and nothing is made. */
+export function openState(where: Where): State {
+  const key = loadKey(where.state);
+  if (!key && !existsSync(databaseFile(where.state)))
+    throw new IntegrityError("BASELINE_MISSING", `baseline: there is none in ${where.state}`, {
+      hint: "capture one with: fim-agent baseline",
+    });
+  if (!key)
+    throw new IntegrityError("KEY_INVALID", `key ${join(where.state, "agent.key")}: gone`, {
+      hint: "find out who removed it; when the node is in order, move the state directory away and capture anew",
+    });
+  return open(where, key);
+}
+
+/** What the agent last signed, where that can be read. It is not compared with the rows, and nothing is written. */
+export function peekStatement(stateDir: string): Statement | undefined {
+  try {
+    const key = loadKey(stateDir);
+    if (!key) return undefined;
+    const db = openDatabase(databaseFile(stateDir), { readonly: true });
+    try {
+      return new Baseline(db, { stateDir, key }).signed();
+    } finally {
+      db.close();
+    }
+  } catch (error) {
+    // What is wrong is told by who opens it to work with it.
+    if (error instanceof IntegrityError) return undefined;
+    throw error;
+  }
+}
+
+function open(where: Where, loaded: AgentKey): State {
+  const key = new PresentKey(where.state, loaded);
+  const db = openDatabase(databaseFile(where.state));
+  try {
+    const genesis = {
+      chain: `${where.cluster}/${where.node}/${randomBytes(8).toString("hex")}`,
+      at: new Date().toISOString(),
+      body: {
+        node: where.node,
+        cluster: where.cluster,
+        publicKey: rawPublicKey(key.publicKey).toString("base64"),
+        version,
+      },
+    };
+    return {
+      db,
+      key,
+      baseline: new Baseline(db, { stateDir: where.state, key }),
+      current: new Current(db),
+      outbox: new Outbox(db, {
+        get key() {
+          return key.privateKey;
+        },
+        genesis,
+      }),
+      queue: new Queue(db),
+      folds: new Folds(db),
+      [Symbol.dispose]: () => db.close(),
+    };
+  } catch (error) {
+    db.close();
+    throw error;
+  }
+}
+
+function databaseFile(state: string): string {
+  return join(state, "fim.db");
+}

@@ -1,0 +1,62 @@
+import type { ErrorCode } from "../../core/error.ts";
+import type { Want } from "../observer.ts";
+
+/** A path to observe. */
+export interface Item {
+  readonly path: string;
+  readonly want: Want;
+}
+
+/** What was at the path. */
+export interface Result {
+  readonly path: string;
+  /** `rowOf` the observation; absent: there was nothing. */
+  readonly row?: string;
+  /** As in the observation: it is not part of the row. */
+  readonly prefix?: { readonly size: number; readonly sha256: string };
+  /** As in the observation and in the row: it spares parsing. */
+  readonly unreadable?: string;
+}
+
+/** Main thread -> worker. */
+export interface Job {
+  readonly id: number;
+  readonly items: readonly Item[];
+  /** Hand a file back unread when more than this would have to be read of it. */
+  readonly largeBytes: number;
+  readonly bytesPerSecond?: number;
+}
+
+/** Main thread -> worker: there will be no more jobs. */
+export type Ending = "end";
+
+/** Worker -> main thread. */
+export type Answer =
+  | {
+      readonly kind: "done";
+      readonly id: number;
+      readonly results: readonly Result[];
+      readonly large: readonly Large[];
+      /** Bytes read. */
+      readonly bytes: number;
+    }
+  | {
+      readonly kind: "failed";
+      readonly id: number;
+      readonly message: string;
+      /** Of an IntegrityError. */
+      readonly code?: ErrorCode;
+      readonly hint?: string;
+    };
+
+/** An item that was handed back. */
+export interface Large {
+  readonly item: Item;
+  readonly size: number;
+}
+
+export interface WorkerData {
+  readonly root: string;
+  /** One Int32, not zero: stop. */
+  readonly stop: SharedArrayBuffer;
+}

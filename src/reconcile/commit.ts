@@ -1,0 +1,171 @@
+import { randomBytes } from "node:crypto";
+import { toEvent } from "../core/record/alert.ts";
+import type { EventContext } from "../core/record/alert.ts";
+import type { FoldedChange, JudgedChange } from "../core/change/change.ts";
+import type { Look } from "../core/change/compare.ts";
+import { mayFold, spend } from "../core/change/fold.ts";
+import type { Bucket } from "../core/change/fold.ts";
+import { showPath } from "../core/path.ts";
+import type { Severity } from "../core/policy/rule.ts";
+import { uuidv7 } from "../core/uuid.ts";
+import type { Fold } from "../outbox/folds.ts";
+import type { Entry } from "../outbox/outbox.ts";
+import { isStale } from "./look.ts";
+import { transact } from "../sqlite/open.ts";
+import type { State } from "../node/state.ts";
+
+export interface CommitterOptions {
+  readonly state: State;
+  /** What every event says of this node, beside its own uid, number and time. */
+  readonly context: Omit<EventContext, "uid" | "sequence" | "now">;
+  /** Bytes that may wait for delivery before what is not grave is only counted. */
+  readonly maxBytes: number;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+}
+
+/** What the agent says of itself. */
+export type AgentEvent = "started" | "stopped" | "degraded" | "recovered" | "baseline";
+
+const examplesKept = 10;
+/** The fold's name under which changes beyond the budget are counted. */
+const droppedRule = "";
+
+/** Writes what was seen and what is said of it, in one transaction: seen means queued. */
+export class Committer {
+  readonly #options: CommitterOptions;
+  readonly #buckets = new Map<string, Bucket>();
+
+  constructor(options: CommitterOptions) {
+    this.#options = options;
+  }
+
+  /** Stores the looks, and the changes as alerts. Gives back those that were told singly. */
+  commit(looks: readonly Look[], changes: readonly JudgedChange[]): readonly JudgedChange[] {
+    const stale = looks.filter(isStale);
+    if (stale.length === 0 && changes.length === 0) return [];
+    const { state } = this.#options;
+    const full = changes.length > 0 && this.#isOverBudget();
+    const singles = full
+      ? changes.filter(({ severity }) => !mayFold(severity))
+      : this.#singles(changes);
+    const single = new Set(singles);
+    transact(state.db, () => {
+      for (const { path, after } of stale) {
+        if (after) state.current.put(path, after);
+        else state.current.delete(path);
+      }
+      for (const change of changes)
+        if (!single.has(change)) this.#count(change, full ? droppedRule : change.rule);
+      this.#append(this.#alerts(singles));
+    });
+    return singles;
+  }
+
+  /** Something to say of the agent itself, with details that hold no secret. */
+  announce(event: AgentEvent, detail: Readonly<Record<string, unknown>>, severity: Severity): void {
+    const { state } = this.#options;
+    transact(state.db, () => this.#append([this.#agentEntry(event, detail, severity)]));
+  }
+
+  /** Tells what was counted more than so many milliseconds ago: folds, and what the budget kept out. */
+  flush(olderThan: number): readonly FoldedChange[] {
+    const { state, now } = this.#options;
+    const due = state.folds.all().filter((fold) => now() - fold.since >= olderThan);
+    const dropped = due.filter((fold) => fold.rule === droppedRule);
+    const folded = due.filter((fold) => fold.rule !== droppedRule);
+    if (due.length === 0) return [];
+    const told = folded.map(toFolded);
+    transact(state.db, () => {
+      for (const fold of due) state.folds.delete(fold);
+      this.#append([
+        ...this.#alerts(told),
+        ...(dropped.length > 0 ? [this.#droppedEntry(dropped)] : []),
+      ]);
+    });
+    return told;
+  }
+
+  #isOverBudget(): boolean {
+    return this.#options.state.queue.backlog().bytes > this.#options.maxBytes;
+  }
+
+  #singles(changes: readonly JudgedChange[]): readonly JudgedChange[] {
+    const now = this.#options.now();
+    return changes.filter(({ rule, severity }) => {
+      if (!mayFold(severity)) return true;
+      const { bucket, single } = spend(this.#buckets.get(rule), now);
+      this.#buckets.set(rule, bucket);
+      return single;
+    });
+  }
+
+  #count(judged: JudgedChange, rule: string): void {
+    const { folds } = this.#options.state;
+    const name = { rule, change: judged.change.kind, severity: judged.severity };
+    const known = folds.get(name);
+    const examples = known?.examples ?? [];
+    folds.put({
+      ...name,
+      count: (known?.count ?? 0) + 1,
+      since: known?.since ?? judged.at,
+      at: judged.at,
+      examples:
+        examples.length < examplesKept
+          ? [...examples, showPath(judged.change.path).text]
+          : examples,
+      sample: judged,
+    });
+  }
+
+  #append(entries: readonly Entry[]): void {
+    const at = new Date(this.#options.now()).toISOString();
+    if (entries.length > 0) this.#options.state.outbox.append(entries, at);
+  }
+
+  /** Within the transaction that signs them: what they say of the key is asked once for all. */
+  #alerts(judged: readonly (JudgedChange | FoldedChange)[]): readonly Entry[] {
+    if (judged.length === 0) return [];
+    const { now } = this.#options;
+    const context = { ...this.#options.context };
+    return judged.map((one) => ({
+      kind: "alert",
+      severity: one.severity,
+      body: (sequence) => toEvent(one, { ...context, uid: this.#uid(), sequence, now: now() }),
+    }));
+  }
+
+  #agentEntry(event: string, detail: Readonly<Record<string, unknown>>, severity: Severity): Entry {
+    const { node, cluster, version } = this.#options.context;
+    const at = new Date(this.#options.now()).toISOString();
+    const body = { uid: this.#uid(), event, at, node, cluster, version, severity, ...detail };
+    return { kind: "agent", severity, body: () => body };
+  }
+
+  #droppedEntry(folds: readonly Fold[]): Entry {
+    const { kind: _, ...entry } = this.#agentEntry(
+      "dropped",
+      {
+        count: folds.reduce((sum, fold) => sum + fold.count, 0),
+        of: folds.map(({ change, severity, count, examples }) => ({
+          change,
+          severity,
+          count,
+          examples,
+        })),
+        since: new Date(Math.min(...folds.map((fold) => fold.since))).toISOString(),
+        reason: "outbox.maxBytes was reached",
+      },
+      "high",
+    );
+    return { kind: "dropped", ...entry };
+  }
+
+  #uid(): string {
+    return uuidv7(this.#options.now(), randomBytes(10));
+  }
+}
+
+function toFolded({ sample, count, examples, since, at }: Fold): FoldedChange {
+  return { ...(sample as JudgedChange), count, examples, since, at };
+}

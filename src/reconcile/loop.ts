@@ -1,0 +1,276 @@
+import { setTimeout as pause } from "node:timers/promises";
+import type { FoldedChange, JudgedChange } from "../core/change/change.ts";
+import { IntegrityError } from "../core/error.ts";
+import type { Look } from "../core/change/compare.ts";
+import { rowOf } from "../core/change/observation.ts";
+import type { HashPool } from "../observe/hash/pool.ts";
+import type { NodeView } from "./look.ts";
+import { joinHints } from "./hints.ts";
+import type { PathHints } from "./hints.ts";
+import { reconcile } from "./reconcile.ts";
+import type { Group, MountHint } from "./reconcile.ts";
+import { scan } from "./changed-below.ts";
+import type { HintGroup } from "../watch/coalesce.ts";
+import { transact } from "../sqlite/open.ts";
+import { viewIn, gaugeOf } from "./deferred-hash.ts";
+import { apart, largeBytes, LargeFiles } from "./large-files.ts";
+import type { Batch, Lane } from "./large-files.ts";
+import { mountsSince, rememberMounts } from "./remembered-mounts.ts";
+import { differing } from "./full-sweep.ts";
+import { Slices } from "./slices.ts";
+import type { Sweeps } from "./sweeps.ts";
+import type { AgentContext } from "./context.ts";
+import { formerlyWatched, rememberWatched } from "./remembered-policy.ts";
+
+/** With what a group is looked at. */
+interface PathView {
+  readonly view: NodeView;
+  /** In which these view hash. */
+  readonly pool: HashPool;
+}
+
+interface Helpers {
+  readonly view: NodeView;
+  readonly sweeps: Sweeps;
+  /** Has everything hinted that the kernel has noted by now. */
+  readonly readWaiting: () => Promise<void>;
+  readonly onAlert: (alert: JudgedChange | FoldedChange) => void;
+}
+
+/** Paths that are looked at and committed together. */
+const sliceSize = 500;
+const retryAfter = 1000;
+/** Times that a group is looked at anew because of what was hinted meanwhile. */
+const mostRounds = 2;
+
+/** Takes groups of hints one after the other, from the coalescer to the commit; those of large files beside them. */
+export class Reconciliation implements Disposable {
+  readonly #context: AgentContext;
+  readonly #helpers: Helpers;
+  readonly #large: LargeFiles;
+  /** Of the group that is being looked at. */
+  #slices = new Slices([]);
+  /** So often something was stored: between a look and its commit somebody else may have been first. */
+  #commits = 0;
+
+  constructor(context: AgentContext, helpers: Helpers) {
+    this.#context = context;
+    this.#helpers = helpers;
+    this.#large = new LargeFiles(context.node.root, (hints, lane) => this.#work(hints, [], lane));
+  }
+
+  /**
+   * Everything is compared with what was last seen: what happened while the agent was down is told as such. False: the
+   * agent was asked to stop before that was done, and the next start does it.
+   */
+  async firstSweep(): Promise<boolean> {
+    const { pool, signal } = this.#context;
+    const close = (): void => pool[Symbol.dispose]();
+    signal.addEventListener("abort", close, { once: true });
+    try {
+      if (signal.aborted) return false;
+      return await this.#sweepFirst();
+    } catch (error) {
+      if (isAbandoned(error, pool)) return false;
+      throw error;
+    } finally {
+      signal.removeEventListener("abort", close);
+    }
+  }
+
+  /** Until the coalescer ends and what it gave is done. */
+  async run(): Promise<void> {
+    await Promise.race([this.#handleAll(), this.#large.failed]);
+    await Promise.race([this.#large.ended(), this.#large.failed]);
+  }
+
+  /** What large files are still waited for is given up: the next start finds it. */
+  [Symbol.dispose](): void {
+    this.#large[Symbol.dispose]();
+  }
+
+  async #sweepFirst(): Promise<boolean> {
+    const { node, pool, state, health, metrics } = this.#context;
+    health.sweeping();
+    this.#forgetUnwatched();
+    const started = performance.now();
+    const mounts = mountsSince(state, node);
+    const { paths, unseen } = await differing({ node, pool, known: state.current }, state.current);
+    if (unseen.length > 0)
+      health.trouble("unreadable", `${unseen.length} paths cannot be read, ${unseen[0]?.path}`);
+    const wasWatched = formerlyWatched(state, node);
+    const news = paths.filter((path) => !wasWatched(path));
+    await this.#adopt(news);
+    const sight = { pool, view: this.#helpers.view };
+    await this.#reconcile({ paths: [], mounts, offline: true }, sight);
+    const known = paths.filter(wasWatched).map(found);
+    for (let from = 0; from < known.length; from += sliceSize) {
+      const group = { paths: known.slice(from, from + sliceSize), mounts: [], offline: true };
+      await this.#reconcile(group, sight);
+    }
+    if (pool.isClosed) return false;
+    rememberWatched(state, node);
+    rememberMounts(state, node.root);
+    metrics.sweep("full", (performance.now() - started) / 1000);
+    return true;
+  }
+
+  async #handleAll(): Promise<void> {
+    for await (const group of this.#context.coalescer) await this.#handle(group);
+  }
+
+  async #handle(group: HintGroup): Promise<void> {
+    const hints = new Map<string, PathHints>(group.paths.map((one) => [one.path, one]));
+    const mounts = group.others.filter(
+      (one): one is MountHint => one.kind === "mounted" || one.kind === "unmounted",
+    );
+    const trees = [
+      ...group.trees.map(({ path }) => path),
+      ...mounts.map(({ mount }) => mount.path),
+    ];
+    for (const tree of trees)
+      for await (const path of scan(tree, this.#helpers.view))
+        if (!hints.has(path)) hints.set(path, found(path));
+    const { batches, rest } = apart([...hints.values()], gaugeOf(this.#helpers.view));
+    for (const batch of batches) this.#large.add(batch);
+    let told: readonly MountHint[] = mounts;
+    this.#slices = new Slices(rest);
+    while (!this.#slices.isEmpty || told.length > 0) {
+      const lane = { pool: this.#context.pool, limit: largeBytes };
+      await this.#work(this.#slices.take(sliceSize), told, lane);
+      told = [];
+    }
+    if (mounts.length > 0) rememberMounts(this.#context.state, this.#context.node.root);
+  }
+
+  /** A file that is too large for this lane, to which a look led or which has just grown, is for the next one. */
+  async #work(
+    paths: readonly PathHints[],
+    mounts: readonly MountHint[],
+    lane: Lane,
+  ): Promise<void> {
+    const hints = new Map(paths.map((one) => [one.path, one]));
+    const left = new Map<string, Batch>();
+    const view = viewIn(lane, this.#helpers.view, {
+      isAwaited: (path) => !hints.has(path) && this.#large.holds(path),
+      leave: (path, size, isTold) => {
+        const hint = (isTold ? undefined : hints.get(path)) ?? found(path);
+        left.set(path, { hints: [hint], names: new Set([path, ...hint.from]), size });
+      },
+    });
+    await this.#reconcile({ paths, mounts, offline: false }, { pool: lane.pool, view });
+    for (const batch of left.values()) this.#large.add(batch);
+  }
+
+  /**
+   * Nothing is lost for want of a disk: what cannot be stored is looked at again until it can. What a closed pool
+   * did not read is left to the next start.
+   */
+  async #reconcile(first: Group, { view, pool }: PathView): Promise<void> {
+    const { health, signal } = this.#context;
+    let group = first;
+    for (let isStored = false; !isStored;) {
+      const since = this.#commits;
+      try {
+        await reconcile(group, {
+          view,
+          now: Date.now,
+          later: {
+            // What takes long to read is read once.
+            rounds: pool === this.#context.pool ? mostRounds : 0,
+            ask: async (paths, use) => {
+              await this.#helpers.readWaiting();
+              const news = this.#waitingAt(paths, use);
+              if (use === "taken" && news.length > 0)
+                group = { ...group, paths: [...joinHints([...group.paths, ...news]).values()] };
+              return news;
+            },
+          },
+          commit: (looks, changes) => {
+            isStored = this.#commits === since || !this.#isOutdated(looks);
+            if (isStored) this.#commit(looks, changes);
+          },
+        });
+        health.over("state");
+      } catch (error) {
+        isStored = false;
+        if (isAbandoned(error, pool)) return;
+        if (!(error instanceof IntegrityError)) throw error;
+        health.trouble("state", error.message);
+        if (signal.aborted) return;
+        await pause(retryAfter);
+      }
+    }
+  }
+
+  /** What is behind in its own group was hinted before what has come since. */
+  #waitingAt(paths: readonly string[], use: "taken" | "noted"): readonly PathHints[] {
+    const { coalescer } = this.#context;
+    const own = use === "taken" ? this.#slices.takeAt(paths) : this.#slices.at(paths);
+    return [...own, ...coalescer.waitingAt(paths, use)];
+  }
+
+  #commit(looks: readonly Look[], changes: readonly JudgedChange[]): void {
+    const { committer, metrics } = this.#context;
+    const { sweeps, onAlert } = this.#helpers;
+    const told = committer.commit(looks, changes);
+    this.#commits += 1;
+    sweeps.learn(looks);
+    const now = Date.now();
+    for (const one of changes) {
+      metrics.change({ ...one, kind: one.change.kind });
+      if (one.engine !== "sweep") metrics.alertLatency((now - one.at) / 1000);
+      metrics.attribution(one.actor ? (one.actor.exe === undefined ? "pid" : "full") : "none");
+    }
+    for (const one of told) onAlert(one);
+  }
+
+  /** What was seen was compared with something that is no longer what was last seen. */
+  #isOutdated(looks: readonly Look[]): boolean {
+    const { known } = this.#helpers.view;
+    return looks.some(({ path, before }) => {
+      const now = known.get(path);
+      return (now && rowOf(now)) !== (before && rowOf(before));
+    });
+  }
+
+  /** Rows of paths that the policy no longer watches are dropped without a word: nothing was deleted. */
+  #forgetUnwatched(): void {
+    const { state, node } = this.#context;
+    const unwatched: string[] = [];
+    for (const path of state.current.paths()) if (!node.index.find(path)) unwatched.push(path);
+    if (unwatched.length === 0) return;
+    transact(state.db, () => {
+      for (const path of unwatched) state.current.delete(path);
+    });
+  }
+
+  /** Paths that the policy of the last run did not watch are no news when they are there: they are taken as they are. */
+  async #adopt(paths: readonly string[]): Promise<void> {
+    if (paths.length === 0) return;
+    const { view, sweeps } = this.#helpers;
+    const { committer, health } = this.#context;
+    const hints = paths.map(found);
+    for (let from = 0; from < hints.length; from += sliceSize) {
+      const group = { paths: hints.slice(from, from + sliceSize), mounts: [], offline: true };
+      const commit = (looks: Parameters<typeof sweeps.learn>[0]): void => {
+        committer.commit(looks, []);
+        sweeps.learn(looks);
+      };
+      await reconcile(group, { view, now: Date.now, commit });
+    }
+    health.incident(
+      "policy",
+      `${paths.length} paths are watched since the policy changed and were never approved`,
+    );
+  }
+}
+
+function found(path: string): PathHints {
+  return { path, steps: ["changed"], from: [], actors: [], lastAt: Date.now(), engine: "sweep" };
+}
+
+/** The agent stops, and the file was not read to its end. */
+function isAbandoned(error: unknown, pool: HashPool): boolean {
+  return pool.isClosed && error instanceof IntegrityError && error.code === "ENGINE_FAILED";
+}

@@ -1,0 +1,121 @@
+import type { Look } from "../core/change/compare.ts";
+import { isAtLeast } from "../core/policy/rule.ts";
+import { giveBackProgramPages } from "../linux/pages.ts";
+import { QuickSweep } from "../observe/quick-sweep.ts";
+import { differing } from "./full-sweep.ts";
+import type { AgentContext } from "./context.ts";
+
+/**
+ * Share of one core that quick sweeps may take for paths that are urgent, and as much again for the others, when an
+ * engine watches them too: enough for some 1,000 of each every five seconds.
+ */
+const idleShare = 0.0005;
+/** Milliseconds after a full sweep: its threads have ended by then. */
+const restAfter = 10_000;
+
+/** The timers that look without being asked: the quick sweep, the full sweep, and the house-keeping. */
+export class Sweeps {
+  readonly #context: AgentContext;
+  readonly #quick: QuickSweep;
+  #quickTimer: NodeJS.Timeout | undefined;
+  #fullTimer: NodeJS.Timeout | undefined;
+  #restTimer: NodeJS.Timeout | undefined;
+  #isFullRunning = false;
+  #isThorough: () => boolean = () => true;
+
+  constructor(context: AgentContext) {
+    this.#context = context;
+    this.#quick = new QuickSweep(context.node.root);
+    for (const root of context.node.index.roots) {
+      if (context.node.index.find(root)) this.#learn({ path: root });
+      else this.#quick.learnPlace(root);
+    }
+    for (const { path, observation } of context.state.current.all())
+      this.#learn({ path, after: observation });
+    context.metrics.watchedPaths(this.#quick.present);
+  }
+
+  /** What was stored is what the next quick sweep expects. */
+  learn(looks: readonly Look[]): void {
+    for (const look of looks) {
+      if (!look.after && !look.before && !this.#context.node.index.find(look.path)) continue;
+      if (look.after || this.#context.node.index.roots.includes(look.path)) this.#learn(look);
+      else this.#quick.forget(look.path);
+    }
+    this.#context.metrics.watchedPaths(this.#quick.present);
+  }
+
+  /** `isThorough`: no engine sees everything, so that each quick sweep looks at everything. */
+  start(isThorough: () => boolean, maintain: () => void): void {
+    const { quickSweepEvery, fullSweepEvery } = this.#context.settings.watch;
+    this.#isThorough = isThorough;
+    this.#quickTimer = setInterval(() => {
+      this.#sweepQuickly();
+      maintain();
+    }, quickSweepEvery);
+    this.#fullTimer = setInterval(() => void this.#sweepFully(), fullSweepEvery);
+    this.#restLater();
+  }
+
+  stop(): void {
+    clearInterval(this.#quickTimer);
+    clearInterval(this.#fullTimer);
+    clearTimeout(this.#restTimer);
+    this.#quick[Symbol.dispose]();
+  }
+
+  #learn({ path, after }: Look): void {
+    const severity = this.#context.node.index.find(path)?.rule.severity ?? "high";
+    this.#quick.learn(path, after, isAtLeast(severity, "high"));
+  }
+
+  #sweepQuickly(): void {
+    const { settings, metrics } = this.#context;
+    const started = performance.now();
+    const budget = this.#isThorough() ? Infinity : settings.watch.quickSweepEvery * idleShare;
+    this.#hint(this.#quick.sweep(budget, budget));
+    metrics.sweep("quick", (performance.now() - started) / 1000);
+  }
+
+  /** Reads every file again, within its budget; then asks whether the baseline is still the signed one. */
+  async #sweepFully(): Promise<void> {
+    if (this.#isFullRunning) return;
+    this.#isFullRunning = true;
+    const { node, pool, state, settings, metrics, health, signal } = this.#context;
+    const started = performance.now();
+    try {
+      const { paths } = await differing(
+        {
+          node,
+          pool,
+          known: state.current,
+          bytesPerSecond: settings.watch.fullSweepBudget,
+          signal,
+        },
+        state.current,
+      );
+      this.#hint(paths);
+      state.baseline.trust();
+      health.over("baseline");
+      metrics.sweep("full", (performance.now() - started) / 1000);
+    } catch (error) {
+      if (!signal.aborted)
+        health.trouble("baseline", error instanceof Error ? error.message : String(error));
+    } finally {
+      this.#isFullRunning = false;
+      if (!signal.aborted) this.#restLater();
+    }
+  }
+
+  /** What a start or a full sweep made resident is not needed for what follows. */
+  #restLater(): void {
+    clearTimeout(this.#restTimer);
+    this.#restTimer = setTimeout(giveBackProgramPages, restAfter);
+  }
+
+  #hint(paths: readonly string[]): void {
+    const at = Date.now();
+    for (const path of paths)
+      this.#context.coalescer.add({ kind: "path", engine: "sweep", at, path, step: "changed" });
+  }
+}

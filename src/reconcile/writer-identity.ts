@@ -1,0 +1,94 @@
+import { compare } from "../core/change/compare.ts";
+import type { Actor } from "../core/change/hint.ts";
+import type { Observation } from "../core/change/observation.ts";
+import { joinPath, parentOf } from "../core/path.ts";
+import type { RuleIndex } from "../core/policy/rule.ts";
+import { resolveInRoot } from "../linux/resolve.ts";
+
+/** What is needed to hold a program against what was approved: the parts are those of an open node and its state. */
+export interface Approved {
+  readonly node: {
+    readonly root: string;
+    readonly index: Pick<RuleIndex, "find">;
+    readonly observer: {
+      observe(path: string, want: { readonly hash: false }): Observation | undefined;
+    };
+  };
+  readonly state: {
+    readonly baseline: { readonly rows: Known };
+    readonly current: Known;
+  };
+}
+
+interface Known {
+  get(path: string): Observation | undefined;
+}
+
+/**
+ * Whether a process runs the node's own file of that name (and no copy in another mount namespace), and that file is
+ * as it was approved. Undefined: which file it was, or where it ran, cannot be known any more.
+ */
+export function isApprovedExecutable(actor: Actor, approved: Approved): boolean | undefined {
+  const { exe, executable, cgroup } = actor;
+  if (exe === undefined || executable === undefined || cgroup === undefined) return undefined;
+  const there = approved.node.observer.observe(exe, { hash: false });
+  if (there?.ino !== executable.ino || there.dev !== executable.dev) return false;
+  return isAsApproved(exe, there, approved);
+}
+
+/** By its path, or by another name that leads to the same file. */
+export function isAllowedWriter(
+  actor: Actor,
+  writers: readonly string[],
+  approved: Approved,
+): boolean {
+  const { exe, executable } = actor;
+  if (exe === undefined) return false;
+  if (writers.includes(exe)) return true;
+  const { root } = approved.node;
+  // As it was called, when nobody knows which file it was: then it is not taken for genuine either.
+  const real = executable ? exe : (realPath(exe, root) ?? exe);
+  return writers.some(
+    (writer) => realPath(writer, root) === real && leadsTo(writer, real, approved),
+  );
+}
+
+function realPath(path: string, root: string): string | undefined {
+  return path.startsWith("/") ? resolveInRoot(root, path)?.path : undefined;
+}
+
+/** Symbolic links on the way to a file, as many as the kernel follows (path_resolution(7)). */
+const mostLinks = 40;
+
+/** Every symbolic link on the way is as it was approved: who can lay one anew could else list any program. */
+function leadsTo(path: string, end: string, approved: Approved): boolean {
+  let at = "/";
+  let links = 0;
+  const rest = namesOf(path);
+  for (let name = rest.shift(); name !== undefined; name = rest.shift()) {
+    const next = name === ".." ? parentOf(at) : joinPath(at, name);
+    const there = approved.node.observer.observe(next, { hash: false });
+    if (there?.target === undefined) {
+      at = next;
+      continue;
+    }
+    links += 1;
+    if (links > mostLinks || !isAsApproved(next, there, approved)) return false;
+    if (there.target.startsWith("/")) at = "/";
+    rest.unshift(...namesOf(there.target));
+  }
+  return at === end;
+}
+
+function namesOf(path: string): string[] {
+  return path.split("/").filter((name) => name !== "" && name !== ".");
+}
+
+/** What no rule watches has nothing to be held against. */
+function isAsApproved(path: string, there: Observation, { node, state }: Approved): boolean {
+  const approved = state.baseline.rows.get(path);
+  const current = state.current.get(path);
+  if (!approved) return !current && !node.index.find(path);
+  if (!current || compare({ path, before: approved, after: current })) return false;
+  return current.ctime === there.ctime;
+}

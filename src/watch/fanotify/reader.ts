@@ -1,0 +1,130 @@
+import { Buffer } from "node:buffer";
+import { constants as os } from "node:os";
+import { readEvents } from "../../linux/fanotify.ts";
+import { errnoName } from "../../linux/libc.ts";
+import { Waiter } from "../../linux/poll.ts";
+
+export interface ReaderOptions {
+  readonly groupFd: number;
+  /** Every event is read as soon as it can be, however many come. */
+  readonly isHurried: boolean;
+  /** What one read gave, and when that began on the monotonic clock (ms); the bytes hold until it returns. */
+  readonly onEvents: (bytes: Buffer, readAt: number) => void;
+  readonly onFailed: (detail: string) => void;
+  /** Nothing is read any more: the group may be closed. */
+  readonly onStopped: () => void;
+}
+
+const bufferSize = 64 * 1024;
+
+/*
+ * To wake a thread for each event, or to read each alone, costs more than the event does, and the process that caused
+ * it pays for some of that. Past so many reads in a window (milliseconds), the queue is left to gather until it once
+ * is empty, which costs nobody anything and merges what is alike.
+ */
+const readsPerWindow = 30;
+const window = 100;
+const gathering = 10;
+/** Buffers that are read at once when somebody asks for what waits. */
+const mostAtOnce = 16;
+
+/** Waits for events and reads them. What cannot be taken yet waits in the kernel's queue, where it is merged. */
+export class EventReader {
+  readonly #options: ReaderOptions;
+  readonly #buffer = Buffer.allocUnsafeSlow(bufferSize);
+  readonly #waiter: Waiter;
+  #windowEnds = 0;
+  #reads = 0;
+  #isStopping = false;
+  #isStopped = false;
+
+  constructor(options: ReaderOptions) {
+    this.#options = options;
+    this.#waiter = new Waiter(options.groupFd, "readable");
+    this.#wait();
+  }
+
+  /** Takes effect at once; `onStopped` follows. */
+  stop(): void {
+    if (this.#isStopping) return;
+    this.#isStopping = true;
+    this.#waiter.wake();
+  }
+
+  /** What waits in the kernel is taken now, not when its turn comes. True: something was. */
+  readWaiting(): boolean {
+    let reads = 0;
+    for (; reads < mostAtOnce && !this.#isStopping; reads += 1) {
+      const readAt = monotonic();
+      const size = readEvents(this.#options.groupFd, this.#buffer);
+      // A failure is met again when it is read in turn.
+      if (size <= 0) break;
+      this.#options.onEvents(this.#buffer.subarray(0, size), readAt);
+    }
+    return reads > 0;
+  }
+
+  #wait(): void {
+    this.#waiter.wait((outcome) => {
+      if (this.#isStopping) this.#end();
+      else if (outcome === undefined) this.#fail("poll");
+      else this.#read();
+    });
+  }
+
+  /** One buffer, then everybody else's turn. */
+  #read(): void {
+    if (this.#isStopping) {
+      this.#end();
+      return;
+    }
+    const readAt = monotonic();
+    const size = readEvents(this.#options.groupFd, this.#buffer);
+    if (size > 0) {
+      this.#options.onEvents(this.#buffer.subarray(0, size), readAt);
+      // No event is nearly as large as half of it: there was nothing more to be read.
+      if (size < bufferSize / 2) this.#rest();
+      else setImmediate(() => this.#read());
+    } else if (size === -os.errno.EAGAIN || size === -os.errno.EINTR) this.#relax();
+    else this.#fail(`read: ${errnoName(-size)}`);
+  }
+
+  #rest(): void {
+    if (this.#isFlooded()) setTimeout(() => this.#read(), gathering);
+    else this.#wait();
+  }
+
+  #isFlooded(): boolean {
+    if (this.#options.isHurried) return false;
+    const now = performance.now();
+    if (now > this.#windowEnds && this.#reads <= readsPerWindow) {
+      this.#windowEnds = now + window;
+      this.#reads = 0;
+    }
+    this.#reads += 1;
+    return this.#reads > readsPerWindow;
+  }
+
+  #relax(): void {
+    this.#reads = 0;
+    this.#wait();
+  }
+
+  #fail(detail: string): void {
+    this.#options.onFailed(detail);
+    this.#isStopping = true;
+    this.#end();
+  }
+
+  #end(): void {
+    if (this.#isStopped) return;
+    this.#isStopped = true;
+    this.#waiter[Symbol.dispose]();
+    this.#options.onStopped();
+  }
+}
+
+/** The clock of the exec history. */
+function monotonic(): number {
+  return Number(process.hrtime.bigint()) / 1e6;
+}

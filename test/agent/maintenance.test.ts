@@ -1,0 +1,102 @@
+import test from "ava";
+import pino from "pino";
+import { truncateSync } from "node:fs";
+import { maintenance } from "../../src/agent/maintenance.ts";
+import { Committer } from "../../src/reconcile/commit.ts";
+import { createMetrics } from "../../src/health/metrics.ts";
+import type { AgentContext } from "../../src/reconcile/context.ts";
+import { createState } from "../../src/node/state.ts";
+import { HealthStatus } from "../../src/health/status.ts";
+import { parseRecord } from "../../src/core/record/chain.ts";
+import { openDatabase } from "../../src/sqlite/open.ts";
+import { eventContext } from "../helpers/judged.ts";
+import { makePlace } from "../helpers/tree.ts";
+
+/** A state directory, and the house-keeping over it. */
+function makeHouse() {
+  const place = makePlace();
+  const state = createState({ state: place.at("state"), node: "cp-1", cluster: "prod" });
+  state.db.pragma("busy_timeout = 1");
+  const { uid: _, sequence: __, now: ___, ...context } = eventContext();
+  const committer = new Committer({ state, context, maxBytes: 1 << 20, now: Date.now });
+  const health = new HealthStatus(committer, pino({ level: "silent" }));
+  const metrics = createMetrics({ clock: Date.now, outbox: () => state.queue.backlog() });
+  const settings = { outbox: { maxBytes: 1 << 20 } };
+  const agent = { state, settings, committer, metrics, health } as unknown as AgentContext;
+  return {
+    state,
+    health,
+    keep: maintenance(agent, () => undefined),
+    /** What the chain holds of the agent itself: "degraded state". */
+    told: () =>
+      state.db
+        .prepare<[], Buffer>("SELECT bytes FROM record WHERE kind = 'agent' ORDER BY seq")
+        .pluck()
+        .all()
+        .map((bytes) => parseRecord(bytes)?.body as { event: string; trouble: string })
+        .map(({ event, trouble }) => `${event} ${trouble}`),
+    [Symbol.dispose]: () => {
+      state[Symbol.dispose]();
+      place[Symbol.dispose]();
+    },
+  };
+}
+
+test("house-keeping that succeeds does not end a trouble that a change's commit raised", (t) => {
+  using house = makeHouse();
+  house.health.trouble("state", "the disk is full");
+  house.keep();
+  t.deepEqual(house.health.sick(), ["the disk is full"]);
+  t.deepEqual(house.told(), ["degraded state"]);
+});
+
+test("house-keeping that fails is a trouble of its own, until it succeeds", (t) => {
+  using house = makeHouse();
+  const other = openDatabase(house.state.db.name);
+  other.exec("BEGIN IMMEDIATE");
+  house.keep();
+  t.regex(house.health.degraded().join("\n"), /^house-keeping: .*locked by another process/m);
+  other.exec("ROLLBACK");
+  house.keep();
+  t.deepEqual(house.health.degraded(), []);
+  other.close();
+});
+
+test("what the agent could not say of itself is said, in order, once it can be stored", (t) => {
+  using house = makeHouse();
+  const other = openDatabase(house.state.db.name);
+  other.exec("BEGIN IMMEDIATE");
+  house.health.incident("engine", "the queue overflowed");
+  house.health.trouble("unreadable", "one path cannot be read");
+  t.is(house.health.sick().length, 1);
+  other.exec("ROLLBACK");
+  other.close();
+  house.keep();
+  t.deepEqual(house.health.sick(), []);
+  t.deepEqual(house.told(), ["degraded engine", "degraded unreadable"]);
+});
+
+test("a database file that was cut is a trouble, whatever its size before", (t) => {
+  using house = makeHouse();
+  house.keep();
+  t.deepEqual(house.health.degraded(), []);
+  truncateSync(house.state.db.name, 0);
+  house.keep();
+  t.regex(house.health.sick().join("\n"), /was cut to 0 bytes/);
+});
+
+test("a database that shrinks because records were given up is no trouble", (t) => {
+  using house = makeHouse();
+  const { db } = house.state;
+  const fill = db.prepare("INSERT INTO meta (key, value) VALUES (?, ?)");
+  for (let each = 0; each < 300; each += 1) fill.run(`key-${each}`, "x".repeat(20_000));
+  db.pragma("wal_checkpoint(TRUNCATE)");
+  house.keep();
+  db.exec("DELETE FROM meta WHERE key LIKE 'key-%'");
+  db.pragma("incremental_vacuum(2000)");
+  for (const mode of ["PASSIVE", "TRUNCATE"]) {
+    db.pragma(`wal_checkpoint(${mode})`);
+    house.keep();
+    t.deepEqual(house.health.degraded(), [], mode);
+  }
+});

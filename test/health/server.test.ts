@@ -1,0 +1,112 @@
+import { connect } from "node:net";
+import { once } from "node:events";
+import test from "ava";
+import { HealthServer } from "../../src/health/server.ts";
+import type { Health } from "../../src/health/server.ts";
+
+const local = { host: "127.0.0.1", port: 0 };
+
+function healthThat(overrides: Partial<Health> = {}): Health {
+  return {
+    sick: () => [],
+    degraded: () => ["engine fanotify: not permitted"],
+    unready: () => [],
+    metrics: async () => ({ type: "text/plain; version=0.0.4", text: "fim_up 1\n" }),
+    ...overrides,
+  };
+}
+
+async function get(server: HealthServer, path: string, init: RequestInit = {}) {
+  const { host, port } = server.address;
+  const response = await fetch(`http://${host}:${port}${path}`, init);
+  return {
+    status: response.status,
+    type: response.headers.get("content-type"),
+    text: await response.text(),
+  };
+}
+
+test("readiness is 503 with the reasons until there are none", async (t) => {
+  let reasons = ["first sweep is not done", "engine fanotify has not proved itself"];
+  await using server = await HealthServer.listen(local, healthThat({ unready: () => reasons }));
+  const before = await get(server, "/readyz");
+  t.is(before.status, 503);
+  t.deepEqual(JSON.parse(before.text), { ready: false, reasons });
+  reasons = [];
+  const after = await get(server, "/readyz?verbose");
+  t.is(after.status, 200);
+  t.deepEqual(JSON.parse(after.text), { ready: true, reasons: [] });
+});
+
+test("health is 200 until something is wrong for good", async (t) => {
+  let reasons: string[] = [];
+  await using server = await HealthServer.listen(local, healthThat({ sick: () => reasons }));
+  t.is((await get(server, "/healthz")).status, 200);
+  reasons = ["the outbox cannot be written"];
+  t.is((await get(server, "/healthz")).status, 503);
+});
+
+test("metrics come with the type that their maker names", async (t) => {
+  await using server = await HealthServer.listen(local, healthThat());
+  t.deepEqual(await get(server, "/metrics"), {
+    status: 200,
+    type: "text/plain; version=0.0.4",
+    text: "fim_up 1\n",
+  });
+});
+
+test("only GET is served, and only what is known", async (t) => {
+  await using server = await HealthServer.listen(local, healthThat());
+  t.is((await get(server, "/")).status, 404);
+  t.is((await get(server, "/metrics/../etc/passwd")).status, 404);
+  for (const method of ["POST", "PUT", "DELETE", "HEAD"]) {
+    t.is((await get(server, "/healthz", { method })).status, 405, method);
+  }
+});
+
+test("a port that is taken is refused with the address and a hint", async (t) => {
+  await using server = await HealthServer.listen(local, healthThat());
+  const { port } = server.address;
+  const error = await t.throwsAsync(
+    HealthServer.listen({ host: "127.0.0.1", port }, healthThat()),
+    {
+      code: "CONFIG_INVALID",
+      message: `listen 127.0.0.1:${port}: another program listens there`,
+    },
+  );
+  t.regex((error as { hint?: string }).hint ?? "", /--listen/);
+});
+
+test("closing ends a request that hangs and a connection that says nothing", async (t) => {
+  const asked = Promise.withResolvers<void>();
+  const hanging = () => {
+    asked.resolve();
+    return new Promise<never>(() => {});
+  };
+  const server = await HealthServer.listen(local, healthThat({ metrics: hanging }));
+  const silent = connect(server.address.port, "127.0.0.1");
+  await once(silent, "connect");
+  const request = get(server, "/metrics");
+  const failed = t.throwsAsync(request);
+  await asked.promise;
+  silent.on("error", () => {});
+  const ended = once(silent, "close");
+  silent.resume();
+  await server.close();
+  await Promise.all([failed, ended]);
+  await server.close();
+  t.pass();
+});
+
+test("a crowd that says nothing does not keep a probe out", async (t) => {
+  await using server = await HealthServer.listen(local, healthThat());
+  const crowd = Array.from({ length: 80 }, () =>
+    connect(server.address.port, "127.0.0.1").on("error", () => {}),
+  );
+  try {
+    await Promise.all(crowd.map((one) => once(one, "connect")));
+    t.is((await get(server, "/healthz", { signal: AbortSignal.timeout(3000) })).status, 200);
+  } finally {
+    for (const one of crowd) one.destroy();
+  }
+});
