@@ -42,13 +42,11 @@ export class Scratch implements Disposable {
 
 /** Builds the program below this directory as it is shipped, whatever state dist/ is in. Returns its launcher. */
 export function buildProgram(into: string): string {
-  const compiler = join(home, "node_modules/typescript/bin/tsc");
   const node = process.execPath;
-  run(node, [compiler, "-p", join(home, "tsconfig.build.json"), "--outDir", join(into, "dist")]);
   for (const part of ["bin", "baselines", "package.json"])
     cpSync(join(home, part), join(into, part), { recursive: true });
   symlinkSync(join(home, "node_modules"), join(into, "node_modules"));
-  run(node, [join(into, "dist/policy/compile.js")]);
+  run(node, [join(home, "build.ts"), join(into, "dist")]);
   return join(into, "bin/fim-agent");
 }
 

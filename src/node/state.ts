@@ -10,7 +10,7 @@ import { PresentKey } from "../baseline/present.ts";
 import { rawPublicKey } from "../core/record/dsse.ts";
 import { IntegrityError } from "../core/error.ts";
 import type { Statement } from "../core/record/statement.ts";
-import { openDatabase } from "../sqlite/open.ts";
+import { openStateDatabase } from "./database.ts";
 import { Folds } from "../outbox/folds.ts";
 import { Outbox } from "../outbox/outbox.ts";
 import { Queue } from "../outbox/queue.ts";
@@ -55,7 +55,7 @@ export function peekStatement(stateDir: string): Statement | undefined {
   try {
     const key = loadKey(stateDir);
     if (!key) return undefined;
-    const db = openDatabase(databaseFile(stateDir), { readonly: true });
+    const db = openStateDatabase(databaseFile(stateDir), { readonly: true });
     try {
       return new Baseline(db, { stateDir, key }).signed();
     } finally {
@@ -70,7 +70,7 @@ export function peekStatement(stateDir: string): Statement | undefined {
 
 function open(where: Where, loaded: AgentKey): State {
   const key = new PresentKey(where.state, loaded);
-  const db = openDatabase(databaseFile(where.state));
+  const db = openStateDatabase(databaseFile(where.state));
   try {
     const genesis = {
       chain: `${where.cluster}/${where.node}/${randomBytes(8).toString("hex")}`,

@@ -3,21 +3,24 @@ import { closeSync, constants, existsSync, fchmodSync, fstatSync, openSync } fro
 import { IntegrityError } from "../core/error.ts";
 import { explained } from "./explained.ts";
 import { explain } from "./fault.ts";
-import { migrate, schemaVersion, versionOf } from "./migrate.ts";
+import { migrate, versionOf } from "./migrate.ts";
+import type { Migrations } from "./migrate.ts";
 
 /** Milliseconds to wait for another process's transaction. */
 const busyTimeout = 5000;
 const full = 2;
 
+export interface OpenOptions {
+  readonly migrations: Migrations;
+  readonly readonly?: boolean;
+}
+
 /**
- * Opens the state database, every commit of which reaches the disk before it returns.
+ * Opens a database, every commit of which reaches the disk before it returns.
  * Memory stays small: 2 MB of page cache, nothing mapped; no file is ever put in /tmp, which may not be writable.
  */
-export function openDatabase(
-  file: string,
-  options: { readonly readonly?: boolean } = {},
-): Database.Database {
-  const readonly = options.readonly ?? false;
+export function openDatabase(file: string, options: OpenOptions): Database.Database {
+  const { readonly = false, migrations } = options;
   if (!readonly) prepareFile(file);
   else if (!existsSync(file))
     throw new IntegrityError("STATE_UNUSABLE", `database ${file}: there is none`, {
@@ -26,7 +29,7 @@ export function openDatabase(
   let db: Database.Database | undefined;
   try {
     db = explained(new Database(file, { readonly, fileMustExist: true, timeout: busyTimeout }));
-    settle(db, readonly);
+    prepare(db, { readonly, migrations });
     return db;
   } catch (error) {
     db?.close();
@@ -87,7 +90,7 @@ function prepareFile(file: string): void {
   }
 }
 
-function settle(db: Database.Database, readonly: boolean): void {
+function prepare(db: Database.Database, { readonly, migrations }: Required<OpenOptions>): void {
   db.pragma(`busy_timeout = ${busyTimeout}`);
   db.pragma("cache_size = -2000");
   db.pragma("mmap_size = 0");
@@ -98,7 +101,7 @@ function settle(db: Database.Database, readonly: boolean): void {
   // better-sqlite3 is built with NORMAL as the default under WAL: a commit could be lost with the power.
   db.pragma("synchronous = FULL");
   expectPragma(db, "synchronous", full);
-  if (readonly) return expectSchema(db);
+  if (readonly) return expectSchema(db, migrations.length);
   // Only takes effect in a database that is still empty; pruned records give their pages back.
   db.pragma("auto_vacuum = INCREMENTAL");
   db.pragma("journal_mode = WAL");
@@ -106,7 +109,7 @@ function settle(db: Database.Database, readonly: boolean): void {
   db.pragma("journal_size_limit = 8388608");
   // 1 MiB: only a commit empties the log, so that on a small disk a log of the usual 4 MiB would bar every commit for good.
   db.pragma("wal_autocheckpoint = 256");
-  migrate(db);
+  migrate(db, migrations);
 }
 
 function expectPragma(db: Database.Database, name: string, expected: string | number): void {
@@ -119,12 +122,12 @@ function expectPragma(db: Database.Database, name: string, expected: string | nu
   );
 }
 
-function expectSchema(db: Database.Database): void {
+function expectSchema(db: Database.Database, expected: number): void {
   const found = versionOf(db);
-  if (found === schemaVersion) return;
+  if (found === expected) return;
   throw new IntegrityError(
     "STATE_UNUSABLE",
-    `database ${db.name}: schema ${found}, expected ${schemaVersion}`,
-    { hint: "use the fim-agent that wrote it, or start this one once to bring it up to date" },
+    `database ${db.name}: schema ${found}, expected ${expected}`,
+    { hint: "use the program that wrote it, or start this one once to bring it up to date" },
   );
 }

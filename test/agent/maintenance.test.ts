@@ -8,7 +8,7 @@ import type { AgentContext } from "../../src/reconcile/context.ts";
 import { createState } from "../../src/node/state.ts";
 import { HealthStatus } from "../../src/health/status.ts";
 import { parseRecord } from "../../src/core/record/chain.ts";
-import { openDatabase } from "../../src/sqlite/open.ts";
+import { openStateDatabase } from "../../src/node/database.ts";
 import { eventContext } from "../helpers/judged.ts";
 import { makePlace } from "../helpers/tree.ts";
 
@@ -52,7 +52,7 @@ test("house-keeping that succeeds does not end a trouble that a change's commit 
 
 test("house-keeping that fails is a trouble of its own, until it succeeds", (t) => {
   using house = makeHouse();
-  const other = openDatabase(house.state.db.name);
+  const other = openStateDatabase(house.state.db.name);
   other.exec("BEGIN IMMEDIATE");
   house.keep();
   t.regex(house.health.degraded().join("\n"), /^house-keeping: .*locked by another process/m);
@@ -64,7 +64,7 @@ test("house-keeping that fails is a trouble of its own, until it succeeds", (t) 
 
 test("what the agent could not say of itself is said, in order, once it can be stored", (t) => {
   using house = makeHouse();
-  const other = openDatabase(house.state.db.name);
+  const other = openStateDatabase(house.state.db.name);
   other.exec("BEGIN IMMEDIATE");
   house.health.incident("engine", "the queue overflowed");
   house.health.trouble("unreadable", "one path cannot be read");

@@ -17,7 +17,8 @@ import { IntegrityError } from "../../src/core/error.ts";
 import { createKey, loadKey, rotateKey } from "../../src/baseline/key.ts";
 import { comparePaths, decodePath } from "../../src/core/path.ts";
 import type { Baseline } from "../../src/baseline/baseline.ts";
-import { openDatabase, transact } from "../../src/sqlite/open.ts";
+import { openStateDatabase } from "../../src/node/database.ts";
+import { transact } from "../../src/sqlite/open.ts";
 import { digestRows } from "../../src/core/record/statement.ts";
 import { State, approval, at, rowFor } from "../helpers/state.ts";
 
@@ -284,7 +285,7 @@ test("a database that was put back to an older state is noticed by the anchor", 
   copyFileSync(state.file, older);
   baseline.accept([{ path: "/etc/file-0" }], approval());
   const { key, dir } = state;
-  const old = openDatabase(older);
+  const old = openStateDatabase(older);
   const put =
     new (baseline.constructor as typeof import("../../src/baseline/baseline.ts").Baseline)(old, {
       stateDir: dir,

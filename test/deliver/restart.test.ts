@@ -9,7 +9,8 @@ import type { Attempted } from "../../src/deliver/deliver.ts";
 import { Webhook } from "../../src/deliver/formats/webhook.ts";
 import { Outbox } from "../../src/outbox/outbox.ts";
 import { Queue } from "../../src/outbox/queue.ts";
-import { openDatabase, transact } from "../../src/sqlite/open.ts";
+import { openStateDatabase } from "../../src/node/database.ts";
+import { transact } from "../../src/sqlite/open.ts";
 import { inTurn, peerThat, status } from "../helpers/peer.ts";
 
 const at = "2026-01-02T03:04:05.678Z";
@@ -27,7 +28,7 @@ function stateDir() {
 
 /** One life of an agent's delivery to one webhook: ended by `stop`, after which the database is closed. */
 function start(state: ReturnType<typeof stateDir>, url: string) {
-  const db = openDatabase(join(state.dir, "fim.db"));
+  const db = openStateDatabase(join(state.dir, "fim.db"));
   const genesis = { chain: "lab/cp-1/1", at, body: {} };
   const outbox = new Outbox(db, { key: state.key, genesis });
   const queue = new Queue(db);

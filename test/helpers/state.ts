@@ -9,7 +9,7 @@ import type { AgentKey } from "../../src/baseline/key.ts";
 import { rowOf } from "../../src/core/change/observation.ts";
 import type { Observation } from "../../src/core/change/observation.ts";
 import { Outbox } from "../../src/outbox/outbox.ts";
-import { openDatabase } from "../../src/sqlite/open.ts";
+import { openStateDatabase } from "../../src/node/database.ts";
 
 export const at = "2026-11-23T12:00:00.000Z";
 
@@ -53,7 +53,7 @@ export class State {
     this.dir = dir ?? mkdtempSync(join(tmpdir(), "fim-state-"));
     this.file = join(this.dir, "state.db");
     this.key = loadKey(this.dir) ?? createKey(this.dir);
-    this.db = openDatabase(this.file);
+    this.db = openStateDatabase(this.file);
   }
 
   baseline(key: AgentKey = this.key): Baseline {

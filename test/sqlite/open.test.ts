@@ -12,8 +12,9 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { IntegrityError } from "../../src/core/error.ts";
-import { inSnapshot, openDatabase, readMeta, transact, writeMeta } from "../../src/sqlite/open.ts";
-import { schemaVersion } from "../../src/sqlite/migrate.ts";
+import { openStateDatabase } from "../../src/node/database.ts";
+import { inSnapshot, readMeta, transact, writeMeta } from "../../src/sqlite/open.ts";
+import { stateMigrations } from "../../src/node/database.ts";
 
 function place(): { file: string; [Symbol.dispose](): void } {
   const dir = mkdtempSync(join(tmpdir(), "fim-sqlite-"));
@@ -25,7 +26,7 @@ function place(): { file: string; [Symbol.dispose](): void } {
 
 test("every commit is durable, and memory is bounded", (t) => {
   using at = place();
-  const db = openDatabase(at.file);
+  const db = openStateDatabase(at.file);
   const pragma = (name: string): unknown => db.pragma(name, { simple: true });
   t.is(pragma("journal_mode"), "wal");
   t.is(pragma("synchronous"), 2);
@@ -34,7 +35,7 @@ test("every commit is durable, and memory is bounded", (t) => {
   t.is(pragma("foreign_keys"), 1);
   t.is(pragma("trusted_schema"), 0);
   t.is(pragma("auto_vacuum"), 2);
-  t.is(pragma("user_version"), schemaVersion);
+  t.is(pragma("user_version"), stateMigrations.length);
   db.close();
 });
 
@@ -42,7 +43,7 @@ test("the database and its companions can be read by their owner alone", (t) => 
   using at = place();
   writeFileSync(at.file, "");
   chmodSync(at.file, 0o644);
-  const db = openDatabase(at.file);
+  const db = openStateDatabase(at.file);
   for (const name of ["", "-wal", "-shm"]) t.is(statSync(at.file + name).mode & 0o777, 0o600);
   db.close();
 });
@@ -50,11 +51,12 @@ test("the database and its companions can be read by their owner alone", (t) => 
 test("a commit reaches the disk before it returns", (t) => {
   if (spawnSync("strace", ["-V"]).error) return t.pass("there is no strace here");
   using at = place();
-  openDatabase(at.file).close();
+  openStateDatabase(at.file).close();
   const commits = 25;
   const program = `
-    import { openDatabase, transact, writeMeta } from ${JSON.stringify(join(import.meta.dirname, "../../src/sqlite/open.ts"))};
-    const db = openDatabase(${JSON.stringify(at.file)});
+    import { transact, writeMeta } from ${JSON.stringify(join(import.meta.dirname, "../../src/sqlite/open.ts"))};
+    import { openStateDatabase } from ${JSON.stringify(join(import.meta.dirname, "../../src/node/database.ts"))};
+    const db = openStateDatabase(${JSON.stringify(at.file)});
     for (let n = 0; n < ${commits}; n += 1) transact(db, () => writeMeta(db, "n", String(n)));
     process.exit();`;
   const log = `${at.file}.strace`;
@@ -70,7 +72,7 @@ test("what is not a database is refused with what to do", (t) => {
     at.file,
     "these bytes are no database, and there are more than a hundred of them. ".repeat(20),
   );
-  const error = t.throws(() => openDatabase(at.file), { instanceOf: IntegrityError });
+  const error = t.throws(() => openStateDatabase(at.file), { instanceOf: IntegrityError });
   t.is(error?.code, "STATE_UNUSABLE");
   t.regex(error?.message ?? "", /not an SQLite database/);
   t.truthy(error?.hint);
@@ -78,7 +80,7 @@ test("what is not a database is refused with what to do", (t) => {
 
 test("a damaged database is refused, not read as if it were empty", (t) => {
   using at = place();
-  const db = openDatabase(at.file);
+  const db = openStateDatabase(at.file);
   transact(db, () => {
     for (let n = 0; n < 2000; n += 1) writeMeta(db, `key-${n}`, "x".repeat(200));
   });
@@ -89,7 +91,7 @@ test("a damaged database is refused, not read as if it were empty", (t) => {
   writeFileSync(at.file, bytes);
   const error = t.throws(
     () => {
-      const damaged = openDatabase(at.file);
+      const damaged = openStateDatabase(at.file);
       transact(damaged, () => damaged.prepare("SELECT count(*), max(value) FROM meta").get());
     },
     { instanceOf: IntegrityError },
@@ -100,23 +102,23 @@ test("a damaged database is refused, not read as if it were empty", (t) => {
 
 test("a newer database is refused by an older program and left as it is", (t) => {
   using at = place();
-  const db = openDatabase(at.file);
-  db.pragma(`user_version = ${schemaVersion + 1}`);
+  const db = openStateDatabase(at.file);
+  db.pragma(`user_version = ${stateMigrations.length + 1}`);
   db.close();
-  const error = t.throws(() => openDatabase(at.file), { instanceOf: IntegrityError });
-  t.regex(error?.message ?? "", new RegExp(`schema ${schemaVersion + 1} is newer`));
-  t.throws(() => openDatabase(at.file, { readonly: true }), { instanceOf: IntegrityError });
+  const error = t.throws(() => openStateDatabase(at.file), { instanceOf: IntegrityError });
+  t.regex(error?.message ?? "", new RegExp(`schema ${stateMigrations.length + 1} is newer`));
+  t.throws(() => openStateDatabase(at.file, { readonly: true }), { instanceOf: IntegrityError });
 });
 
 test("a symbolic link, a directory and a missing directory are refused", (t) => {
   using at = place();
   symlinkSync("/etc/passwd", at.file);
   const codes = [at.file, join(at.file, ".."), join(at.file, "../none/state.db"), tmpdir()].map(
-    (file) => t.throws(() => openDatabase(file), { instanceOf: IntegrityError })?.code,
+    (file) => t.throws(() => openStateDatabase(file), { instanceOf: IntegrityError })?.code,
   );
   t.deepEqual(new Set(codes), new Set(["STATE_UNUSABLE"]));
   const missing = join(at.file, "../none/state.db");
-  const error = t.throws(() => openDatabase(missing, { readonly: true }), {
+  const error = t.throws(() => openStateDatabase(missing, { readonly: true }), {
     instanceOf: IntegrityError,
   });
   t.is(error?.code, "STATE_UNUSABLE");
@@ -124,8 +126,8 @@ test("a symbolic link, a directory and a missing directory are refused", (t) => 
 
 test("a database that another holds is said to be busy", (t) => {
   using at = place();
-  const one = openDatabase(at.file);
-  const other = openDatabase(at.file);
+  const one = openStateDatabase(at.file);
+  const other = openStateDatabase(at.file);
   other.pragma("busy_timeout = 1");
   one.exec("BEGIN IMMEDIATE");
   const error = t.throws(() => transact(other, () => undefined), { instanceOf: IntegrityError });
@@ -141,8 +143,8 @@ test("a database that another holds is said to be busy", (t) => {
 
 test("a reader changes nothing", (t) => {
   using at = place();
-  openDatabase(at.file).close();
-  const db = openDatabase(at.file, { readonly: true });
+  openStateDatabase(at.file).close();
+  const db = openStateDatabase(at.file, { readonly: true });
   const error = t.throws(() => transact(db, () => writeMeta(db, "a", "b")), {
     instanceOf: IntegrityError,
   });
@@ -152,7 +154,7 @@ test("a reader changes nothing", (t) => {
 
 test("a transaction that fails leaves nothing, and may not be nested", (t) => {
   using at = place();
-  const db = openDatabase(at.file);
+  const db = openStateDatabase(at.file);
   t.throws(() =>
     transact(db, () => {
       writeMeta(db, "a", "b");
@@ -172,7 +174,7 @@ test("a full disk is said to be full, and the state stays sound", (t) => {
   const mounted = spawnSync("sh", ["-c", `mkdir ${dir} && mount -t tmpfs -o size=2m none ${dir}`]);
   if (mounted.status !== 0) return t.pass("mounting needs root, which a container may not have");
   try {
-    const db = openDatabase(join(dir, "state.db"));
+    const db = openStateDatabase(join(dir, "state.db"));
     let written = 0;
     const error = t.throws(
       () => {
@@ -201,7 +203,7 @@ test("a full disk is said to be full, and the state stays sound", (t) => {
 
 test("whatever was altered, every use of the database says so in words", (t) => {
   using at = place();
-  const db = openDatabase(at.file);
+  const db = openStateDatabase(at.file);
   const read = db.prepare("SELECT value FROM meta");
   const write = db.prepare("INSERT INTO meta (key, value) VALUES ('a', 'b')");
   write.run();
@@ -232,17 +234,17 @@ test("whatever was altered, every use of the database says so in words", (t) => 
 
 test("a schema that was set back is an altered database", (t) => {
   using at = place();
-  const db = openDatabase(at.file);
+  const db = openStateDatabase(at.file);
   db.pragma("user_version = 0");
   db.close();
-  const error = t.throws(() => openDatabase(at.file), { instanceOf: IntegrityError });
+  const error = t.throws(() => openStateDatabase(at.file), { instanceOf: IntegrityError });
   t.is(error?.code, "STATE_UNUSABLE");
   t.regex(error?.message ?? "", /altered or damaged \(table meta already exists\)/);
 });
 
 test("rows are given one at a time, and a reader who stops holds nothing back", (t) => {
   using at = place();
-  const db = openDatabase(at.file);
+  const db = openStateDatabase(at.file);
   for (const key of ["a", "b", "c"]) writeMeta(db, key, key);
   for (const _ of db.prepare("SELECT key FROM meta").iterate()) break;
   transact(db, () => writeMeta(db, "d", "d"));

@@ -1,8 +1,6 @@
-/*
- * Paths and rows are the exact bytes that are signed, hence BLOB. The big column of `record` comes last,
- * so that its head columns are read without touching overflow pages. Never edited after a release.
- */
-export const initial = `
+-- Paths and rows are the exact bytes that are signed, hence BLOB. The large column of `record` comes last,
+-- so that SQLite reads the head columns without the overflow pages. Never edited after a release.
+
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
 
 CREATE TABLE baseline (path BLOB PRIMARY KEY, row BLOB NOT NULL) STRICT, WITHOUT ROWID;
@@ -58,4 +56,3 @@ CREATE TABLE fold (
   sample TEXT NOT NULL,
   PRIMARY KEY (rule, change, severity)
 ) STRICT, WITHOUT ROWID;
-`;
