@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import type { JudgedChange } from "../core/change/change.ts";
-import type { Actor, EngineName, Hint } from "../core/change/hint.ts";
+import type { Actor, EngineName, Hint, HintSink } from "../core/change/hint.ts";
 import type { Observation } from "../core/change/observation.ts";
 import { Attribution } from "../attribute/attribute.ts";
 import type { AttributionMode } from "../attribute/attribute.ts";
@@ -60,6 +60,7 @@ export class Engines implements AsyncDisposable {
         matters(path, node.index) || this.#self.isHiddenBy(seenAt(node.root, path)),
       signal: this.#stop.signal,
       now: Date.now,
+      sink: this.#take,
     });
   }
 
@@ -73,10 +74,9 @@ export class Engines implements AsyncDisposable {
     return this.name === "fanotify" ? this.#attribution.mode : "none";
   }
 
-  /** Everything that the kernel has noted by now is hinted when this returns. */
-  async readWaiting(): Promise<void> {
-    // Hints are handed on in microtasks alone, all of which run first.
-    if (this.#engine?.readWaiting?.() === true) await new Promise(setImmediate);
+  /** Everything that the kernel has queued by now is in the coalescer when this returns. */
+  drain(): void {
+    this.#engine?.drain?.();
   }
 
   /** Who made what was in a new directory before anybody could watch that. */
@@ -86,7 +86,7 @@ export class Engines implements AsyncDisposable {
   }
 
   async start(): Promise<void> {
-    this.#loops.push(this.#read(this.#mounts.hints));
+    this.#loops.push(this.#mounts.ended);
     const selected = await this.#select();
     if (this.name === "fanotify")
       for (const loss of this.#attribution.blind)
@@ -114,6 +114,7 @@ export class Engines implements AsyncDisposable {
       directories: () => [],
       signal: this.#stop.signal,
       now: Date.now,
+      sink: this.#take,
       probe: new Probe({ directory }),
       extra: this.#self,
       canaryEvery: settings.watch.heartbeatEvery,
@@ -135,12 +136,12 @@ export class Engines implements AsyncDisposable {
     return selected;
   }
 
-  /** Reads an engine until it fails, then starts the best one that works and has everything looked at. */
+  /** Waits until the engine fails, then starts the best one that works and has everything looked at. */
   async #keep(first: NonNullable<Selected["engine"]>): Promise<void> {
     let engine: Selected["engine"] = first;
     let wait = firstRetry;
     while (!this.#stop.signal.aborted) {
-      if (engine) await this.#read(engine.hints);
+      await engine?.ended;
       if (this.#stop.signal.aborted) return;
       await pause(wait, this.#stop.signal);
       if (this.#stop.signal.aborted) return;
@@ -150,14 +151,13 @@ export class Engines implements AsyncDisposable {
     }
   }
 
-  async #read(hints: AsyncIterable<Hint>): Promise<void> {
+  /** Where the hints of every engine arrive. */
+  readonly #take: HintSink = (hint) => {
     const { coalescer, metrics } = this.#context;
-    for await (const hint of hints) {
-      metrics.hint(hint.engine);
-      this.#note(hint);
-      coalescer.add(hint);
-    }
-  }
+    metrics.hint(hint.engine);
+    this.#note(hint);
+    coalescer.add(hint);
+  };
 
   #note(hint: Hint): void {
     const { metrics, health, node } = this.#context;

@@ -70,6 +70,10 @@ export async function watchNode(
         return rule !== undefined && isFreeStep(step, rule);
       },
       clock: systemClock,
+      onOverflow: (engine, detail) => {
+        metrics.overflow(engine);
+        health.incident(`engine ${engine}`, `hints were given up for a sweep: ${detail}`);
+      },
     }),
   );
   const shared = { node, state, settings, log, committer, metrics };
@@ -109,7 +113,7 @@ async function work(context: AgentContext, around: Surroundings): Promise<void> 
   using reconciliation = new Reconciliation(context, {
     view,
     sweeps,
-    readWaiting: async () => await engines.readWaiting(),
+    drain: () => engines.drain(),
     onAlert,
   });
   await using engines = new Engines(context, (change) => {

@@ -1,4 +1,4 @@
-import { setTimeout as pause } from "node:timers/promises";
+import { setImmediate as turn, setTimeout as pause } from "node:timers/promises";
 import type { FoldedChange, JudgedChange } from "../core/change/change.ts";
 import { IntegrityError } from "../core/error.ts";
 import type { Look } from "../core/change/compare.ts";
@@ -32,8 +32,8 @@ interface PathView {
 interface Helpers {
   readonly view: NodeView;
   readonly sweeps: Sweeps;
-  /** Has everything hinted that the kernel has noted by now. */
-  readonly readWaiting: () => Promise<void>;
+  /** Brings everything that the kernel has queued by now into the coalescer. */
+  readonly drain: () => void;
   readonly onAlert: (alert: JudgedChange | FoldedChange) => void;
 }
 
@@ -179,7 +179,9 @@ export class Reconciliation implements Disposable {
             // What takes long to read is read once.
             rounds: pool === this.#context.pool ? mostRounds : 0,
             ask: async (paths, use) => {
-              await this.#helpers.readWaiting();
+              // Nothing else here waits for I/O: without this the listener and the timers would starve in a storm.
+              await turn();
+              this.#helpers.drain();
               const news = this.#waitingAt(paths, use);
               if (use === "taken" && news.length > 0)
                 group = { ...group, paths: [...joinHints([...group.paths, ...news]).values()] };

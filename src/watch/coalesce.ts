@@ -1,5 +1,5 @@
 import type { EngineName, Hint } from "../core/change/hint.ts";
-import { isBelow } from "../core/path.ts";
+import { isBelow, showPath } from "../core/path.ts";
 import { settle, together } from "../core/change/wait.ts";
 import type { Clock } from "./clock.ts";
 import { PendingPaths } from "./pending.ts";
@@ -27,6 +27,8 @@ export interface CoalescerOptions {
   /** Nothing would come of a look because of this hint: it is not kept, unless the path waits for other reasons. */
   readonly isIdle?: (hint: PathHint) => boolean;
   readonly clock: Clock;
+  /** More waited than may: a sweep finds what changed, but the hints of who changed it are gone. */
+  readonly onOverflow?: (engine: EngineName, detail: string) => void;
   /** In a group, what waits below a tree not counted. */
   readonly mostPaths?: number;
   readonly mostPending?: number;
@@ -43,6 +45,7 @@ export class Coalescer implements AsyncIterable<HintGroup>, Disposable {
   readonly #clock: Clock;
   readonly #pending: PendingPaths;
   readonly #isIdle: (hint: PathHint) => boolean;
+  readonly #onOverflow: CoalescerOptions["onOverflow"];
   readonly #mostPaths: number;
   readonly #mostPending: number;
   readonly #trees = new Map<string, WaitingTree>();
@@ -56,6 +59,7 @@ export class Coalescer implements AsyncIterable<HintGroup>, Disposable {
     this.#clock = options.clock;
     this.#pending = new PendingPaths(options.isKnown);
     this.#isIdle = options.isIdle ?? (() => false);
+    this.#onOverflow = options.onOverflow;
     this.#mostPaths = options.mostPaths ?? 500;
     this.#mostPending = options.mostPending ?? 50_000;
   }
@@ -137,6 +141,7 @@ export class Coalescer implements AsyncIterable<HintGroup>, Disposable {
     const path = this.#pending.crowdedDirectory();
     const dropped = this.#pending.takeBelow(path).length;
     const why = `${dropped} hints waited below it`;
+    this.#onOverflow?.(last.engine, `${why}: ${showPath(path).text}`);
     this.#addTree({ kind: "tree", engine: last.engine, at: last.at, path, why }, true);
   }
 

@@ -1,5 +1,5 @@
 import { joinPath } from "../core/path.ts";
-import type { EngineName, Hint } from "../core/change/hint.ts";
+import type { EngineName, HintSink } from "../core/change/hint.ts";
 import type { RuleIndex } from "../core/policy/rule.ts";
 
 export interface EngineOptions {
@@ -14,21 +14,23 @@ export interface EngineOptions {
   readonly signal: AbortSignal;
   /** Milliseconds since 1970, with fraction. */
   readonly now: () => number;
+  /** Takes each hint at once, in the order of the events. */
+  readonly sink: HintSink;
 }
 
-/** What yields hints. It says where to look, never what is there. */
+/** What gives hints to its sink. It says where to look, never what is there. */
 export interface Engine {
   readonly name: EngineName;
   /** Resolves when every watch is in place; rejects with ENGINE_FAILED when the engine cannot work here. */
   readonly ready: Promise<void>;
-  /** For one reader. Ends when the signal aborts, or after a hint of kind "failed". */
-  readonly hints: AsyncIterable<Hint>;
-  /** Watches one more directory (a tree that appeared), given as a node path. Whoever adds it sweeps it after. */
+  /** Resolves after the last hint: when the signal has aborted, or after a hint of kind "failed". */
+  readonly ended: Promise<void>;
+  /** Watches one more directory (a tree that appeared), given as a node path. The caller sweeps it afterwards. */
   add(path: string): void;
   /** How many inodes are watched now. */
   readonly watched: () => number;
-  /** Reads at once what the kernel has noted by now: its hints follow before the event loop goes on. True: there was some. */
-  readonly readWaiting?: () => boolean;
+  /** Gives the sink everything that the kernel has queued by now. */
+  readonly drain?: () => void;
   /** What it cannot see, in sentences for `doctor`. The contract suite looks for its own words in them. */
   readonly blind: readonly string[];
 }

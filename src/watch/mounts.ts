@@ -1,11 +1,10 @@
 import { closeSync, openSync, readFileSync, readlinkSync, statSync } from "node:fs";
-import type { Hint } from "../core/change/hint.ts";
+import type { Hint, HintSink } from "../core/change/hint.ts";
 import type { Mount } from "../core/change/mount.ts";
 import { diffMounts, parseMountinfo } from "../core/change/mountinfo.ts";
 import { Waiter } from "../linux/poll.ts";
 import { nodePath } from "./engine.ts";
 import type { Engine } from "./engine.ts";
-import { HintQueue } from "./queue.ts";
 
 export interface MountOptions {
   readonly root: string;
@@ -13,6 +12,7 @@ export interface MountOptions {
   readonly isWatched: (path: string) => boolean;
   readonly signal: AbortSignal;
   readonly now: () => number;
+  readonly sink: HintSink;
 }
 
 /** Which process's mounts to read, and what to take off their mount points. */
@@ -21,17 +21,17 @@ export interface MountTable {
   readonly prefix: string;
 }
 
-/** Says when something is mounted over a watched path or taken away, which no file event tells. */
+/** Reports mounts and unmounts over watched paths, for which the kernel gives no file event. */
 export function watchMounts(options: MountOptions): Engine {
-  const hints = new HintQueue("mounts");
-  const table = openTable(options, hints);
-  const stop = (): void => (table ? table.stop() : hints.end());
+  const { promise: ended, resolve: end } = Promise.withResolvers<void>();
+  const table = openTable(options, end);
+  const stop = (): void => (table ? table.stop() : end());
   if (options.signal.aborted) stop();
   else options.signal.addEventListener("abort", stop, { once: true });
   return {
     name: "mounts",
     ready: Promise.resolve(),
-    hints,
+    ended,
     add: () => undefined,
     watched: () => table?.count ?? 0,
     blind: ["a mount that was made and taken away again within some milliseconds"],
@@ -65,11 +65,11 @@ export function readMounts(table: MountTable): Mount[] {
   });
 }
 
-function openTable(options: MountOptions, queue: HintQueue): Table | undefined {
+function openTable(options: MountOptions, onEnd: () => void): Table | undefined {
   try {
-    return new Table(options, queue);
+    return new Table(options, onEnd);
   } catch (error) {
-    queue.push(failed(options, error));
+    options.sink(failed(options, error));
     return undefined;
   }
 }
@@ -81,7 +81,7 @@ function failed({ now }: MountOptions, error: unknown): Hint {
 
 /** The table as it was last read. The kernel says when it is another (proc_pid_mountinfo(5)), and then it is read. */
 class Table {
-  readonly #queue: HintQueue;
+  readonly #onEnd: () => void;
   readonly #options: MountOptions;
   readonly #table: MountTable;
   readonly #fd: number;
@@ -89,8 +89,8 @@ class Table {
   #mounts: readonly Mount[];
   #isStopped = false;
 
-  constructor(options: MountOptions, queue: HintQueue) {
-    this.#queue = queue;
+  constructor(options: MountOptions, onEnd: () => void) {
+    this.#onEnd = onEnd;
     this.#options = options;
     this.#table = findMountTable(options.root);
     // Opened before it is read: what is mounted in between is told.
@@ -123,18 +123,19 @@ class Table {
       const mounts = readMounts(this.#table);
       const changes = diffMounts(this.#mounts, mounts, this.#options.isWatched);
       this.#mounts = mounts;
-      for (const change of changes) this.#queue.push({ ...change, engine: "mounts", at });
+      for (const change of changes) this.#options.sink({ ...change, engine: "mounts", at });
       return true;
     } catch (error) {
-      this.#queue.push(failed(this.#options, error));
+      this.#options.sink(failed(this.#options, error));
       return false;
     }
   }
 
   #end(outcome: "event" | "woken" | undefined): void {
-    if (outcome === undefined) this.#queue.push(failed(this.#options, `poll ${this.#table.file}`));
+    if (outcome === undefined)
+      this.#options.sink(failed(this.#options, `poll ${this.#table.file}`));
     this.#waiter[Symbol.dispose]();
     closeSync(this.#fd);
-    this.#queue.end();
+    this.#onEnd();
   }
 }

@@ -1,9 +1,8 @@
 import { IntegrityError } from "../core/error.ts";
-import type { EngineName, Hint } from "../core/change/hint.ts";
+import type { EngineName, Hint, HintSink } from "../core/change/hint.ts";
 import { watchCanary } from "./canary.ts";
 import type { Engine, EngineOptions, StartEngine } from "./engine.ts";
 import { seenAt } from "./engine.ts";
-import { HintQueue } from "./queue.ts";
 import { asNode, asSeen } from "./root-mapping.ts";
 import type { ExtraWatch } from "./root-mapping.ts";
 import type { Probe } from "./selftest.ts";
@@ -70,35 +69,28 @@ function candidates(preference: EnginePreference): readonly ("fanotify" | "choki
   }
 }
 
-/** The engine with its hints read through the probe, or its failure; a failed engine has been stopped. */
+/** The engine with its hints filtered by the probe, or its failure; a failed engine has been stopped. */
 async function prove(start: StartEngine, options: SelectOptions): Promise<Engine> {
   const { probe } = options;
   const stop = new AbortController();
   const signal = AbortSignal.any([options.signal, stop.signal]);
   probe.prepare();
   try {
+    const filter = new Filter(options);
     const engine = start({
       ...asSeen(options, withProbe(probe, options.extra)),
       signal,
+      sink: filter.take,
     });
-    const guarded = new HintQueue(engine.name);
-    const unwatched: string[] = [];
-    void pump(engine, { options, guarded, unwatched });
     await withDeadline(engine.ready, options.readyWithin ?? 120_000, "was not ready");
     const proof = await probe.prove(options.proofWithin ?? 5000);
     if (proof.kind === "missing") {
-      throw failure(`self-test: no hint for: ${proof.steps.join(", ")}${whyNot(unwatched)}`);
+      throw failure(`self-test: no hint for: ${proof.steps.join(", ")}${filter.whyNot}`);
     }
-    void guard(engine.name, { options, signal, guarded, stop });
-    return {
-      name: engine.name,
-      ready: engine.ready,
-      hints: guarded,
-      add: (path) => engine.add(seenAt(options.root, path)),
-      watched: () => engine.watched(),
-      ...(engine.readWaiting && { readWaiting: engine.readWaiting }),
-      blind: engine.blind,
-    };
+    filter.release();
+    void engine.ended.then(() => stop.abort());
+    void guard(engine.name, { options, signal, stop });
+    return { ...engine, add: (path) => engine.add(seenAt(options.root, path)) };
   } catch (error) {
     stop.abort();
     throw error;
@@ -111,41 +103,49 @@ function withProbe(probe: Probe, extra: ExtraWatch | undefined): ExtraWatch {
   return { directories, index: extra?.index ?? nothing };
 }
 
-/** The probe's own directory may be among those for which no watch was left. */
-function whyNot(unwatched: readonly string[]): string {
-  return unwatched[0] === undefined ? "" : ` (not every directory is watched: ${unwatched[0]})`;
-}
+/**
+ * The way of a hint from an engine to the sink: past the probe and the self-guard, with the node's own paths. What an
+ * engine says of itself waits until the engine has proved itself: of an engine that is replaced it does not matter.
+ */
+class Filter {
+  readonly #options: SelectOptions;
+  #held: Hint[] | undefined = [];
+  #unwatched: string | undefined;
 
-interface Pump {
-  readonly options: SelectOptions;
-  readonly guarded: HintQueue;
-  /** Why the first directory that the engine could not watch is not watched. */
-  readonly unwatched: string[];
-}
-
-async function pump(engine: Engine, { options, guarded, unwatched }: Pump): Promise<void> {
-  try {
-    for await (const hint of engine.hints) {
-      if (hint.kind === "unwatched" && unwatched.length === 0) unwatched.push(hint.detail);
-      const isTaken = options.probe.offer(hint) || options.extra?.offer(hint) === true;
-      const told = isTaken ? undefined : asNode(hint, options.root);
-      if (told) guarded.push(told);
-    }
-  } catch (error) {
-    const detail = messageOf(error);
-    guarded.push({ kind: "failed", engine: engine.name, at: options.now(), detail });
+  constructor(options: SelectOptions) {
+    this.#options = options;
   }
-  guarded.end();
+
+  /** The first directory without a watch, as the reason why the probe's own may have none. */
+  get whyNot(): string {
+    const detail = this.#unwatched;
+    return detail === undefined ? "" : ` (not every directory is watched: ${detail})`;
+  }
+
+  readonly take: HintSink = (hint) => {
+    const { probe, extra, root } = this.#options;
+    if (hint.kind === "unwatched") this.#unwatched ??= hint.detail;
+    if (probe.offer(hint) || extra?.offer(hint) === true) return;
+    const mapped = asNode(hint, root);
+    if (!mapped) return;
+    if (this.#held && hint.kind !== "path" && hint.kind !== "tree") this.#held.push(mapped);
+    else this.#options.sink(mapped);
+  };
+
+  release(): void {
+    for (const hint of this.#held ?? []) this.#options.sink(hint);
+    this.#held = undefined;
+  }
 }
 
 interface Guard {
   readonly options: SelectOptions;
   readonly signal: AbortSignal;
-  readonly guarded: HintQueue;
   readonly stop: AbortController;
 }
 
-async function guard(engine: EngineName, { options, signal, guarded, stop }: Guard): Promise<void> {
+/** Stops the engine when its canary dies. */
+async function guard(engine: EngineName, { options, signal, stop }: Guard): Promise<void> {
   const detail = await watchCanary({
     probe: options.probe,
     every: options.canaryEvery ?? 60_000,
@@ -153,8 +153,7 @@ async function guard(engine: EngineName, { options, signal, guarded, stop }: Gua
     signal,
   });
   if (detail === undefined) return;
-  const hint: Hint = { kind: "failed", engine, at: options.now(), detail };
-  guarded.push(hint);
+  options.sink({ kind: "failed", engine, at: options.now(), detail });
   stop.abort();
 }
 

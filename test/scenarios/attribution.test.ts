@@ -369,6 +369,7 @@ function watchByProc(root: string): { readonly named: ReadonlySet<string> } & As
   const attribution = Attribution.open({ root: "/", best: "proc" });
   const stop = new AbortController();
   const everything = { rule: everythingRule, glob: "**" };
+  const named = new Set<string>();
   const engine = fanotifyEngine({
     describe: (pid, now) => attribution.describe(pid, now),
     isHurried: true,
@@ -378,18 +379,15 @@ function watchByProc(root: string): { readonly named: ReadonlySet<string> } & As
     directories: () => [],
     signal: stop.signal,
     now: Date.now,
-  });
-  const named = new Set<string>();
-  const read = async (): Promise<void> => {
-    for await (const hint of engine.hints)
+    sink: (hint) => {
       if (hint.kind === "path" && hint.actor?.exe !== undefined) named.add(hint.path);
-  };
-  const done = read();
+    },
+  });
   return {
     named,
     [Symbol.asyncDispose]: async () => {
       stop.abort();
-      await done;
+      await engine.ended;
       attribution[Symbol.dispose]();
     },
   };

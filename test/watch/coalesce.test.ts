@@ -37,6 +37,7 @@ interface Bench {
   readonly done: Promise<void>;
   /** Paths of each group. */
   readonly paths: () => string[][];
+  readonly overflows: string[];
 }
 
 function bench(
@@ -44,13 +45,19 @@ function bench(
 ): Bench {
   const clock = new HeldClock();
   const { known = [], ...limits } = options;
-  const coalescer = new Coalescer({ isKnown: (path) => known.includes(path), clock, ...limits });
+  const overflows: string[] = [];
+  const coalescer = new Coalescer({
+    isKnown: (path) => known.includes(path),
+    clock,
+    onOverflow: (engine, detail) => overflows.push(`${engine}: ${detail}`),
+    ...limits,
+  });
   const groups: HintGroup[] = [];
   const read = async () => {
     for await (const group of coalescer) groups.push(group);
   };
   const paths = () => groups.map((group) => group.paths.map(({ path }) => path));
-  return { clock, coalescer, groups, done: read(), paths };
+  return { clock, coalescer, groups, done: read(), paths, overflows };
 }
 
 test("a finished write on a known path is passed on without any wait", async (t) => {
@@ -276,11 +283,12 @@ test("nor do they when the clock has moved on between two readings", async (t) =
   await done;
 });
 
-test("a storm below one directory becomes one tree, and what lies elsewhere stays as it was", async (t) => {
-  const { clock, coalescer, groups } = bench({ mostPending: 100 });
+test("a storm below one directory becomes one tree, reported as an overflow, and hints elsewhere stay", async (t) => {
+  const { clock, coalescer, groups, overflows } = bench({ mostPending: 100 });
   coalescer.add(hint("/b/f", "created"));
   for (let count = 0; count < 1000; count += 1) coalescer.add(hint(`/a/deep/${count}`, "created"));
   t.true(coalescer.size <= 101);
+  t.deepEqual(overflows, ["fanotify: 100 hints waited below it: /a/deep"]);
   await clock.advance(30);
   t.deepEqual(
     groups.flatMap(({ trees }) => trees.map(({ path }) => path)),

@@ -371,21 +371,22 @@ async function run(start: StartEngine): Promise<Running> {
   const directory = temporaryDirectory();
   const places = populate(directory.path);
   const stop = new AbortController();
+  const collected = new Collected();
   const engine = start({
     root: directory.path,
     index: indexOf("/watched", "/absent/yet"),
     directories: () => directoriesBelow(directory.path),
     signal: stop.signal,
     now: Date.now,
+    sink: collected.sink,
   });
-  const collected = new Collected(engine.hints);
   const running: Running = {
     ...places,
     blind: engine.blind,
     collected,
     async [Symbol.asyncDispose]() {
       stop.abort();
-      await collected.done;
+      await engine.ended;
       directory[Symbol.dispose]();
     },
   };
@@ -486,14 +487,19 @@ export function engineContract(test: TestFn, name: string, start: StartEngine): 
       fs.mkdirSync(join(directory.path, "state/probe"), { recursive: true });
       const stop = new AbortController();
       const options = { root: directory.path, index: indexOf("/watched"), signal: stop.signal };
-      const engine = start({ ...options, directories: () => ["/state/probe"], now: Date.now });
-      const collected = new Collected(engine.hints);
+      const collected = new Collected();
+      const engine = start({
+        ...options,
+        directories: () => ["/state/probe"],
+        now: Date.now,
+        sink: collected.sink,
+      });
       await engine.ready;
       fs.writeFileSync(join(directory.path, "state/probe/file"), "x");
       t.true(await collected.has((hint) => leadsTo(hint, "/state/probe/file")));
       t.true(engine.watched() > 0);
       stop.abort();
-      await collected.done;
+      await engine.ended;
     },
   );
 }

@@ -27,13 +27,14 @@ withMounts(
     mkdirSync(path, { recursive: true });
     mkdirSync(elsewhere);
     const stop = new AbortController();
+    const collected = new Collected();
     const watch = watchMounts({
       root: directory.path,
       isWatched: (point) => indexOf("/watched").mayMatchBelow(point),
       signal: stop.signal,
       now: () => 5,
+      sink: collected.sink,
     });
-    const collected = new Collected(watch.hints);
     await watch.ready;
     try {
       mount(elsewhere);
@@ -45,7 +46,7 @@ withMounts(
     }
     t.true(await collected.has(({ kind }) => kind === "unmounted"));
     stop.abort();
-    await collected.done;
+    await watch.ended;
     const told = collected.hints.flatMap((hint) =>
       "mount" in hint ? [[hint.kind, hint.mount.path]] : [],
     );

@@ -13,6 +13,7 @@ const options = (root: string): EngineOptions => ({
   directories: () => ["/etc/extra", "/"],
   signal: new AbortController().signal,
   now: () => 0,
+  sink: () => undefined,
 });
 
 const nothing: RuleIndex = { roots: [], find: () => undefined, mayMatchBelow: () => false };

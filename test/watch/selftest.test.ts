@@ -5,22 +5,23 @@ import type { EngineName, Hint } from "../../src/core/change/hint.ts";
 import { watchCanary } from "../../src/watch/canary.ts";
 import { startChokidar } from "../../src/watch/chokidar/engine.ts";
 import type { Engine, EngineOptions, StartEngine } from "../../src/watch/engine.ts";
-import { HintQueue } from "../../src/watch/queue.ts";
 import { startEngine } from "../../src/watch/select.ts";
 import type { SelectOptions } from "../../src/watch/select.ts";
 import { Probe } from "../../src/watch/selftest.ts";
-import { Collected, indexOf, readAll, temporaryDirectory } from "./stub.ts";
+import { Collected, indexOf, temporaryDirectory } from "./stub.ts";
 
 interface Place extends Disposable {
   readonly probe: Probe;
   readonly options: SelectOptions;
   readonly root: string;
   readonly stop: AbortController;
+  readonly collected: Collected;
 }
 
 function place(more: Partial<SelectOptions> = {}): Place {
   const directory = temporaryDirectory();
   const stop = new AbortController();
+  const collected = new Collected();
   const probe = new Probe({ directory: join(directory.path, "state/probe") });
   const options: SelectOptions = {
     root: directory.path,
@@ -28,6 +29,7 @@ function place(more: Partial<SelectOptions> = {}): Place {
     directories: () => [],
     signal: stop.signal,
     now: Date.now,
+    sink: collected.sink,
     probe,
     ...more,
   };
@@ -36,6 +38,7 @@ function place(more: Partial<SelectOptions> = {}): Place {
     options,
     root: directory.path,
     stop,
+    collected,
     [Symbol.dispose]() {
       stop.abort();
       directory[Symbol.dispose]();
@@ -46,16 +49,13 @@ function place(more: Partial<SelectOptions> = {}): Place {
 /** Wraps the real engine and loses the hints it is told to lose. */
 const losing =
   (isLost: (hint: Hint) => boolean) =>
-  (options: EngineOptions): Engine & { readonly hints: HintQueue } => {
-    const engine = startChokidar(options);
-    const left = new HintQueue("chokidar");
-    const read = async () => {
-      for await (const hint of engine.hints) if (!isLost(hint)) left.push(hint);
-      left.end();
-    };
-    void read();
-    return { ...engine, hints: left };
-  };
+  (options: EngineOptions): Engine =>
+    startChokidar({
+      ...options,
+      sink: (hint) => {
+        if (!isLost(hint)) options.sink(hint);
+      },
+    });
 
 const isFor = (name: string) => (hint: Hint) => "path" in hint && hint.path.endsWith(name);
 
@@ -68,12 +68,12 @@ test("an engine that reports everything proves itself, and its probe's hints go 
   );
   t.deepEqual(failures, []);
   t.is(engine?.name, "chokidar");
-  const collected = new Collected(engine?.hints ?? new HintQueue("chokidar"));
+  const { collected } = here;
   writeFileSync(join(here.root, "watched"), "x");
   t.true(await collected.has(isFor("/watched")));
   t.false(collected.hints.some((hint) => "path" in hint && hint.path.startsWith("/state/probe")));
   here.stop.abort();
-  await collected.done;
+  await engine?.ended;
 });
 
 for (const [step, name] of [
@@ -97,7 +97,7 @@ const exhausted: StartEngine = (options) => {
   const engine = losing(() => true)(options);
   const at = options.now();
   for (const path of ["/a", "/b"])
-    engine.hints.push({ kind: "unwatched", engine: "chokidar", at, path, detail: "ENOSPC" });
+    options.sink({ kind: "unwatched", engine: "chokidar", at, path, detail: "ENOSPC" });
   return engine;
 };
 
@@ -138,15 +138,15 @@ test("an engine that never gets ready is stopped and replaced", async (t) => {
   using here = place({ readyWithin: 20 });
   const stopped: EngineName[] = [];
   const hanging: StartEngine = ({ signal }) => {
-    const hints = new HintQueue("fanotify");
+    const { promise: ended, resolve: end } = Promise.withResolvers<void>();
     signal.addEventListener("abort", () => {
       stopped.push("fanotify");
-      hints.end();
+      end();
     });
     return {
       name: "fanotify",
       ready: new Promise(() => undefined),
-      hints,
+      ended,
       add: () => undefined,
       watched: () => 0,
       blind: [],
@@ -174,8 +174,8 @@ test("an engine that falls silent while running fails by its canary, and its hin
   const factories = { chokidar: losing(() => isSilent) };
   const { engine } = await startEngine("chokidar", factories, here.options);
   isSilent = true;
-  const hints = await readAll(engine?.hints ?? new HintQueue("chokidar"));
-  t.like(hints.at(-1), {
+  await engine?.ended;
+  t.like(here.collected.hints.at(-1), {
     kind: "failed",
     engine: "chokidar",
     detail: "canary: a write was not reported within 200 ms",
@@ -195,4 +195,47 @@ test("a canary that is stopped has nothing to say", async (t) => {
   const watched = watchCanary({ probe: here.probe, every: 1_000_000, deadline: 10, signal });
   here.stop.abort();
   t.is(await watched, undefined);
+});
+
+/** Says of itself that it cannot watch a directory, and ends by itself when it is told to. */
+function ending(end: Promise<void>): StartEngine {
+  return (options) => {
+    const engine = startChokidar(options);
+    options.sink({
+      kind: "unwatched",
+      engine: "chokidar",
+      at: 1,
+      path: `${options.within}/a`,
+      detail: "ENOSPC",
+    });
+    return { ...engine, ended: end };
+  };
+}
+
+test("what an engine says of itself arrives once it has proved itself", async (t) => {
+  using here = place();
+  const { promise } = Promise.withResolvers<void>();
+  await startEngine(
+    "chokidar",
+    { chokidar: losing(() => true) },
+    { ...here.options, proofWithin: 20 },
+  );
+  t.deepEqual(here.collected.hints, []);
+  await startEngine("chokidar", { chokidar: ending(promise) }, here.options);
+  t.like(here.collected.hints[0], { kind: "unwatched", path: "/a" });
+});
+
+test("an engine that ends by itself is stopped with its canary", async (t) => {
+  using here = place({ canaryEvery: 1, canaryWithin: 50 });
+  const { promise, resolve } = Promise.withResolvers<void>();
+  let signal: AbortSignal | undefined;
+  const start: StartEngine = (options) => {
+    signal = options.signal;
+    return ending(promise)(options);
+  };
+  const { engine } = await startEngine("chokidar", { chokidar: start }, here.options);
+  t.false(signal?.aborted);
+  resolve();
+  await engine?.ended;
+  t.true(signal?.aborted);
 });

@@ -39,12 +39,12 @@ export function indexOf(...roots: readonly string[]): RuleIndex {
 /** Gathers an engine's hints and lets a test wait for one of them, never for time alone. */
 export class Collected {
   readonly hints: Hint[] = [];
-  readonly done: Promise<void>;
   #wake: (() => void)[] = [];
 
-  constructor(hints: AsyncIterable<Hint>) {
-    this.done = this.#read(hints);
-  }
+  readonly sink = (hint: Hint): void => {
+    this.hints.push(hint);
+    for (const wake of this.#wake.splice(0)) wake();
+  };
 
   /** False: the deadline passed. */
   async has(isWanted: (hint: Hint) => boolean, deadline = 10_000): Promise<boolean> {
@@ -58,19 +58,6 @@ export class Collected {
     }
     return true;
   }
-
-  async #read(hints: AsyncIterable<Hint>): Promise<void> {
-    for await (const hint of hints) {
-      this.hints.push(hint);
-      for (const wake of this.#wake.splice(0)) wake();
-    }
-  }
-}
-
-export async function readAll<T>(items: AsyncIterable<T>): Promise<T[]> {
-  const all: T[] = [];
-  for await (const item of items) all.push(item);
-  return all;
 }
 
 /** Time that moves only when told to. */

@@ -106,6 +106,7 @@ function chokidarBlind(root: string): readonly string[] {
     root,
     index: nothing,
     directories: () => [],
+    sink: () => undefined,
     signal: stop.signal,
     now: Date.now,
   });

@@ -39,6 +39,9 @@ export interface Actor {
   };
 }
 
+/** Takes a hint at once. Engines, the mount watcher and the sweeps all end in one. */
+export type HintSink = (hint: Hint) => void;
+
 interface From {
   readonly engine: EngineName;
   /** Milliseconds since 1970, with fraction where known. */

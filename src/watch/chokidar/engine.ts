@@ -6,7 +6,6 @@ import type { Hint, Step } from "../../core/change/hint.ts";
 import { isBelow, joinPath, nameOf } from "../../core/path.ts";
 import { nodePath, seenAt } from "../engine.ts";
 import type { Engine, EngineOptions } from "../engine.ts";
-import { HintQueue } from "../queue.ts";
 
 /** More unwatched directories than this are not named one by one. */
 const namedFailures = 1000;
@@ -30,7 +29,7 @@ export function startChokidar(options: EngineOptions): Engine {
   return {
     name: "chokidar",
     ready: tree.ready,
-    hints: tree.queue,
+    ended: tree.ended,
     add: (path) => tree.add(path),
     watched: () => tree.watched,
     blind,
@@ -38,7 +37,7 @@ export function startChokidar(options: EngineOptions): Engine {
 }
 
 class Tree {
-  readonly queue = new HintQueue("chokidar");
+  readonly #ending = Promise.withResolvers<void>();
   readonly ready: Promise<void>;
   readonly #options: EngineOptions;
   readonly #watcher: FSWatcher;
@@ -70,6 +69,10 @@ class Tree {
     const stop = () => void this.#close();
     if (options.signal.aborted) stop();
     else options.signal.addEventListener("abort", stop, { once: true });
+  }
+
+  get ended(): Promise<void> {
+    return this.#ending.promise;
   }
 
   get watched(): number {
@@ -109,7 +112,7 @@ class Tree {
 
   async #close(): Promise<void> {
     await this.#watcher.close();
-    this.queue.end();
+    this.#ending.resolve();
   }
 
   #noteExtra(path: string): void {
@@ -169,7 +172,8 @@ class Tree {
     const { code, path, message } = error as NodeJS.ErrnoException;
     const at = this.#options.now();
     if (path === undefined) {
-      this.queue.push({ kind: "failed", engine: "chokidar", at, detail: message });
+      this.#options.sink({ kind: "failed", engine: "chokidar", at, detail: message });
+      this.#ending.resolve();
       return;
     }
     if (this.#unwatched.has(path)) return;
@@ -179,7 +183,7 @@ class Tree {
     const node = isNamed ? nodePath(this.#options.root, path) : "/";
     const detail = isNamed ? (code ?? message) : `more than ${namedFailures} directories: ${code}`;
     if (node !== undefined) {
-      this.queue.push({ kind: "unwatched", engine: "chokidar", at, path: node, detail });
+      this.#options.sink({ kind: "unwatched", engine: "chokidar", at, path: node, detail });
     }
   }
 
@@ -209,13 +213,13 @@ class Tree {
     const path = nodePath(this.#options.root, seen);
     if (path === undefined || !this.#isRelevant(path)) return;
     const hint: Hint = { kind: "path", engine: "chokidar", at: this.#options.now(), path, step };
-    this.queue.push(hint);
+    this.#options.sink(hint);
   }
 
   #hintTree(seen: string, why: string): void {
     const path = nodePath(this.#options.root, seen);
     if (path === undefined || !this.#isRelevant(path)) return;
-    this.queue.push({ kind: "tree", engine: "chokidar", at: this.#options.now(), path, why });
+    this.#options.sink({ kind: "tree", engine: "chokidar", at: this.#options.now(), path, why });
   }
 }
 

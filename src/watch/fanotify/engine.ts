@@ -11,7 +11,6 @@ import { Marker } from "./marks.ts";
 import { EventReader } from "./reader.ts";
 import { Inodes } from "./inodes.ts";
 import { Programs } from "./programs.ts";
-import { HintQueue } from "../queue.ts";
 
 export interface FanotifyOptions {
   /** Names a process, at once and synchronously: it may be gone a moment later. Without it a hint carries the pid alone. */
@@ -46,7 +45,7 @@ class FanotifyWatch {
   readonly engine: Engine;
   readonly #options: EngineOptions;
   readonly #own: FanotifyOptions;
-  readonly #queue = new HintQueue("fanotify");
+  readonly #ending = Promise.withResolvers<void>();
   readonly #inodes = new Inodes();
   readonly #programs = new Programs();
   readonly #unwatched = new Set<string>();
@@ -72,8 +71,7 @@ class FanotifyWatch {
       inodes,
       onUnwatched,
     });
-    const push = this.#queue.push.bind(this.#queue);
-    this.#tracker = new Tracker({ index, inodes, marker: this.#marker, push });
+    this.#tracker = new Tracker({ index, inodes, marker: this.#marker, sink: options.sink });
     this.#reader = new EventReader({
       groupFd: this.#group.fd,
       isHurried: own.isHurried ?? false,
@@ -84,10 +82,10 @@ class FanotifyWatch {
     this.engine = {
       name: "fanotify",
       ready: this.#start(),
-      hints: this.#queue,
+      ended: this.#ending.promise,
       add: (path) => this.#add(path),
       watched: () => this.#inodes.size,
-      readWaiting: () => this.#reader.readWaiting(),
+      drain: () => this.#reader.drain(),
       blind,
     };
     this.#upkeep = setInterval(() => this.#markPrograms(), own.programsEvery ?? usualUpkeep);
@@ -139,7 +137,7 @@ class FanotifyWatch {
     this.#inodes.clear();
     this.#coverAll();
     const detail = "the kernel's queue of events overflowed";
-    this.#queue.push({ kind: "overflow", engine: "fanotify", at, detail });
+    this.#options.sink({ kind: "overflow", engine: "fanotify", at, detail });
   }
 
   #coverAll(): void {
@@ -171,11 +169,11 @@ class FanotifyWatch {
     const detail = isNamed ? errno : `more than ${namedFailures} directories: ${errno}`;
     const at = this.#options.now();
     const where = isNamed ? path : "/";
-    this.#queue.push({ kind: "unwatched", engine: "fanotify", at, path: where, detail });
+    this.#options.sink({ kind: "unwatched", engine: "fanotify", at, path: where, detail });
   }
 
   #fail(detail: string): void {
-    this.#queue.push({ kind: "failed", engine: "fanotify", at: this.#options.now(), detail });
+    this.#options.sink({ kind: "failed", engine: "fanotify", at: this.#options.now(), detail });
   }
 
   #stop(): void {
@@ -189,7 +187,7 @@ class FanotifyWatch {
     clearInterval(this.#upkeep);
     this.#marker[Symbol.dispose]();
     close(this.#group.fd);
-    this.#queue.end();
+    this.#ending.resolve();
   }
 }
 

@@ -1,4 +1,4 @@
-import type { Actor, Hint, Step } from "../../core/change/hint.ts";
+import type { Actor, HintSink, Step } from "../../core/change/hint.ts";
 import { joinPath } from "../../core/path.ts";
 import type { RuleIndex } from "../../core/policy/rule.ts";
 import type { FanotifyEvent, NamedEntry } from "../../linux/fanotify.ts";
@@ -10,7 +10,7 @@ export interface TrackerOptions {
   readonly index: RuleIndex;
   readonly inodes: Inodes;
   readonly marker: Marker;
-  readonly push: (hint: Hint) => void;
+  readonly sink: HintSink;
 }
 
 /** When it was read, and by whom it was done, which is asked as late as can be: what it concerns is marked before. */
@@ -260,10 +260,10 @@ export class Tracker {
     const actor = whose();
     const by = actor ? { ...told, actor } : told;
     for (const step of steps)
-      this.#options.push({ kind: "path", engine: "fanotify", path, step, ...by });
+      this.#options.sink({ kind: "path", engine: "fanotify", path, step, ...by });
   }
 
   #sayTree(path: string, why: string, { at }: Circumstance): void {
-    this.#options.push({ kind: "tree", engine: "fanotify", at, path, why });
+    this.#options.sink({ kind: "tree", engine: "fanotify", at, path, why });
   }
 }

@@ -25,7 +25,7 @@ const bufferSize = 64 * 1024;
 const readsPerWindow = 30;
 const window = 100;
 const gathering = 10;
-/** Buffers that are read at once when somebody asks for what waits. */
+/** Buffers that `drain` reads at most: under a flood the queue need not ever be empty. */
 const mostAtOnce = 16;
 
 /** Waits for events and reads them. What cannot be taken yet waits in the kernel's queue, where it is merged. */
@@ -51,17 +51,15 @@ export class EventReader {
     this.#waiter.wake();
   }
 
-  /** What waits in the kernel is taken now, not when its turn comes. True: something was. */
-  readWaiting(): boolean {
-    let reads = 0;
-    for (; reads < mostAtOnce && !this.#isStopping; reads += 1) {
+  /** Reads the kernel's queue now, until it is empty. */
+  drain(): void {
+    for (let reads = 0; reads < mostAtOnce && !this.#isStopping; reads += 1) {
       const readAt = monotonic();
       const size = readEvents(this.#options.groupFd, this.#buffer);
-      // A failure is met again when it is read in turn.
-      if (size <= 0) break;
+      // The next read in turn meets a failure again.
+      if (size <= 0) return;
       this.#options.onEvents(this.#buffer.subarray(0, size), readAt);
     }
-    return reads > 0;
   }
 
   #wait(): void {

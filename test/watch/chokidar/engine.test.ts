@@ -22,21 +22,22 @@ async function started(populate: (root: string) => void): Promise<Started> {
   const directory = temporaryDirectory();
   populate(directory.path);
   const stop = new AbortController();
+  const collected = new Collected();
   const engine = startChokidar({
     root: directory.path,
     index: indexOf("/watched"),
     directories: () => [],
     signal: stop.signal,
     now: Date.now,
+    sink: collected.sink,
   });
-  const collected = new Collected(engine.hints);
   const running: Started = {
     root: directory.path,
     engine,
     collected,
     async [Symbol.asyncDispose]() {
       stop.abort();
-      await collected.done;
+      await engine.ended;
       directory[Symbol.dispose]();
     },
   };
@@ -145,13 +146,15 @@ const limitedScript = (root: string) => `
   const { startChokidar } = await import(${url("../../../src/watch/chokidar/engine.ts")});
   const { indexOf } = await import(${url("../stub.ts")});
   const stop = new AbortController();
+  const hints = [];
   const engine = startChokidar({ root: ${JSON.stringify(root)}, index: indexOf("/watched"),
-    directories: () => [], signal: stop.signal, now: Date.now });
+    directories: () => [], signal: stop.signal, now: Date.now, sink: (hint) => hints.push(hint) });
   let error;
   try { await engine.ready } catch (caught) { error = caught.code }
   const watched = engine.watched();
   stop.abort();
-  console.log(JSON.stringify({ error, watched, hints: await Array.fromAsync(engine.hints) }));`;
+  await engine.ended;
+  console.log(JSON.stringify({ error, watched, hints }));`;
 
 interface LimitedResult {
   readonly error?: string;

@@ -60,6 +60,7 @@ async function started(preparation: Preparation = {}): Promise<Started> {
   for (const name of ["watched", "outside"]) fs.mkdirSync(join(root, name));
   preparation.populate?.(root);
   const stop = new AbortController();
+  const collected = new Collected();
   const engine = fanotifyEngine(preparation)({
     root,
     ...(preparation.within !== undefined && { within: preparation.within }),
@@ -67,8 +68,8 @@ async function started(preparation: Preparation = {}): Promise<Started> {
     directories: () => preparation.directories ?? [],
     signal: stop.signal,
     now: Date.now,
+    sink: collected.sink,
   });
-  const collected = new Collected(engine.hints);
   await engine.ready;
   return {
     root,
@@ -78,7 +79,7 @@ async function started(preparation: Preparation = {}): Promise<Started> {
     collected,
     async [Symbol.asyncDispose]() {
       stop.abort();
-      await collected.done;
+      await engine.ended;
       directory[Symbol.dispose]();
     },
   };

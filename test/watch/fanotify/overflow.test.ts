@@ -38,14 +38,15 @@ for (const { queue, overflows, title } of [
       fs.mkdirSync(watched);
       for (let i = 0; i < count; i += 1) fs.writeFileSync(join(watched, `${i}`), "");
       const stop = new AbortController();
+      const collected = new Collected();
       const engine = fanotifyEngine({ queue })({
         root: directory.path,
         index: indexOf("/watched"),
         directories: () => [],
         signal: stop.signal,
         now: Date.now,
+        sink: collected.sink,
       });
-      const collected = new Collected(engine.hints);
       await engine.ready;
       const before = engine.watched();
       // This thread is the one that would read the events.
@@ -74,6 +75,6 @@ for (const { queue, overflows, title } of [
       }
       t.is(engine.watched(), before + 2);
       stop.abort();
-      await collected.done;
+      await engine.ended;
     },
   );
