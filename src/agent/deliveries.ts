@@ -1,3 +1,4 @@
+import { messageOf } from "../core/error.ts";
 import type { Logger } from "pino";
 import { parseRecord } from "../core/record/chain.ts";
 import { redactUrl } from "../core/redact.ts";
@@ -18,10 +19,10 @@ export interface DeliveryOptions {
   readonly health: HealthStatus;
 }
 
-/** How often the outbox is looked at for what another process put there (accept, key rotate). */
+/** How often to look in the outbox for records of another process (accept, key rotate). */
 const lookEvery = 1000;
 
-/** Every sink with its loop. */
+/** Runs one delivery loop for each sink. */
 export class Deliveries implements AsyncDisposable {
   readonly #options: DeliveryOptions;
   readonly #stop = new AbortController();
@@ -43,7 +44,7 @@ export class Deliveries implements AsyncDisposable {
     this.#timer.unref();
   }
 
-  /** Something was queued. */
+  /** Call it after a record was queued. */
   wake(): void {
     for (const pace of this.#paces) pace.wake();
   }
@@ -52,7 +53,7 @@ export class Deliveries implements AsyncDisposable {
     return { sinks: this.#names };
   }
 
-  /** Lets what is queued still go out for so many milliseconds, then stops; the rest stays queued. */
+  /** Keeps delivering for at most this many milliseconds, then stops. The rest stays queued. */
   async finish(within: number): Promise<void> {
     this.wake();
     const until = Date.now() + within;
@@ -85,7 +86,7 @@ export class Deliveries implements AsyncDisposable {
     this.#loops.push(loop);
   }
 
-  /** Until the agent stops or the receiver is gone: a queue that cannot be written now can be again later. */
+  /** Runs until the agent stops or the sink is disabled. After a failed write to the queue it tries again. */
   async #run(sink: Sink): Promise<void> {
     const { signal } = this.#stop;
     while (!signal.aborted) {
@@ -94,7 +95,7 @@ export class Deliveries implements AsyncDisposable {
         if (end === "disabled") this.#fail(sink.name, "the receiver answered 410: it is gone");
         return;
       } catch (error) {
-        this.#fail(sink.name, error instanceof Error ? error.message : String(error));
+        this.#fail(sink.name, messageOf(error));
         await sink.pace.pause(lookEvery, signal);
       }
     }
@@ -122,7 +123,7 @@ export class Deliveries implements AsyncDisposable {
       this.#seen = seq;
       this.wake();
     } catch (error) {
-      health.trouble("chain", error instanceof Error ? error.message : String(error));
+      health.trouble("chain", messageOf(error));
     }
   }
 

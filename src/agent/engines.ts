@@ -16,11 +16,11 @@ import { matters } from "../reconcile/remembered-mounts.ts";
 import { describeProgram, ownFiles, SelfGuard } from "./self/guard.ts";
 import type { AgentContext } from "../reconcile/context.ts";
 
-/** Pause before a failed engine is tried again, doubled each time. */
+/** Milliseconds before a failed engine is tried again, doubled each time. */
 const firstRetry = 1000;
 const longestRetry = 300_000;
 
-/** The engine in force and the mount watcher, their hints on the way to the coalescer. */
+/** The engine in force and the mount watcher. Their hints go to the coalescer. */
 export class Engines implements AsyncDisposable {
   readonly #context: AgentContext;
   readonly #stop = new AbortController();
@@ -69,7 +69,7 @@ export class Engines implements AsyncDisposable {
     return this.#engine?.name ?? "sweep";
   }
 
-  /** Who did it: from the exec history, from /proc alone, or not at all; an engine without pids tells nobody. */
+  /** Where attribution comes from: the exec history, /proc alone, or nowhere, because only fanotify gives pids. */
   get attribution(): AttributionMode {
     return this.name === "fanotify" ? this.#attribution.mode : "none";
   }
@@ -79,7 +79,7 @@ export class Engines implements AsyncDisposable {
     this.#engine?.drain?.();
   }
 
-  /** Who made what was in a new directory before anybody could watch that. */
+  /** The process that made a file in a new directory before the engine watched that directory. */
   makerOf(made: Observation, directory: Observation): Actor | undefined {
     if (this.name !== "fanotify") return undefined;
     return this.#attribution.describeMaker(made, directory, Date.now());
@@ -136,7 +136,7 @@ export class Engines implements AsyncDisposable {
     return selected;
   }
 
-  /** Waits until the engine fails, then starts the best one that works and has everything looked at. */
+  /** Waits until the engine fails, then starts the best one that works and sweeps everything. */
   async #keep(first: NonNullable<Selected["engine"]>): Promise<void> {
     let engine: Selected["engine"] = first;
     let wait = firstRetry;
@@ -151,7 +151,7 @@ export class Engines implements AsyncDisposable {
     }
   }
 
-  /** Where the hints of every engine arrive. */
+  /** The end of every engine's way: counts the hint, acts on it and queues it. */
   readonly #take: HintSink = (hint) => {
     const { coalescer, metrics } = this.#context;
     metrics.hint(hint.engine);
@@ -175,7 +175,7 @@ export class Engines implements AsyncDisposable {
         return;
       case "mounted":
       case "unmounted":
-        // What is to be seen there now are other inodes, which nobody watches yet.
+        // The mount shows other inodes at this path, which the engine does not watch yet.
         this.#engine?.add(hint.mount.path);
         this.#self.noteMount(hint, seenAt(node.root, hint.mount.path));
         return;
@@ -191,7 +191,7 @@ export class Engines implements AsyncDisposable {
   }
 }
 
-/** As seen from here: engines know no other names. */
+/** Paths as the agent sees them, because engines know no others. */
 function programsIn({ policy, root }: AgentContext["node"]): readonly string[] {
   const all = policy.rules.flatMap(({ writers }) => writers);
   return [...new Set(all)].map((path) => seenAt(root, path));

@@ -1,12 +1,13 @@
+import { messageOf } from "../core/error.ts";
 import { statSync } from "node:fs";
 import type { Database } from "better-sqlite3";
 import type { FoldedChange } from "../core/change/change.ts";
 import type { AgentContext } from "../reconcile/context.ts";
 
-/** Milliseconds for which like changes are counted before they are told. */
+/** Milliseconds for which like changes are counted before the agent reports them. */
 const foldWindow = 10_000;
 
-/** What is done again and again beside the quick sweep. What cannot be stored now is tried again the next time. */
+/** The work that repeats with each quick sweep. What cannot be stored now is tried again the next time. */
 export function maintenance(
   context: AgentContext,
   onAlert: (alert: FoldedChange) => void,
@@ -25,15 +26,15 @@ export function maintenance(
       for (const alert of committer.flush(foldWindow)) onAlert(alert);
       metrics.baselineCounter(state.baseline.counter());
       health.retell();
-      // A change may still find no room where this did: only its own commit says that it was stored.
+      // This may fit on the disk where a change does not: only the commit of a change ends that trouble.
       health.over("house-keeping");
     } catch (error) {
-      health.trouble("house-keeping", error instanceof Error ? error.message : String(error));
+      health.trouble("house-keeping", messageOf(error));
     }
   };
 }
 
-/** What was done to the database's file since it was opened; undefined: nothing that its size and name would show. */
+/** What happened to the database file since it was opened. Undefined: nothing that its size and name show. */
 function faultOf(db: Database, opened: string | undefined): string | undefined {
   if (identityOf(db.name) !== opened)
     return "is gone or was replaced: what is stored from now on ends with this process";
@@ -42,7 +43,7 @@ function faultOf(db: Database, opened: string | undefined): string | undefined {
   return `was cut to ${size} bytes: what was stored is lost, and verify will say of what`;
 }
 
-/** Bytes of all pages. Each of them is in the file or, until it is brought there, in the write-ahead log. */
+/** Bytes of all pages. Each page is in the file or still in the write-ahead log. */
 function sizeInPages(db: Database): number {
   const pages = db.pragma("page_count", { simple: true }) as number;
   return pages * (db.pragma("page_size", { simple: true }) as number);
@@ -52,7 +53,7 @@ function sizeOf(file: string): number {
   return statSync(file, { throwIfNoEntry: false })?.size ?? 0;
 }
 
-/** The file that a path names; undefined: none. */
+/** The file at a path. Undefined: none. */
 function identityOf(file: string): string | undefined {
   try {
     const { dev, ino } = statSync(file, { bigint: true });

@@ -6,24 +6,24 @@ import { excessOf, isLimited, limitPrivileges, readPrivileges } from "../linux/p
 import type { Privileges } from "../linux/privileges.ts";
 import type { Engine } from "../config/options.ts";
 
-/** A capability that `watch` keeps. Whatever is not in this table it gives up. */
+/** A capability that `watch` keeps. It drops every other one. */
 export interface Need {
   readonly name: CapabilityName;
   readonly why: string;
-  /** What is lost without it. */
+  /** What the agent loses without it. */
   readonly without: string;
-  /** The older, wider right that contains it. */
+  /** The older, wider capability that includes it. */
   readonly standIn?: CapabilityName;
-  /** It is of use to this engine alone. */
+  /** Only this engine uses it. */
   readonly engine?: "fanotify";
 }
 
 export const needs: readonly Need[] = [
   {
     name: "CAP_SYS_ADMIN",
-    why: "fanotify that tells which process did it; tracefs where it is not mounted; trusted.* attributes",
+    why: "fanotify with the pid of the process; tracefs where it is not mounted; trusted.* attributes",
     without:
-      "no fanotify: nobody is named, and writes through mmap or a hard link are found by sweeps; trusted.* attributes are not seen",
+      "no fanotify: no process is named, and writes through mmap or a hard link are found by sweeps; trusted.* attributes are not seen",
   },
   {
     name: "CAP_DAC_READ_SEARCH",
@@ -35,7 +35,7 @@ export const needs: readonly Need[] = [
     name: "CAP_SYS_PTRACE",
     why: "which program a process of another user runs; the mounts of the node's first process",
     without:
-      "the program behind a change is often not told, so that a rule's allowed writers are not recognised; with a root of its own, mounts made on the node may go unseen",
+      "the program behind a change is often unknown, so that a rule's allowed writers are not recognised; with a root of its own, mounts made on the node may go unseen",
   },
   {
     name: "CAP_BPF",
@@ -60,7 +60,7 @@ export const needs: readonly Need[] = [
 
 const kept = capabilityBits(needs.map(({ name }) => name));
 
-/** "there"; "replaced": another one that is there contains it; "missing". */
+/** "replaced": a wider capability is there instead. */
 export type Standing = "there" | "replaced" | "missing";
 
 export function standingOf({ name, standIn }: Need, effective: bigint): Standing {
@@ -75,21 +75,21 @@ export function lacking(engine: Engine, effective = readCapabilities().effective
   return needs.filter((need) => hasUse(need) && standingOf(need, effective) === "missing");
 }
 
-/** What is lost, in one sentence; undefined: nothing. */
+/** What the agent loses, in one sentence. Undefined: nothing. */
 export function lossOf(lacks: readonly Need[]): string | undefined {
   if (lacks.length === 0) return undefined;
   return lacks.map(({ name, without }) => `without ${name}: ${without}`).join("; ");
 }
 
-/** How many capabilities `watch` gives up. */
+/** How many capabilities `watch` drops. */
 export function surplusOf(now: Privileges): number {
   return excessOf(now, kept).toString(2).replaceAll("0", "").length;
 }
 
 /**
- * Gives up for good what is not needed. Privileges belong to threads, and Node has started some before any code of ours
- * runs: those still have everything. So whoever calls this then executes a program: that ends all other threads, and
- * what is started later inherits.
+ * Drops every privilege that is not needed. Privileges belong to threads, and Node has started some before our code
+ * runs: those threads keep theirs. So the caller executes a program next, which ends all other threads; new threads
+ * inherit.
  */
 export function limitToNeeded(): void {
   if (isLimited(readPrivileges(), kept)) return;
@@ -98,7 +98,7 @@ export function limitToNeeded(): void {
   requireExecutable(process.execPath);
 }
 
-/** Throws when this thread has, or can gain, more than is needed. */
+/** Throws when this thread has, or can gain, more than it needs. */
 export function requireLimited(): void {
   if (isLimited(readPrivileges(), kept)) return;
   throw new IntegrityError("UNSUPPORTED", "privileges: more than the needed ones are still there", {
@@ -106,7 +106,7 @@ export function requireLimited(): void {
   });
 }
 
-/** Node aborts when it cannot be executed, without a word that helps. */
+/** Node aborts without a useful message when it cannot be executed. */
 function requireExecutable(file: string): void {
   try {
     accessSync(file, constants.X_OK);
@@ -122,7 +122,10 @@ function requireExecutable(file: string): void {
   }
 }
 
-/** Will `watch`, which keeps no right to override permissions, be able to write here? Whoever asks may still have it. */
+/**
+ * Whether `watch`, which keeps no right to override permissions, can write here. The caller may still have that
+ * right.
+ */
 export function mayWrite(directory: string): boolean {
   const { uid, gid, mode } = statSync(directory);
   const groups = [process.getegid?.(), ...(process.getgroups?.() ?? [])];
@@ -136,7 +139,7 @@ export function mayWrite(directory: string): boolean {
   }
 }
 
-/** Without CAP_DAC_OVERRIDE not even root writes where its owner and mode do not let it. A missing one is told elsewhere. */
+/** Without CAP_DAC_OVERRIDE even root obeys owner and mode. Another check reports a missing directory. */
 export function requireWritable(directory: string): void {
   if (!existsSync(directory)) return;
   try {

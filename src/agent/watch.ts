@@ -4,7 +4,7 @@ import type { Logger } from "pino";
 import type { FoldedChange, JudgedChange } from "../core/change/change.ts";
 import type { Actor } from "../core/change/hint.ts";
 import type { Observation } from "../core/change/observation.ts";
-import { IntegrityError } from "../core/error.ts";
+import { IntegrityError, messageOf } from "../core/error.ts";
 import { isFreeStep } from "../core/change/judge.ts";
 import { lockFile } from "../linux/lock.ts";
 import { HashPool } from "../observe/hash/pool.ts";
@@ -33,15 +33,15 @@ import { HealthStatus } from "../health/status.ts";
 export interface WatchOptions {
   readonly settings: Settings;
   readonly log: Logger;
-  /** Each alert as it is queued. */
+  /** Called for each alert when it is queued. */
   readonly onAlert: (alert: JudgedChange | FoldedChange) => void;
-  /** Everything is in place: where health and metrics are served. */
+  /** Called with the address of the listener when no change can be missed any more. */
   readonly onReady: (address: { readonly host: string; readonly port: number }) => void;
 }
 
-/** How long what is queued may still be delivered when the agent stops. */
+/** Milliseconds in which queued records may still be delivered when the agent stops. */
 const lastDelivery = 2000;
-/** How long what was hinted last may still be looked at then. What takes longer is found by the next start. */
+/** Milliseconds in which queued hints are still reconciled then. The next start finds the rest. */
 const lastLooks = 2000;
 
 /** Watches until the signal aborts: hints, sweeps and deliveries, each in its own loop. */
@@ -58,7 +58,7 @@ export async function watchNode(
   const health = new HealthStatus(committer, log);
   await using deliveries = new Deliveries({ settings, state, log, metrics, health });
   await requireTrust({ state, committer, deliveries, metrics });
-  // No trouble that a restart could end: it must not make /healthz ask for one.
+  // A restart cannot end this, so /healthz must not ask for one.
   const loss = lossOf(lacking(settings.engine));
   if (loss !== undefined) health.incident("capabilities", loss);
   const pool = stack.use(new HashPool({ root: node.root, workers: 2 }));
@@ -118,10 +118,10 @@ async function work(context: AgentContext, around: Surroundings): Promise<void> 
   });
   await using engines = new Engines(context, (change) => {
     try {
-      for (const told of committer.commit([], [change])) onAlert(told);
+      for (const one of committer.commit([], [change])) onAlert(one);
       health.over("own alerts");
     } catch (error) {
-      health.trouble("own alerts", error instanceof Error ? error.message : String(error));
+      health.trouble("own alerts", messageOf(error));
     }
   });
   await engines.start();
@@ -139,7 +139,7 @@ async function work(context: AgentContext, around: Surroundings): Promise<void> 
     for (const alert of committer.flush(0)) onAlert(alert);
     committer.announce("stopped", { reason: "asked to" }, "info");
   } catch (error) {
-    // What was counted stays counted in the database, and is told after the next start.
+    // The counts stay in the database; the next start reports them.
     if (!(error instanceof IntegrityError)) throw error;
     log.error({ reason: error.message }, "the last records could not be stored");
   }
@@ -152,7 +152,7 @@ interface Loops {
   readonly engines: Engines;
 }
 
-/** Runs until the signal aborts, and a moment longer for what was hinted before that. */
+/** Runs until the signal aborts, and a moment longer for the hints that came before. */
 async function untilStopped(context: AgentContext, loops: Loops): Promise<void> {
   const { coalescer, pool, signal } = context;
   const { reconciliation, sweeps, engines } = loops;

@@ -1,3 +1,4 @@
+import { messageOf } from "../core/error.ts";
 import { readlinkSync } from "node:fs";
 import type { Actor } from "../core/change/hint.ts";
 import { ActorReader } from "./actor.ts";
@@ -84,7 +85,7 @@ function openBest({ root, proc = "/proc", best = "bpf" }: AttributionOptions): O
     const all = unidentified === undefined ? blind : [...blind, notIdentified(unidentified)];
     return { mode: "bpf", blind: all, settings: { ...settings, maps }, history };
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = messageOf(error);
     return { mode: "proc", blind: [...blind, shortLived(reason)], settings };
   }
 }

@@ -1,4 +1,4 @@
-import { IntegrityError } from "../core/error.ts";
+import { IntegrityError, messageOf } from "../core/error.ts";
 import type { ErrorCode } from "../core/error.ts";
 
 /** The exit codes of the contract. */
@@ -8,7 +8,7 @@ export type Exit = (typeof exit)[keyof typeof exit];
 /** Says what is wrong and what to do, on stderr, and gives the exit code. A bug is told as one. */
 export function fail(program: string, error: unknown): Exit {
   if (!(error instanceof IntegrityError)) {
-    const what = error instanceof Error ? error.message : String(error);
+    const what = messageOf(error);
     process.stderr.write(`${program}: bug: ${what.split("\n", 1)[0]}\n`);
     process.stderr.write("hint: please report it; FIM_DEBUG=1 shows where it happened\n");
     if (process.env["FIM_DEBUG"] && error instanceof Error)

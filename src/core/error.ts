@@ -26,3 +26,7 @@ export class IntegrityError extends Error {
     this.hint = options.hint;
   }
 }
+
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,6 +1,6 @@
 import { readFileSync, statSync } from "node:fs";
 import type { Stats } from "node:fs";
-import { IntegrityError } from "../core/error.ts";
+import { IntegrityError, messageOf } from "../core/error.ts";
 import { parseKeys } from "../core/record/webhook.ts";
 import type { WebhookKey } from "../core/record/webhook.ts";
 
@@ -55,7 +55,7 @@ function read(file: string): readonly WebhookKey[] {
     return parseKeys(readFileSync(file, "utf8"));
   } catch (error) {
     const hint = "the file holds one key a line, whsec_… or whsk_…";
-    const why = error instanceof Error ? error.message : String(error);
+    const why = messageOf(error);
     throw new IntegrityError("KEY_INVALID", `webhook keys ${file}: ${why}`, { hint, cause: error });
   }
 }

@@ -1,3 +1,4 @@
+import { messageOf } from "../core/error.ts";
 import type { Logger } from "pino";
 import type { Committer } from "../reconcile/commit.ts";
 
@@ -87,7 +88,7 @@ export class HealthStatus {
       }
       this.#troubles.delete("own records");
     } catch (error) {
-      this.#troubles.set("own records", error instanceof Error ? error.message : String(error));
+      this.#troubles.set("own records", messageOf(error));
     }
   }
 

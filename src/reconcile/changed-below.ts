@@ -1,7 +1,7 @@
 import { hasMoved } from "./look.ts";
 import type { NodeView } from "./look.ts";
 
-/** Paths below a directory that are not as they were seen: by their inode alone, nothing is read. */
+/** Paths below a directory whose inode differs from what was last seen. Reads no content. */
 export async function* scan(dir: string, view: NodeView): AsyncIterable<string> {
   const present = new Set<string>();
   let count = 0;

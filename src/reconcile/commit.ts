@@ -16,22 +16,22 @@ import type { State } from "../node/state.ts";
 
 export interface CommitterOptions {
   readonly state: State;
-  /** What every event says of this node, beside its own uid, number and time. */
+  /** The fields that all events of this node share. */
   readonly context: Omit<EventContext, "uid" | "sequence" | "now">;
-  /** Bytes that may wait for delivery before what is not grave is only counted. */
+  /** Bytes that may wait for delivery. Beyond that, changes below high are counted, not queued. */
   readonly maxBytes: number;
   /** Milliseconds since 1970. */
   readonly now: () => number;
 }
 
-/** What the agent says of itself. */
+/** Events of the agent itself. */
 export type AgentEvent = "started" | "stopped" | "degraded" | "recovered" | "baseline";
 
 const examplesKept = 10;
 /** The fold's name under which changes beyond the budget are counted. */
 const droppedRule = "";
 
-/** Writes what was seen and what is said of it, in one transaction: seen means queued. */
+/** Stores observations and queues their alerts in one transaction: seen means queued. */
 export class Committer {
   readonly #options: CommitterOptions;
   readonly #buckets = new Map<string, Bucket>();
@@ -40,7 +40,7 @@ export class Committer {
     this.#options = options;
   }
 
-  /** Stores the looks, and the changes as alerts. Gives back those that were told singly. */
+  /** Stores the looks, and the changes as alerts. Returns the changes that got an alert of their own. */
   commit(looks: readonly Look[], changes: readonly JudgedChange[]): readonly JudgedChange[] {
     const stale = looks.filter(isStale);
     if (stale.length === 0 && changes.length === 0) return [];
@@ -62,28 +62,28 @@ export class Committer {
     return singles;
   }
 
-  /** Something to say of the agent itself, with details that hold no secret. */
+  /** Queues an event of the agent itself. The details must hold no secret. */
   announce(event: AgentEvent, detail: Readonly<Record<string, unknown>>, severity: Severity): void {
     const { state } = this.#options;
     transact(state.db, () => this.#append([this.#agentEntry(event, detail, severity)]));
   }
 
-  /** Tells what was counted more than so many milliseconds ago: folds, and what the budget kept out. */
+  /** Reports what was counted more than this many milliseconds ago: folds, and changes beyond the budget. */
   flush(olderThan: number): readonly FoldedChange[] {
     const { state, now } = this.#options;
     const due = state.folds.all().filter((fold) => now() - fold.since >= olderThan);
     const dropped = due.filter((fold) => fold.rule === droppedRule);
     const folded = due.filter((fold) => fold.rule !== droppedRule);
     if (due.length === 0) return [];
-    const told = folded.map(toFolded);
+    const reported = folded.map(toFolded);
     transact(state.db, () => {
       for (const fold of due) state.folds.delete(fold);
       this.#append([
-        ...this.#alerts(told),
+        ...this.#alerts(reported),
         ...(dropped.length > 0 ? [this.#droppedEntry(dropped)] : []),
       ]);
     });
-    return told;
+    return reported;
   }
 
   #isOverBudget(): boolean {
@@ -123,7 +123,7 @@ export class Committer {
     if (entries.length > 0) this.#options.state.outbox.append(entries, at);
   }
 
-  /** Within the transaction that signs them: what they say of the key is asked once for all. */
+  /** Read once for all alerts of a transaction: the context asks for the key's id. */
   #alerts(judged: readonly (JudgedChange | FoldedChange)[]): readonly Entry[] {
     if (judged.length === 0) return [];
     const { now } = this.#options;

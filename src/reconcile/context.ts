@@ -8,7 +8,7 @@ import type { Settings } from "../config/settings.ts";
 import type { State } from "../node/state.ts";
 import type { HealthStatus } from "../health/status.ts";
 
-/** Everything that the parts of a running agent share. */
+/** What the parts of a running agent share. */
 export interface AgentContext {
   readonly node: Node;
   readonly state: State;

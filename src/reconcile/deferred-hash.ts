@@ -5,18 +5,18 @@ import type { NodeView, Want } from "./look.ts";
 import { hugeBytes, largeBytes } from "./large-files.ts";
 import type { Gauge, Lane } from "./large-files.ts";
 
-/** What becomes of a file that is too large for a lane. */
+/** What happens to a file that is too large for a lane. */
 export interface Leaving {
-  /** Somebody else hashes it. */
+  /** Another lane hashes it. */
   readonly isAwaited: (path: string) => boolean;
-  /** It is to be hashed in another lane. `isTold`: what was hinted of it is told now, without its digest. */
-  readonly leave: (path: string, size: number, isTold: boolean) => void;
+  /** Hands the file to another lane. `isReported`: its hints are used up now, for a report without a digest. */
+  readonly leave: (path: string, size: number, isReported: boolean) => void;
 }
 
-/** Times that a path is looked at again which meanwhile named another file. */
+/** How often to look again at a path that meanwhile named another file. */
 const maxLooks = 3;
 
-/** Which hints have to wait for a large file, as these view see it. */
+/** Finds the hints that must wait for a large file. */
 export function gaugeOf(view: NodeView): Gauge {
   return {
     large: (path) => {
@@ -30,9 +30,9 @@ export function gaugeOf(view: NodeView): Gauge {
 }
 
 /**
- * The same view, but they hash no file that is too large for the lane. What is known of its path stands until it is
- * hashed; but where nothing was known, or plainly something else, it is a file without a digest, or with that which
- * its inode had.
+ * The same view, but it hashes no file that is too large for the lane. Until another lane has hashed the file, the
+ * last observation stands. A new or plainly different file is reported without a digest, or with the digest that its
+ * inode had.
  */
 export function viewIn(
   { pool, limit }: Lane,
@@ -48,22 +48,22 @@ export function viewIn(
     if (!isTooLarge(seen)) return seen;
     const before = known.get(path);
     if (isAwaited(path)) return before;
-    const isTold = !before || isPlain(path, seen, view);
-    leave(path, seen.size, isTold);
-    if (!isTold) return before;
+    const isReported = !before || isPlain(path, seen, view);
+    leave(path, seen.size, isReported);
+    if (!isReported) return before;
     return before ? seen : remembered(seen, known);
   };
   return { ...view, observeLarge };
 }
 
-/** That a huge file came, or is another than was known, can be told before its digest is known. */
+/** A huge file that appeared or plainly changed can be reported before its digest is known. */
 function isPlain(path: string, seen: Observation, { index, known }: NodeView): boolean {
   const before = known.get(path);
   if (seen.size <= hugeBytes) return false;
   return !before || (before.size !== seen.size && index.find(path)?.rule.class === "immutable");
 }
 
-/** It may take hours: what was read must still be what the path names. */
+/** Hashing may take hours: the path must still name the file that was read. */
 async function observeLong(
   { path, ...want }: Want & { readonly path: string },
   pool: HashPool,

@@ -6,13 +6,13 @@ import type { NodeView, Want } from "./look.ts";
 import type { Rows } from "../baseline/rows.ts";
 import type { Node } from "../node/node.ts";
 
-/** How far a pass has come. */
+/** How far a sweep has come. */
 export interface Progress {
   readonly files: number;
   readonly bytes: number;
 }
 
-/** Something that could not be looked at: the pass is incomplete. */
+/** A path that could not be observed, which makes the sweep incomplete. */
 export interface Unseen {
   readonly path: string;
   readonly errno: string;
@@ -21,9 +21,9 @@ export interface Unseen {
 export interface Pass {
   readonly node: Node;
   readonly pool: HashPool;
-  /** Paths that decide what is read of a file: those already known. */
+  /** Last observations, which decide what to read of a file. */
   readonly known: NodeView["known"];
-  /** Only this path and what is below it. */
+  /** Only this path and everything below it. */
   readonly from?: string;
   readonly onRows: (rows: readonly (readonly [path: string, row: string])[]) => void;
   readonly onProgress?: (progress: Progress) => void;
@@ -31,7 +31,10 @@ export interface Pass {
   readonly signal?: AbortSignal;
 }
 
-/** Looks at every watched path once, hashing. Rows come as they are made; memory does not grow with their number. */
+/**
+ * Observes every watched path once, with hashes. Yields rows as they come, so that memory does not grow with their
+ * number.
+ */
 export async function pass(run: Pass): Promise<readonly Unseen[]> {
   const unseen: Unseen[] = [];
   const view = makeNodeView(run.node, run);
@@ -62,7 +65,7 @@ export async function pass(run: Pass): Promise<readonly Unseen[]> {
   return unseen;
 }
 
-/** Paths whose row is not the known one, and known ones that are gone; and what could not be looked at. */
+/** Paths whose row differs from the last one, paths that are gone, and paths that could not be observed. */
 export async function differing(
   run: Omit<Pass, "onRows">,
   known: Rows,
@@ -79,9 +82,9 @@ export async function differing(
       }
     },
   });
-  // A pass comes upon each path once: as many met as known means that none is gone.
+  // A sweep meets each path once: as many met as known means that none is gone.
   if (run.from === undefined && met === known.count()) return { paths, unseen };
-  // After what is there: a name that is gone may be the old one of a rename.
+  // Deleted paths come last: a missing name may be the old one of a rename.
   const links = new Links(run.node);
   for (const path of known.paths(run.from)) {
     if (!run.node.index.find(path)) continue;
@@ -91,14 +94,14 @@ export async function differing(
   return { paths, unseen };
 }
 
-/** Of a file that should rest and was written again and again while it was read: its digest may be of no state it ever had. */
+/** A file that should not change was written while it was read: its digest may be of no state that it ever had. */
 export function unrest(node: Node, path: string, seen: Observation): readonly Unseen[] {
   const kind = node.index.find(path)?.rule.class;
   const shouldRest = kind === "immutable" || kind === "rotates";
   return seen.unstable && shouldRest ? [{ path, errno: "changes while it is read" }] : [];
 }
 
-/** The parts with which single paths are looked at. */
+/** The view through which the reconcile stage looks at single paths. */
 export function makeNodeView(
   node: Node,
   parts: { readonly known: NodeView["known"]; readonly pool: HashPool },

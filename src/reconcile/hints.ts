@@ -2,23 +2,23 @@ import { atMost, weakestFirst } from "../core/change/actors.ts";
 import type { Actor, EngineName, Step } from "../core/change/hint.ts";
 import { appendStep } from "../core/change/wait.ts";
 
-/** Everything that was hinted about one path since it was last looked at. */
+/** All hints of one path since the last look at it. */
 export interface PathHints {
   readonly path: string;
   readonly steps: readonly Step[];
   readonly from: readonly string[];
-  /** Other names of the file by which it was changed. */
+  /** Other names (hard links) through which the file was changed. */
   readonly through?: readonly string[];
   readonly actors: readonly Actor[];
-  /** Of the last of them, milliseconds since 1970. */
+  /** Of the last hint, milliseconds since 1970. */
   readonly lastAt: number;
   readonly engine: EngineName;
 }
 
-/** Actors, and other names, of a path that was hinted again and again while it waited. */
+/** Actors and other names kept for one path while it waits. */
 const mostKept = 10;
 
-/** What was hinted of a path first, and what was hinted after that. */
+/** Joins the earlier hints of a path with the later ones. */
 function followed(first: PathHints, then: PathHints): PathHints {
   const through = [...new Set([...(first.through ?? []), ...(then.through ?? [])])];
   return {
@@ -32,7 +32,7 @@ function followed(first: PathHints, then: PathHints): PathHints {
   };
 }
 
-/** One for each path, of however many lists, the first list's first. */
+/** Joins several lists of hints, one entry a path, earlier lists first. */
 export function joinHints(hints: Iterable<PathHints>): Map<string, PathHints> {
   const all = new Map<string, PathHints>();
   for (const hint of hints) {

@@ -9,10 +9,10 @@ import type { Rule } from "../core/policy/rule.ts";
 import { siblingsOf } from "./look.ts";
 import type { NodeView } from "./look.ts";
 
-/** Who and when, as the hints of a path told. */
+/** Actors and time, as the hints of a path gave them. */
 export interface Origin {
   readonly at: number;
-  /** Absent: a check, which nobody hinted. */
+  /** Absent in a check, which has no hints. */
   readonly engine?: EngineName;
   readonly actors: readonly Actor[];
   /** Other names of the file (hard links) by which it was changed. */
@@ -20,7 +20,7 @@ export interface Origin {
   readonly offline: boolean;
 }
 
-/** What the policy says of a change, with what the hints know of its origin. Undefined: nothing to report. */
+/** Judges a change by the policy and its origin. Undefined: nothing to report. */
 export function judgeChange(
   change: Change,
   origin: Origin,
@@ -28,18 +28,18 @@ export function judgeChange(
 ): JudgedChange | undefined {
   const rule = ruleOf(change, view);
   if (!rule) return undefined;
-  const told = worst(change, rule, {
+  const worstCase = worst(change, rule, {
     ...namesAround(change, rule, view),
     actors: origin.actors,
     view,
   });
-  if (!told) return undefined;
+  if (!worstCase) return undefined;
   return {
-    change: told.judgement.change,
+    change: worstCase.judgement.change,
     rule: rule.id,
     class: rule.class,
-    severity: told.judgement.severity,
-    verdict: told.judgement.verdict,
+    severity: worstCase.judgement.severity,
+    verdict: worstCase.judgement.verdict,
     meaning: (origin.through ?? []).map(
       (name) => `changed through its other name ${showPath(name).text}`,
     ),
@@ -47,14 +47,14 @@ export function judgeChange(
     why: rule.why,
     at: origin.at,
     ...(origin.engine && { engine: origin.engine }),
-    ...(told.actor && { actor: told.actor }),
+    ...(worstCase.actor && { actor: worstCase.actor }),
     ...(origin.offline && { offline: true }),
   };
 }
 
 type NamesAround = Pick<Circumstances, "siblings" | "formerSiblings" | "fromClass">;
 
-/** What a change of names is held against. */
+/** The names beside which a change of names is judged. */
 function namesAround(change: Change, rule: Rule, view: NodeView): NamesAround {
   const from = change.kind === "renamed" ? view.index.find(change.from)?.rule.class : undefined;
   const fromClass = from !== undefined && { fromClass: from };
@@ -63,7 +63,7 @@ function namesAround(change: Change, rule: Rule, view: NodeView): NamesAround {
   return { siblings, formerSiblings: formerSiblingsOf(change.path, rule, view), ...fromClass };
 }
 
-/** Names of the other files under the same rule that were known in the directory. */
+/** Other files under the same rule that were known in the directory. */
 function formerSiblingsOf(path: string, rule: Rule, { known, index }: NodeView): readonly string[] {
   const dir = parentOf(path);
   return [...known.below(dir)]
@@ -72,7 +72,7 @@ function formerSiblingsOf(path: string, rule: Rule, { known, index }: NodeView):
     .map((one) => nameOf(one.path));
 }
 
-/** When several touched a file, the one that may not is told; else the last of those who can have made the change. */
+/** Several processes touched the file: report one that is not allowed, else the likeliest author. */
 function worst(
   change: Change,
   rule: Rule,
@@ -89,7 +89,7 @@ function worst(
   return all.findLast(({ judgement }) => judgement.verdict === "unexpected") ?? all.at(-1);
 }
 
-/** Of no use, and not looked up, where the rule names no writer. */
+/** Not looked up where the rule names no writer. */
 function identityOf(
   actor: Actor,
   { writers }: Rule,
@@ -104,7 +104,10 @@ function identityOf(
   };
 }
 
-/** A rename is judged by the moreSevere rule of its two names, a directory's or a mount by the gravest that it carries or hides. */
+/**
+ * A rename is judged by the more severe rule of its two names; a directory or a mount by the most severe rule of what
+ * it carries or hides.
+ */
 function ruleOf(change: Change, { index, known }: NodeView): Rule | undefined {
   const own = index.find(change.path)?.rule;
   switch (change.kind) {

@@ -1,31 +1,32 @@
+import { closure } from "../core/closure.ts";
 import type { Observation } from "../core/change/observation.ts";
 import { isStructural } from "../core/change/wait.ts";
 import { HashPool } from "../observe/hash/pool.ts";
 import { joinHints } from "./hints.ts";
 import type { PathHints } from "./hints.ts";
 
-/** To hash a larger file takes so long that what else happened is not to wait for it. */
+/** Hashing a larger file takes so long that other changes must not wait for it. */
 export const largeBytes = 64 * 1024 * 1024;
-/** And for one that is larger still, the programs of a node, which are large, are not to wait. */
+/** Hashing a larger file takes so long that large programs must not wait for it. */
 export const hugeBytes = 1024 * 1024 * 1024;
 
-/** What tells which hints have to wait for a large file. */
+/** Finds the hints that have to wait for a large file. */
 export interface Gauge {
-  /** What is at the path, when that is a large file whose content is wanted. */
+  /** The observation at the path, when it is a large file whose content must be hashed. */
   large(path: string): Observation | undefined;
-  /** Under which its inode is known. */
+  /** All names under which the inode is known. */
   namesOf(seen: Observation): readonly string[];
 }
 
-/** A large file, or several that renames join, with all hints that must not be separated from it. */
+/** A large file, or several that renames join, with all hints that belong together. */
 export interface Batch {
   readonly hints: readonly PathHints[];
   readonly names: ReadonlySet<string>;
-  /** Of the largest. */
+  /** Size of the largest file in bytes. */
   readonly size: number;
 }
 
-/** Hints of large files, each with those that renames join with it, and all others. */
+/** Separates the hints of large files, each with those that renames join with it, from the rest. */
 export function apart(
   hints: readonly PathHints[],
   gauge: Gauge,
@@ -48,17 +49,15 @@ export function apart(
   }
   const taken = new Set<PathHints>();
   const batches = first.flatMap((path) => {
-    const names = new Set([path]);
     const own = new Set<PathHints>();
-    // What is added to a set while it is gone through is come to as well.
-    for (const name of names)
-      for (const { hint } of named.get(name) ?? []) {
-        if (taken.has(hint)) continue;
+    const names = closure([path], (name) =>
+      (named.get(name) ?? []).flatMap(({ hint }) => {
+        if (taken.has(hint)) return [];
         taken.add(hint);
         own.add(hint);
-        for (const one of [hint.path, ...hint.from, ...(others.get(hint.path) ?? [])])
-          names.add(one);
-      }
+        return [hint.path, ...hint.from, ...(others.get(hint.path) ?? [])];
+      }),
+    );
     if (own.size === 0) return [];
     const size = Math.max(0, ...[...names].map((name) => sizes.get(name) ?? 0));
     return [{ hints: hints.filter((hint) => own.has(hint)), names, size }];
@@ -66,12 +65,12 @@ export function apart(
   return { batches, rest: hints.filter((hint) => !taken.has(hint)) };
 }
 
-/** No name is in question, so that it need not be asked here how large the file is: the look that follows leaves it. */
+/** No rename is involved, so the look that follows finds out how large the file is. */
 function isInPlace({ steps, from }: PathHints): boolean {
   return from.length === 0 && !isStructural(steps) && !steps.includes("changed");
 }
 
-/** One after the other, up to some size, in a pool of its own. */
+/** One file at a time, up to some size, with a hash pool of its own. */
 export interface Lane {
   readonly pool: HashPool;
   /** Bytes. */
@@ -81,16 +80,16 @@ export interface Lane {
 type Handle = (hints: readonly PathHints[], lane: Lane) => Promise<void>;
 
 /**
- * What waits for large files. Two lanes, that of the huge ones for itself, so that nobody hides behind one what he does
- * to the node's programs; in each one batch at a time, the smallest first. A path may be in both, and in a group of small files
- * too: who finds that another was first looks again.
+ * Hashes large files in two lanes, so that a huge decoy file cannot delay changes to the node's programs. Each lane
+ * takes the smallest batch first. A path may be in both lanes and in a group of small files: the later one looks
+ * again.
  */
 export class LargeFiles implements Disposable {
   readonly #handle: Handle;
   readonly #lanes: readonly Lane[];
   readonly #running = new Map<Lane, { readonly batch: Batch; readonly ended: Promise<void> }>();
   readonly #failure = Promise.withResolvers<never>();
-  /** No two of them share a name. */
+  /** No two batches share a name. */
   #waiting: Batch[] = [];
 
   constructor(root: string, handle: Handle) {
@@ -102,7 +101,7 @@ export class LargeFiles implements Disposable {
     this.#failure.promise.catch(() => undefined);
   }
 
-  /** Never resolved; rejected by a bug. */
+  /** Never resolves; rejects after a bug. */
   get failed(): Promise<never> {
     return this.#failure.promise;
   }
@@ -111,7 +110,7 @@ export class LargeFiles implements Disposable {
     return this.#batches().some(({ names }) => names.has(path));
   }
 
-  /** Joins it with whatever waits and has a name in common with it. */
+  /** Joins the batch with waiting batches that share a name. */
   add(batch: Batch): void {
     const joined = this.#waiting.filter((one) => shareName(one, batch));
     this.#waiting = this.#waiting.filter((one) => !joined.includes(one));
@@ -168,7 +167,7 @@ function join(batches: readonly Batch[]): Batch {
   return {
     hints: [...hints.values()],
     names: new Set(batches.flatMap(({ names }) => [...names])),
-    // As it is now: what is larger still the lane leaves to the next one.
+    // The latest size. The lane leaves a file that grew beyond its limit to the next lane.
     size: batches.at(-1)?.size ?? 0,
   };
 }

@@ -6,7 +6,7 @@ import type { Observation } from "../core/change/observation.ts";
 import { joinPath, nameOf, parentOf } from "../core/path.ts";
 import type { Rule, RuleTree } from "../core/policy/rule.ts";
 
-/** What is needed to look at a path: the parts are those of observe/ and baseline/. */
+/** What the reconcile stage needs to look at a path, from observe/ and baseline/. */
 export interface NodeView {
   readonly index: RuleTree;
   readonly observer: {
@@ -20,11 +20,11 @@ export interface NodeView {
     below(dir: string): Iterable<{ readonly path: string }>;
     findByInode(dev: string, ino: string): readonly string[];
   };
-  /** Whether the actor's executable is the node's approved file of that name; undefined: it cannot be known any more. */
+  /** Whether the actor ran the approved file of that name. Undefined: no longer known. */
   readonly isApprovedExecutable?: (actor: Actor) => boolean | undefined;
-  /** Whether the actor's executable is one of these, under this name or another that leads to it. */
+  /** Whether the actor's executable is one of these, under this name or a link to it. */
   readonly isAllowedWriter?: (actor: Actor, writers: readonly string[]) => boolean;
-  /** Who made what no event told of, in a directory that had itself just been made. */
+  /** The process that made a path without an event, in a directory that had just been made. */
   readonly makerOf?: (made: Observation, directory: Observation) => Actor | undefined;
   /** Every watched path at or below a directory, as it is now. */
   readonly walk: (dir: string) => Iterable<{ readonly path: string }>;
@@ -36,10 +36,10 @@ export interface Want {
   readonly maxBytes?: number;
 }
 
-/** Files larger than this are hashed in a worker thread. */
+/** Worker threads hash files larger than this. */
 const largeBytes = 1 << 20;
 
-/** What to read of a file, given its rule: what may change freely is not hashed. */
+/** What to read of a file under this rule. Content that may change freely is not hashed. */
 export function wantOf(path: string, rule: Rule, view: NodeView): Want {
   switch (rule.class) {
     case "volatile":
@@ -72,8 +72,8 @@ type PathView = Pick<NodeView, "index"> & {
 };
 
 /**
- * Knows which paths lie behind a symbolic link that stands where a watched directory may: what such a link leads to is
- * no part of the tree. A link above everything that is watched is only a way to it.
+ * Knows which paths lie behind a symbolic link that replaced a watched directory: they are no part of the tree. A
+ * link above all watched paths is only a way to them.
  */
 export class Links {
   readonly #view: PathView;
@@ -104,7 +104,7 @@ export class Links {
   }
 }
 
-/** Looks at paths, and at the other paths that a look leads to. Each path is looked at once. */
+/** Looks at paths, and at the paths that a look leads to, each once. */
 export class Looks {
   readonly #view: NodeView;
   readonly #looks = new Map<string, Look>();
@@ -116,7 +116,7 @@ export class Looks {
     this.#links = new Links(view);
   }
 
-  /** A directory before what is in it. */
+  /** Directories before their entries. */
   all(): readonly Look[] {
     return [...this.#looks.values()].toSorted((a, b) => (a.path < b.path ? -1 : 1));
   }
@@ -135,7 +135,7 @@ export class Looks {
     }
   }
 
-  /** The entries of a directory that came or went: for hints that cannot name them. */
+  /** Looks at entries of a directory that came or went, for hints without a name. */
   async entriesOf(dir: string): Promise<void> {
     const entries = this.#view.observer.list(dir);
     if (!entries) return;
@@ -157,20 +157,20 @@ export class Looks {
     let after = observer.observe(path, { ...want, maxBytes: largeBytes });
     if (want.hash && after?.type === "file" && after.size > largeBytes && !after.unreadable)
       after = await observeLarge(path, want);
-    // Nobody knows of anything here, and nobody can look: that is no finding.
+    // Unknown before and unreadable now: no finding.
     if (!before && after && isUnseen(after)) return { path };
     if (before && after?.unreadable) after = remembering(before, after);
     return { path, ...(before && { before }), ...(after && { after }) };
   }
 
-  /** A directory that came or went takes what is below it along; a new inode may have come from another path. */
+  /** A directory that came or went takes everything below it along; a new inode may come from another path. */
   *#ledTo({ path, before, after }: Look): Iterable<string> {
     const { known, index } = this.#view;
     const arrived = after !== undefined && (!before || movedInode(before, after));
     const left = before !== undefined && (!after || movedInode(before, after));
     if (left && before.type === "directory") yield* pathsOf(known.below(path));
     if (arrived && after.type === "directory") yield* this.#walkOnce(path);
-    // A directory without a rule, of which all is known that some event or sweep did not tell: nothing is read again.
+    // Unwatched parent: compare inodes below it, read nothing.
     if (!before && !after && index.mayMatchBelow(path)) {
       for (const below of this.#walkOnce(path)) if (hasMoved(below, this.#view)) yield below;
       for (const below of pathsOf(known.below(path)))
@@ -180,7 +180,7 @@ export class Looks {
     if (arrived) yield* this.#nowSealed(path);
   }
 
-  /** A new file of class sealed ends the life of the one before it, which now gets its digest. */
+  /** A new sealed file ends the life of the previous one, which now gets its digest. */
   *#nowSealed(path: string): Iterable<string> {
     const rule = this.#view.index.find(path)?.rule;
     if (rule?.class !== "sealed") return;
@@ -190,7 +190,7 @@ export class Looks {
     }
   }
 
-  /** Not again for the directories inside a tree that is already being walked. */
+  /** Directories inside a tree that is already being walked are not walked again. */
   *#walkOnce(dir: string): Iterable<string> {
     if (this.#walked.has(dir)) return;
     for (const { path } of this.#view.walk(dir)) {
@@ -200,14 +200,14 @@ export class Looks {
   }
 }
 
-/** Its inode alone says that the path is not what was last seen there. */
+/** Whether the inode alone shows a change since the last look. */
 export function hasMoved(path: string, { known, observer }: NodeView): boolean {
   const before = known.get(path);
   const after = observer.observe(path, { hash: false });
   return !before || !after || before.ctime !== after.ctime || before.ino !== after.ino;
 }
 
-/** What cannot be read now is taken for what it was, so that its return can be compared. */
+/** Keeps the last known fields of a file that is unreadable now, so that its return can be compared. */
 function remembering(before: Observation, after: Observation): Observation {
   const { unreadable } = after;
   if (unreadable !== undefined && isUnseen(after)) return { ...before, unreadable };
@@ -217,7 +217,7 @@ function remembering(before: Observation, after: Observation): Observation {
   return { ...after, sha256 };
 }
 
-/** True when what is stored must be written again. */
+/** Whether the stored row must be written again. */
 export function isStale({ before, after }: Look): boolean {
   if (!before || !after) return before !== after;
   return rowOf(before) !== rowOf(after);

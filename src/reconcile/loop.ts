@@ -22,10 +22,9 @@ import type { Sweeps } from "./sweeps.ts";
 import type { AgentContext } from "./context.ts";
 import { formerlyWatched, rememberWatched } from "./remembered-policy.ts";
 
-/** With what a group is looked at. */
+/** A view, and the pool in which it hashes. */
 interface PathView {
   readonly view: NodeView;
-  /** In which these view hash. */
   readonly pool: HashPool;
 }
 
@@ -40,17 +39,17 @@ interface Helpers {
 /** Paths that are looked at and committed together. */
 const sliceSize = 500;
 const retryAfter = 1000;
-/** Times that a group is looked at anew because of what was hinted meanwhile. */
+/** How often a group is looked at again because of hints that came meanwhile. */
 const mostRounds = 2;
 
-/** Takes groups of hints one after the other, from the coalescer to the commit; those of large files beside them. */
+/** Takes one group of hints after another from the coalescer to the commit, and hashes large files beside them. */
 export class Reconciliation implements Disposable {
   readonly #context: AgentContext;
   readonly #helpers: Helpers;
   readonly #large: LargeFiles;
-  /** Of the group that is being looked at. */
+  /** The rest of the group that is being looked at. */
   #slices = new Slices([]);
-  /** So often something was stored: between a look and its commit somebody else may have been first. */
+  /** Counts commits, to detect one between a look and its own commit. */
   #commits = 0;
 
   constructor(context: AgentContext, helpers: Helpers) {
@@ -60,8 +59,8 @@ export class Reconciliation implements Disposable {
   }
 
   /**
-   * Everything is compared with what was last seen: what happened while the agent was down is told as such. False: the
-   * agent was asked to stop before that was done, and the next start does it.
+   * Compares everything with what was last seen: changes made while the agent was down are reported as offline.
+   * False: the agent must stop; the next start does it.
    */
   async firstSweep(): Promise<boolean> {
     const { pool, signal } = this.#context;
@@ -78,13 +77,13 @@ export class Reconciliation implements Disposable {
     }
   }
 
-  /** Until the coalescer ends and what it gave is done. */
+  /** Runs until the coalescer ends and its hints are reconciled. */
   async run(): Promise<void> {
     await Promise.race([this.#handleAll(), this.#large.failed]);
     await Promise.race([this.#large.ended(), this.#large.failed]);
   }
 
-  /** What large files are still waited for is given up: the next start finds it. */
+  /** Gives up large files that still wait: the next start finds them. */
   [Symbol.dispose](): void {
     this.#large[Symbol.dispose]();
   }
@@ -133,17 +132,17 @@ export class Reconciliation implements Disposable {
         if (!hints.has(path)) hints.set(path, found(path));
     const { batches, rest } = apart([...hints.values()], gaugeOf(this.#helpers.view));
     for (const batch of batches) this.#large.add(batch);
-    let told: readonly MountHint[] = mounts;
+    let pendingMounts: readonly MountHint[] = mounts;
     this.#slices = new Slices(rest);
-    while (!this.#slices.isEmpty || told.length > 0) {
+    while (!this.#slices.isEmpty || pendingMounts.length > 0) {
       const lane = { pool: this.#context.pool, limit: largeBytes };
-      await this.#work(this.#slices.take(sliceSize), told, lane);
-      told = [];
+      await this.#work(this.#slices.take(sliceSize), pendingMounts, lane);
+      pendingMounts = [];
     }
     if (mounts.length > 0) rememberMounts(this.#context.state, this.#context.node.root);
   }
 
-  /** A file that is too large for this lane, to which a look led or which has just grown, is for the next one. */
+  /** Hands files that are too large for this lane to the next one. */
   async #work(
     paths: readonly PathHints[],
     mounts: readonly MountHint[],
@@ -153,8 +152,8 @@ export class Reconciliation implements Disposable {
     const left = new Map<string, Batch>();
     const view = viewIn(lane, this.#helpers.view, {
       isAwaited: (path) => !hints.has(path) && this.#large.holds(path),
-      leave: (path, size, isTold) => {
-        const hint = (isTold ? undefined : hints.get(path)) ?? found(path);
+      leave: (path, size, isReported) => {
+        const hint = (isReported ? undefined : hints.get(path)) ?? found(path);
         left.set(path, { hints: [hint], names: new Set([path, ...hint.from]), size });
       },
     });
@@ -162,10 +161,7 @@ export class Reconciliation implements Disposable {
     for (const batch of left.values()) this.#large.add(batch);
   }
 
-  /**
-   * Nothing is lost for want of a disk: what cannot be stored is looked at again until it can. What a closed pool
-   * did not read is left to the next start.
-   */
+  /** Tries again until the disk takes it. The next start finds what a closed pool did not read. */
   async #reconcile(first: Group, { view, pool }: PathView): Promise<void> {
     const { health, signal } = this.#context;
     let group = first;
@@ -176,7 +172,7 @@ export class Reconciliation implements Disposable {
           view,
           now: Date.now,
           later: {
-            // What takes long to read is read once.
+            // Reads what takes long only once.
             rounds: pool === this.#context.pool ? mostRounds : 0,
             ask: async (paths, use) => {
               // Nothing else here waits for I/O: without this the listener and the timers would starve in a storm.
@@ -205,7 +201,7 @@ export class Reconciliation implements Disposable {
     }
   }
 
-  /** What is behind in its own group was hinted before what has come since. */
+  /** Hints of the present group are older than those in the coalescer. */
   #waitingAt(paths: readonly string[], use: "taken" | "noted"): readonly PathHints[] {
     const { coalescer } = this.#context;
     const own = use === "taken" ? this.#slices.takeAt(paths) : this.#slices.at(paths);
@@ -215,7 +211,7 @@ export class Reconciliation implements Disposable {
   #commit(looks: readonly Look[], changes: readonly JudgedChange[]): void {
     const { committer, metrics } = this.#context;
     const { sweeps, onAlert } = this.#helpers;
-    const told = committer.commit(looks, changes);
+    const reported = committer.commit(looks, changes);
     this.#commits += 1;
     sweeps.learn(looks);
     const now = Date.now();
@@ -224,10 +220,10 @@ export class Reconciliation implements Disposable {
       if (one.engine !== "sweep") metrics.alertLatency((now - one.at) / 1000);
       metrics.attribution(one.actor ? (one.actor.exe === undefined ? "pid" : "full") : "none");
     }
-    for (const one of told) onAlert(one);
+    for (const one of reported) onAlert(one);
   }
 
-  /** What was seen was compared with something that is no longer what was last seen. */
+  /** Whether another commit changed the state with which a look was compared. */
   #isOutdated(looks: readonly Look[]): boolean {
     const { known } = this.#helpers.view;
     return looks.some(({ path, before }) => {
@@ -236,7 +232,7 @@ export class Reconciliation implements Disposable {
     });
   }
 
-  /** Rows of paths that the policy no longer watches are dropped without a word: nothing was deleted. */
+  /** Drops rows of paths that the policy no longer watches, without a report: nothing was deleted. */
   #forgetUnwatched(): void {
     const { state, node } = this.#context;
     const unwatched: string[] = [];
@@ -247,7 +243,7 @@ export class Reconciliation implements Disposable {
     });
   }
 
-  /** Paths that the policy of the last run did not watch are no news when they are there: they are taken as they are. */
+  /** Adopts paths that the last policy did not watch: their presence is no change. */
   async #adopt(paths: readonly string[]): Promise<void> {
     if (paths.length === 0) return;
     const { view, sweeps } = this.#helpers;
@@ -272,7 +268,7 @@ function found(path: string): PathHints {
   return { path, steps: ["changed"], from: [], actors: [], lastAt: Date.now(), engine: "sweep" };
 }
 
-/** The agent stops, and the file was not read to its end. */
+/** The agent stops and the file was not read to its end. */
 function isAbandoned(error: unknown, pool: HashPool): boolean {
   return pool.isClosed && error instanceof IntegrityError && error.code === "ENGINE_FAILED";
 }

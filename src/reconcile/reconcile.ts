@@ -1,3 +1,4 @@
+import { closure } from "../core/closure.ts";
 import type { Change, JudgedChange } from "../core/change/change.ts";
 import { compare } from "../core/change/compare.ts";
 import type { Look } from "../core/change/compare.ts";
@@ -19,7 +20,7 @@ type Hints = ReadonlyMap<string, PathHints>;
 
 export type MountHint = Extract<Hint, { kind: "mounted" | "unmounted" }>;
 
-/** What is reconciled in one transaction. */
+/** The changes of one transaction. */
 export interface Group {
   readonly paths: readonly PathHints[];
   readonly mounts: readonly MountHint[];
@@ -29,24 +30,24 @@ export interface Group {
 
 export interface Parts {
   readonly view: NodeView;
-  /** Stores what was seen, and the alerts, in one transaction. */
+  /** Stores observations and alerts in one transaction. */
   readonly commit: (looks: readonly Look[], changes: readonly JudgedChange[]) => void;
   readonly later?: Later;
   readonly now: () => number;
 }
 
-/** What was hinted since the group was taken: a look can see what was done before its hint is read. */
+/** Asks for hints that came since the group was taken: a look can see a change before its hint arrives. */
 export interface Later {
-  /** Of these paths. To be "taken", and looked at anew, or only "noted": it is given once more when its turn comes. */
+  /** "taken": these hints leave the queue and join the group. "noted": they stay in the queue. */
   readonly ask: (paths: readonly string[], use: "taken" | "noted") => Promise<readonly PathHints[]>;
-  /** Times that the group may be looked at anew. */
+  /** How often the group may be looked at again. */
   readonly rounds: number;
 }
 
-/** Renames above a path can lead in circles, with a longer name each time. */
+/** Renames above a path can form circles, with a longer name each time. */
 const mostFormerNames = 32;
 
-/** hint -> observe -> compare -> pair -> verdict -> one transaction. Gives back what was reported. */
+/** hint -> observe -> compare -> pair -> verdict -> one transaction. Returns the reported changes. */
 export async function reconcile(group: Group, parts: Parts): Promise<readonly JudgedChange[]> {
   const { looks, hints } = await lookAtAll(group, parts);
   const seen = looks.all();
@@ -61,10 +62,10 @@ export async function reconcile(group: Group, parts: Parts): Promise<readonly Ju
   const removers = removersIn({ looks, hints }, facts);
   const whose = (change: Change): Origin => {
     const own = origin(change);
-    const told = { ...own, actors: [...own.actors, ...removers(change)] };
-    if (told.actors.length > 0 || group.offline) return told;
+    const known = { ...own, actors: [...own.actors, ...removers(change)] };
+    if (known.actors.length > 0 || group.offline) return known;
     const maker = makerOf(change, looks, parts.view);
-    return maker ? { ...told, engine: "fanotify", actors: [maker] } : told;
+    return maker ? { ...known, engine: "fanotify", actors: [maker] } : known;
   };
   const judged = changes
     .map((change) => judgeChange(change, whose(change), parts.view))
@@ -73,7 +74,7 @@ export async function reconcile(group: Group, parts: Parts): Promise<readonly Ju
   return judged;
 }
 
-/** Who did what was seen is known only when all is read that was hinted before it was seen. */
+/** Looks until no hint is left that is older than a look: only then is the actor of a change known. */
 async function lookAtAll(group: Group, { view, later }: Parts): Promise<Looked> {
   let hints: Hints = new Map(group.paths.map((one) => [one.path, one]));
   for (let round = 0; ; round += 1) {
@@ -90,12 +91,13 @@ async function lookAtAll(group: Group, { view, later }: Parts): Promise<Looked> 
   }
 }
 
-/** Some of it may have been done after the look: who took part is said, but what was done is not. */
+/** Part of it may have happened after the look: keep the actors, drop the steps. */
 function noting(hints: Hints, news: readonly PathHints[]): Hints {
   const all = new Map(hints);
   for (const one of news) {
     const own = hints.get(one.path);
-    if (own && isTold(own)) all.set(one.path, { ...own, actors: [...one.actors, ...own.actors] });
+    if (own && isFromEvent(own))
+      all.set(one.path, { ...own, actors: [...one.actors, ...own.actors] });
     else all.set(one.path, { ...one, steps: own?.steps ?? ["changed"], from: [] });
   }
   return all;
@@ -106,17 +108,18 @@ interface Looked {
   readonly hints: Hints;
 }
 
-/** A file that was moved to a name of which nothing is left was removed there, which is told of its old name alone. */
+/** A file renamed and then deleted is reported under its old path; the actor is the process that deleted it. */
 function removersIn({ looks, hints }: Looked, facts: readonly RenameFact[]) {
   const onwards = Map.groupBy(facts, ({ from }) => from);
+  const isGone = ({ to }: RenameFact): boolean => {
+    const look = looks.get(to);
+    return look !== undefined && !look.before && !look.after;
+  };
   return (change: Change): readonly Actor[] => {
     if (change.kind !== "deleted") return [];
-    const names = new Set([change.path]);
-    for (const name of names)
-      for (const { to } of onwards.get(name) ?? []) {
-        const look = looks.get(to);
-        if (look && !look.before && !look.after) names.add(to);
-      }
+    const names = closure([change.path], (name) =>
+      (onwards.get(name) ?? []).filter(isGone).map(({ to }) => to),
+    );
     names.delete(change.path);
     return [...names].flatMap((name) => hints.get(name)?.actors ?? []);
   };
@@ -128,7 +131,7 @@ async function lookAround(hint: PathHints, looks: Looks, view: NodeView): Promis
   const look = looks.get(hint.path);
   if (hint.steps.includes("changed") && look?.after?.type === "directory")
     await looks.entriesOf(hint.path);
-  // While it had another name, hints for what is in it had that too.
+  // While a directory had another name, hints for its entries carried that name.
   if (hint.steps.includes("renamed") && look && isSameDirectory(look))
     for await (const path of scan(hint.path, view)) await looks.at(path);
 }
@@ -142,47 +145,47 @@ function mountChange({ kind, mount }: MountHint): Change {
 }
 
 /**
- * The kernel's word. Of an engine that cannot tell renames, a name that was there for a moment beside a replaced file
- * must be its source.
+ * Renames as the kernel reported them. For an engine without renames, a name that appeared briefly beside a replaced
+ * file must be its source.
  */
 function renameFacts(looks: readonly Look[], hints: Hints): readonly RenameFact[] {
-  const told = [...hints.values()].flatMap(({ path, from }) =>
+  const reported = [...hints.values()].flatMap(({ path, from }) =>
     from.map((one) => ({ from: one, to: path })),
   );
-  const tells = (path: string): boolean => hints.get(path)?.engine === "fanotify";
+  const isFromKernel = (path: string): boolean => hints.get(path)?.engine === "fanotify";
   const cameAndWent = (path: string): boolean =>
-    !tells(path) && (hints.get(path)?.steps ?? []).some((step) => step !== "changed");
+    !isFromKernel(path) && (hints.get(path)?.steps ?? []).some((step) => step !== "changed");
   const vanished = looks.filter(
     ({ path, before, after }) =>
-      !before && !after && cameAndWent(path) && !told.some((fact) => fact.from === path),
+      !before && !after && cameAndWent(path) && !reported.some((fact) => fact.from === path),
   );
   const guessed = looks.flatMap(({ path, before, after }) => {
-    if (!before || !after || before.ino === after.ino || tells(path)) return [];
-    if (told.some((fact) => fact.to === path)) return [];
+    if (!before || !after || before.ino === after.ino || isFromKernel(path)) return [];
+    if (reported.some((fact) => fact.to === path)) return [];
     const beside = vanished.filter((one) => parentOf(one.path) === parentOf(path));
     return beside.length === 1 && beside[0] ? [{ from: beside[0].path, to: path }] : [];
   });
-  return [...told, ...guessed];
+  return [...reported, ...guessed];
 }
 
-interface Told {
+interface ReportedNames {
   readonly facts: readonly RenameFact[];
   readonly changes: readonly Change[];
 }
 
-/** Changes that only the kernel saw. Names that led to one that is told by a change are told with it. */
+/** Changes that only the kernel saw. A change reports the names that led to its path. */
 function transients(
   looks: readonly Look[],
   hints: Hints,
-  { facts, changes }: Told,
+  { facts, changes }: ReportedNames,
 ): readonly Change[] {
   const names = changes.flatMap(namesOf).flatMap((name) => [...formerNames(name, hints)]);
-  const told = withOtherNames(new Set(names), facts);
+  const reported = withOtherNames(new Set(names), facts);
   const renamed = new Set(facts.flatMap(({ from, to }) => [from, to]));
   return looks.flatMap((look) => {
-    const steps = (toldOf(look.path, hints) ?? hints.get(look.path))?.steps;
-    if (!steps || told.has(look.path) || compare(look)) return [];
-    // A name on the way from another to a third: its beginning and its end are told there.
+    const steps = (eventHintsOf(look.path, hints) ?? hints.get(look.path))?.steps;
+    if (!steps || reported.has(look.path) || compare(look)) return [];
+    // The middle name of two renames: the change reports the first and the last one.
     const isPassed =
       !look.before && !steps.some((step) => step === "created" || step === "deleted");
     if (isPassed && renamed.has(look.path)) return [];
@@ -195,35 +198,32 @@ function namesOf(change: Change): readonly string[] {
   return change.kind === "renamed" ? [change.path, change.from] : [change.path];
 }
 
-/** These names and all that renames, one after the other, join with them. */
+/** These names and all names that renames join with them. */
 function withOtherNames(
   names: ReadonlySet<string>,
   facts: readonly RenameFact[],
 ): ReadonlySet<string> {
   const onwards = Map.groupBy(facts, ({ from }) => from);
   const backwards = Map.groupBy(facts, ({ to }) => to);
-  const all = new Set(names);
-  // What is added to a set while it is gone through is come to as well.
-  for (const name of all) {
-    for (const { to } of onwards.get(name) ?? []) all.add(to);
-    for (const { from } of backwards.get(name) ?? []) all.add(from);
-  }
-  return all;
+  return closure(names, (name) => [
+    ...(onwards.get(name) ?? []).map(({ to }) => to),
+    ...(backwards.get(name) ?? []).map(({ from }) => from),
+  ]);
 }
 
 function isOf(change: Change, { kind, mount }: MountHint): boolean {
   return change.kind === kind && change.mount === mount;
 }
 
-/** Its own former names are none of its other names, and neither is that of a file that never had one (O_TMPFILE). */
+/** Excludes a file's own former names, and files that never had a name (O_TMPFILE). */
 function namesThrough({ through = [], from }: PathHints): readonly string[] {
   return through.filter((name) => !from.includes(name) && !/^#\d+$/.test(nameOf(name)));
 }
 
-/** What is there now, or what was there before. */
+/** The present observation, else the last one. */
 type Side = "before" | "after";
 
-/** What is told of the nearest directory above that was moved: whoever moved it moved what is in it. */
+/** The origin of the nearest renamed directory above: who moved it moved its entries. */
 function moveAbove(path: string, side: Side, hints: Hints): PathHints | undefined {
   for (let dir = parentOf(path); dir !== "/"; dir = parentOf(dir)) {
     const hint = hints.get(dir);
@@ -232,13 +232,13 @@ function moveAbove(path: string, side: Side, hints: Hints): PathHints | undefine
   return undefined;
 }
 
-/** What is in a directory now did not come with it when it was made there after another had been moved away. */
+/** Unless the entry was made after the directory moved. */
 function wasMoved({ steps }: PathHints, side: Side): boolean {
   const isLast = steps.lastIndexOf("renamed") > steps.lastIndexOf("created");
   return side === "after" ? isLast : steps.includes("renamed");
 }
 
-/** A path, and the names that it had before directories above it were moved. */
+/** A path, and the names that it had before directories above it were renamed. */
 function formerNames(path: string, hints: Hints): ReadonlySet<string> {
   const names = new Set([path]);
   for (const name of names)
@@ -247,26 +247,26 @@ function formerNames(path: string, hints: Hints): ReadonlySet<string> {
   return names;
 }
 
-/** What events told of it, under the name that it has or a former one. */
-function toldOf(path: string, hints: Hints): PathHints | undefined {
+/** The hints under a path's present name or a former one. */
+function eventHintsOf(path: string, hints: Hints): PathHints | undefined {
   for (const name of formerNames(path, hints)) {
     const hint = hints.get(name);
-    if (hint && isTold(hint)) return hint;
+    if (hint && isFromEvent(hint)) return hint;
   }
   return undefined;
 }
 
-/** Some event told of it: it was not only found by a sweep or a scan. */
-function isTold({ engine }: PathHints): boolean {
+/** Whether an event gave this hint, and not a sweep or a scan. */
+function isFromEvent({ engine }: PathHints): boolean {
   return engine !== "sweep";
 }
 
-/** Of the path itself, else of the directory that was moved with it, else of who only found it. */
+/** The hints of the path, else of the directory that moved with it, else of the sweep that found it. */
 function hintsOf(path: string, side: Side, hints: Hints): PathHints | undefined {
-  return toldOf(path, hints) ?? moveAbove(path, side, hints) ?? hints.get(path);
+  return eventHintsOf(path, hints) ?? moveAbove(path, side, hints) ?? hints.get(path);
 }
 
-/** What was there before its directory was watched has nobody's hints; the kernel noted its maker all the same. */
+/** A file made before its directory was watched has no hints; the exec history may know its maker. */
 function makerOf(
   change: Change,
   looks: Looks,
@@ -278,7 +278,7 @@ function makerOf(
   return directory && ask(change.after, directory);
 }
 
-/** Who and when: of a mount's own hint, of the path's own hints, of the old name's, else of this look. */
+/** Actors and time: of a mount's own hint, of the path's hints, of the old name's, else of this look. */
 function origins(group: Group, hints: Hints, now: number): (change: Change) => Origin {
   return (change) => {
     const mount = group.mounts.find((one) => isOf(change, one));
@@ -289,7 +289,7 @@ function origins(group: Group, hints: Hints, now: number): (change: Change) => O
     return {
       at: hint?.lastAt ?? now,
       engine: hint?.engine ?? "sweep",
-      // Who acts on the old name afterwards is not who did the rename: that one comes last.
+      // The renaming process comes last, because another may touch the old name afterwards.
       actors: [...(other?.actors ?? []), ...(own?.actors ?? [])],
       through: own ? namesThrough(own) : [],
       offline: group.offline,

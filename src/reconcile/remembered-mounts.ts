@@ -12,19 +12,19 @@ import type { State } from "../node/state.ts";
 
 const metaKey = "mounts";
 
-/** The node's mounts, and from where they were seen: seen from elsewhere they are others. */
+/** The node's mounts and the mount table that they were read from; another table shows other mounts. */
 interface Seen {
   readonly table: MountTable;
   readonly mounts: readonly Mount[];
 }
 
-/** True for a mount point at, above or inside of something that is watched. */
+/** True for a mount point at, above or inside of a watched path. */
 export function matters(path: string, index: RuleIndex): boolean {
   if (index.find(path) ?? index.mayMatchBelow(path)) return true;
   return index.roots.some((root) => root === path || isBelow(root, path));
 }
 
-/** What was mounted and unmounted since that was last remembered, when no agent ran. */
+/** Mounts and unmounts since the last run. */
 export function mountsSince(state: State, node: Node): readonly MountHint[] {
   const before = remembered(state);
   const now = seen(node.root);
@@ -38,7 +38,7 @@ export function mountsSince(state: State, node: Node): readonly MountHint[] {
   }));
 }
 
-/** What is mounted now is no news at the next start. Where that cannot be stored, it will be told again. */
+/** Remembers the present mounts for the next start. If they cannot be stored, the next start reports them again. */
 export function rememberMounts({ db }: State, root: string): void {
   const now = seen(root);
   if (!now) return;
@@ -50,7 +50,7 @@ export function rememberMounts({ db }: State, root: string): void {
   }
 }
 
-/** Undefined: the table cannot be read, which the engine that follows it tells. */
+/** Undefined: unreadable. The mount watcher reports that. */
 function seen(root: string): Seen | undefined {
   try {
     const table = findMountTable(root);
@@ -60,7 +60,7 @@ function seen(root: string): Seen | undefined {
   }
 }
 
-/** Undefined: there is none, or it was altered. It is not signed, and whoever alters it shall not stop the agent. */
+/** Undefined: absent or altered. It is unsigned, and an altered one must not stop the agent. */
 function remembered({ db }: State): Seen | undefined {
   try {
     const value = JSON.parse(readMeta(db, metaKey) ?? "{}") as Partial<Seen>;

@@ -6,7 +6,7 @@ import type { State } from "../node/state.ts";
 
 const metaKey = "watched";
 
-/** What was watched when everything was last seen: what that did not cover is no news when it shows. */
+/** The rules under which everything was last seen. A path that they did not watch is not new when it appears. */
 export function formerlyWatched(state: State, node: Node): (path: string) => boolean {
   const last = watchedPolicy(state) ?? "[]";
   if (last === rulesOf(node)) return () => true;
@@ -15,10 +15,10 @@ export function formerlyWatched(state: State, node: Node): (path: string) => boo
   return (path) => former.find(path) !== undefined || state.current.get(path) !== undefined;
 }
 
-/** From now on everything under this policy has been seen, and what comes is news. Within the transaction that there is. */
+/** Remembers that everything under this policy has been seen. Runs in the current transaction. */
 export function rememberWatched({ db }: State, node: Node): void {
   const rules = rulesOf(node);
-  // Nothing to be stored: no lock is waited for, and no disk need have room.
+  // Unchanged: needs no lock and no disk space.
   if (readMeta(db, metaKey) === rules) return;
   const write = (): void => writeMeta(db, metaKey, rules);
   if (db.inTransaction) write();
@@ -34,7 +34,7 @@ function rulesOf({ policy }: Node): string {
   return JSON.stringify(policy.rules);
 }
 
-/** Undefined: these are no rules. What was last watched is not signed, and whoever alters it shall not stop the agent. */
+/** Undefined: not a list of rules. It is unsigned, and an altered one must not stop the agent. */
 function indexOf(rules: string): RuleIndex | undefined {
   try {
     return compileRules(JSON.parse(rules) as Rule[]);

@@ -1,6 +1,7 @@
+import { closure } from "../core/closure.ts";
 import type { PathHints } from "./hints.ts";
 
-/** Hints that wait to be looked at, so many at a time. What renames join is never parted: apart, it means something else. */
+/** Hands out waiting hints in slices. Hints that renames join stay together, because apart they mean something else. */
 export class Slices {
   readonly #waiting: Map<string, PathHints>;
   /** The other names of renames, both ways. */
@@ -34,7 +35,7 @@ export class Slices {
     return taken;
   }
 
-  /** The same, but it goes on waiting. */
+  /** The same, but the hints stay. */
   at(paths: readonly string[]): readonly PathHints[] {
     return paths.map((path) => this.#waiting.get(path)).filter((one) => one !== undefined);
   }
@@ -46,12 +47,9 @@ export class Slices {
   }
 
   #takeWithOthers(first: string, taken: PathHints[]): void {
-    const names = new Set([first]);
-    // What is added to a set while it is gone through is come to as well.
-    for (const name of names) {
+    for (const name of closure([first], (one) => this.#partners.get(one) ?? [])) {
       const hint = this.#waiting.get(name);
       if (hint && this.#waiting.delete(name)) taken.push(hint);
-      for (const other of this.#partners.get(name) ?? []) names.add(other);
     }
   }
 }

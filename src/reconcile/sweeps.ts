@@ -1,3 +1,4 @@
+import { messageOf } from "../core/error.ts";
 import type { Look } from "../core/change/compare.ts";
 import { isAtLeast } from "../core/policy/rule.ts";
 import { giveBackProgramPages } from "../linux/pages.ts";
@@ -6,14 +7,14 @@ import { differing } from "./full-sweep.ts";
 import type { AgentContext } from "./context.ts";
 
 /**
- * Share of one core that quick sweeps may take for paths that are urgent, and as much again for the others, when an
- * engine watches them too: enough for some 1,000 of each every five seconds.
+ * Share of one core that a quick sweep may take for urgent paths, and as much for the others, when an engine watches
+ * them too: enough for some 1,000 of each every five seconds.
  */
 const idleShare = 0.0005;
-/** Milliseconds after a full sweep: its threads have ended by then. */
+/** Milliseconds after a full sweep, when its threads have ended. */
 const restAfter = 10_000;
 
-/** The timers that look without being asked: the quick sweep, the full sweep, and the house-keeping. */
+/** The timers: quick sweep, full sweep, maintenance. */
 export class Sweeps {
   readonly #context: AgentContext;
   readonly #quick: QuickSweep;
@@ -35,7 +36,7 @@ export class Sweeps {
     context.metrics.watchedPaths(this.#quick.present);
   }
 
-  /** What was stored is what the next quick sweep expects. */
+  /** Notes the stored observations, with which the next quick sweep compares. */
   learn(looks: readonly Look[]): void {
     for (const look of looks) {
       if (!look.after && !look.before && !this.#context.node.index.find(look.path)) continue;
@@ -45,7 +46,7 @@ export class Sweeps {
     this.#context.metrics.watchedPaths(this.#quick.present);
   }
 
-  /** `isThorough`: no engine sees everything, so that each quick sweep looks at everything. */
+  /** `isThorough`: no engine sees everything, so each quick sweep looks at every path. */
   start(isThorough: () => boolean, maintain: () => void): void {
     const { quickSweepEvery, fullSweepEvery } = this.#context.settings.watch;
     this.#isThorough = isThorough;
@@ -77,7 +78,7 @@ export class Sweeps {
     metrics.sweep("quick", (performance.now() - started) / 1000);
   }
 
-  /** Reads every file again, within its budget; then asks whether the baseline is still the signed one. */
+  /** Hashes every file within the budget, then verifies the baseline's signature. */
   async #sweepFully(): Promise<void> {
     if (this.#isFullRunning) return;
     this.#isFullRunning = true;
@@ -99,15 +100,14 @@ export class Sweeps {
       health.over("baseline");
       metrics.sweep("full", (performance.now() - started) / 1000);
     } catch (error) {
-      if (!signal.aborted)
-        health.trouble("baseline", error instanceof Error ? error.message : String(error));
+      if (!signal.aborted) health.trouble("baseline", messageOf(error));
     } finally {
       this.#isFullRunning = false;
       if (!signal.aborted) this.#restLater();
     }
   }
 
-  /** What a start or a full sweep made resident is not needed for what follows. */
+  /** Gives back memory that a start or a full sweep needed. */
   #restLater(): void {
     clearTimeout(this.#restTimer);
     this.#restTimer = setTimeout(giveBackProgramPages, restAfter);

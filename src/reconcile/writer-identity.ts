@@ -5,7 +5,7 @@ import { joinPath, parentOf } from "../core/path.ts";
 import type { RuleIndex } from "../core/policy/rule.ts";
 import { resolveInRoot } from "../linux/resolve.ts";
 
-/** What is needed to hold a program against what was approved: the parts are those of an open node and its state. */
+/** The parts of an open node and its state that a program's identity needs. */
 export interface Approved {
   readonly node: {
     readonly root: string;
@@ -25,8 +25,8 @@ interface Known {
 }
 
 /**
- * Whether a process runs the node's own file of that name (and no copy in another mount namespace), and that file is
- * as it was approved. Undefined: which file it was, or where it ran, cannot be known any more.
+ * Whether a process runs the node's own file of that name (no copy in another mount namespace), in its approved
+ * state. Undefined: its file or mount namespace is no longer known.
  */
 export function isApprovedExecutable(actor: Actor, approved: Approved): boolean | undefined {
   const { exe, executable, cgroup } = actor;
@@ -36,7 +36,7 @@ export function isApprovedExecutable(actor: Actor, approved: Approved): boolean 
   return isAsApproved(exe, there, approved);
 }
 
-/** By its path, or by another name that leads to the same file. */
+/** By its path, or by a link that leads to the same file. */
 export function isAllowedWriter(
   actor: Actor,
   writers: readonly string[],
@@ -46,7 +46,7 @@ export function isAllowedWriter(
   if (exe === undefined) return false;
   if (writers.includes(exe)) return true;
   const { root } = approved.node;
-  // As it was called, when nobody knows which file it was: then it is not taken for genuine either.
+  // By its name alone when its file is unknown: then it is not approved either.
   const real = executable ? exe : (realPath(exe, root) ?? exe);
   return writers.some(
     (writer) => realPath(writer, root) === real && leadsTo(writer, real, approved),
@@ -60,7 +60,7 @@ function realPath(path: string, root: string): string | undefined {
 /** Symbolic links on the way to a file, as many as the kernel follows (path_resolution(7)). */
 const mostLinks = 40;
 
-/** Every symbolic link on the way is as it was approved: who can lay one anew could else list any program. */
+/** Every symbolic link on the way must be approved, else a new link could name any program. */
 function leadsTo(path: string, end: string, approved: Approved): boolean {
   let at = "/";
   let links = 0;
@@ -84,7 +84,7 @@ function namesOf(path: string): string[] {
   return path.split("/").filter((name) => name !== "" && name !== ".");
 }
 
-/** What no rule watches has nothing to be held against. */
+/** A path without a rule has no approved state. */
 function isAsApproved(path: string, there: Observation, { node, state }: Approved): boolean {
   const approved = state.baseline.rows.get(path);
   const current = state.current.get(path);

@@ -1,3 +1,4 @@
+import { messageOf } from "../core/error.ts";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Probe } from "./selftest.ts";
 
@@ -11,8 +12,8 @@ export interface CanaryOptions {
 }
 
 /**
- * Repeats one known write while an engine runs. Answers with what went wrong after two misses in a row (one
- * can be a busy node), or with undefined when the signal aborts.
+ * Repeats a known write while an engine runs. Resolves with the reason after two misses in a row (one can be a busy
+ * node), or with undefined when the signal aborts.
  */
 export async function watchCanary(options: CanaryOptions): Promise<string | undefined> {
   const { probe, every, deadline, signal } = options;
@@ -36,7 +37,7 @@ async function miss(probe: Probe, deadline: number): Promise<string | undefined>
     const isSeen = await probe.canary(deadline);
     return isSeen ? undefined : `canary: a write was not reported within ${deadline} ms`;
   } catch (error) {
-    // A probe that cannot be written proves nothing, which is as bad.
-    return `canary: ${error instanceof Error ? error.message : String(error)}`;
+    // A probe that cannot be written proves nothing.
+    return `canary: ${messageOf(error)}`;
   }
 }

@@ -13,34 +13,34 @@ interface HintedTree {
   readonly why: string;
 }
 
-/** What is to be looked at together. Paths below a tree are there as evidence: the tree's sweep covers them. */
+/** Paths and trees to look at together. Paths below a tree carry evidence for its sweep. */
 export interface HintGroup {
   readonly paths: readonly HintedPath[];
   readonly trees: readonly HintedTree[];
-  /** Overflows, mounts, unwatched directories and failures: handed on at once and unchanged. */
+  /** Overflows, mounts, unwatched directories and failures, passed on at once. */
   readonly others: readonly Exclude<Hint, { readonly kind: "path" | "tree" }>[];
 }
 
 export interface CoalescerOptions {
-  /** Is the path in the current state? Asked once for each hinted path, so it must be cheap. */
+  /** Whether the path is in the current state. Called once for each hinted path, so it must be cheap. */
   readonly isKnown: (path: string) => boolean;
-  /** Nothing would come of a look because of this hint: it is not kept, unless the path waits for other reasons. */
+  /** A look because of this hint would find nothing: drop it, unless the path waits for other reasons. */
   readonly isIdle?: (hint: PathHint) => boolean;
   readonly clock: Clock;
-  /** More waited than may: a sweep finds what changed, but the hints of who changed it are gone. */
+  /** Called when too many hints wait: a sweep finds the changes, but their actors are lost. */
   readonly onOverflow?: (engine: EngineName, detail: string) => void;
-  /** In a group, what waits below a tree not counted. */
+  /** Paths in a group, without those below a tree. */
   readonly mostPaths?: number;
   readonly mostPending?: number;
 }
 
 interface WaitingTree extends HintedTree {
   readonly due: number;
-  /** Too much waited below it: what comes is not kept, the sweep will find it. */
+  /** Too much waited below it: drop further hints, the sweep finds the changes. */
   readonly swallows: boolean;
 }
 
-/** Decides when hinted paths may be looked at, and with which others, so that one save is one change. For one reader. */
+/** Decides when hinted paths are looked at and with which others, so that one save is one change. Has one reader. */
 export class Coalescer implements AsyncIterable<HintGroup>, Disposable {
   readonly #clock: Clock;
   readonly #pending: PendingPaths;
@@ -64,7 +64,7 @@ export class Coalescer implements AsyncIterable<HintGroup>, Disposable {
     this.#mostPending = options.mostPending ?? 50_000;
   }
 
-  /** Paths and trees that wait. */
+  /** Waiting paths and trees. */
   get size(): number {
     return this.#pending.size + this.#trees.size;
   }
@@ -88,12 +88,12 @@ export class Coalescer implements AsyncIterable<HintGroup>, Disposable {
     }
   }
 
-  /** What waits at these paths: "taken" by whoever looks at them anew, or only "noted". */
+  /** The hints that wait at these paths. "taken": they leave the queue. "noted": they stay. */
   waitingAt(paths: readonly string[], use: "taken" | "noted"): readonly HintedPath[] {
     return use === "taken" ? this.#pending.takeAt(paths) : this.#pending.at(paths);
   }
 
-  /** Everything that still waits falls due now; then the reader is done. */
+  /** Makes everything that waits due, then ends the reader. */
   end(): void {
     this.#ended = true;
     this.#cancel?.();
@@ -155,7 +155,7 @@ export class Coalescer implements AsyncIterable<HintGroup>, Disposable {
     });
   }
 
-  /** What needs no settling is due at any moment: by a clock that was read before, or is read after. */
+  /** These need no settling: due at any time. */
   #nextDue(): number {
     if (this.#others.length > 0) return -Infinity;
     let next = this.#pending.nextDue ?? Infinity;
@@ -163,7 +163,7 @@ export class Coalescer implements AsyncIterable<HintGroup>, Disposable {
     return next;
   }
 
-  /** Without a reader nothing is scheduled: what is due waits, and goes on gathering, until it is asked for. */
+  /** Schedules nothing without a reader: due hints keep gathering until it asks. */
   #wakeBy(due: number): void {
     if (!this.#wake || due >= this.#wakeAt) return;
     this.#cancel?.();
@@ -188,7 +188,7 @@ export class Coalescer implements AsyncIterable<HintGroup>, Disposable {
       if (due > until) continue;
       this.#trees.delete(tree.path);
       trees.push(tree);
-      // One by one: all of them as arguments of one call could be more than its stack holds.
+      // One at a time: as arguments of one call they could overflow the stack.
       for (const one of this.#pending.takeBelow(tree.path)) paths.push(one);
     }
     paths.push(...this.#pending.takeDue(until, this.#mostPaths - paths.length));

@@ -1,3 +1,4 @@
+import { messageOf } from "../core/error.ts";
 import { closeSync, openSync, readFileSync, readlinkSync, statSync } from "node:fs";
 import type { Hint, HintSink } from "../core/change/hint.ts";
 import type { Mount } from "../core/change/mount.ts";
@@ -8,14 +9,14 @@ import type { Engine } from "./engine.ts";
 
 export interface MountOptions {
   readonly root: string;
-  /** True for a path at, above or inside of which something is watched. */
+  /** True for a mount point at, above or inside of a watched path. */
   readonly isWatched: (path: string) => boolean;
   readonly signal: AbortSignal;
   readonly now: () => number;
   readonly sink: HintSink;
 }
 
-/** Which process's mounts to read, and what to take off their mount points. */
+/** Which process's mount table to read, and the prefix to remove. */
 export interface MountTable {
   readonly file: string;
   readonly prefix: string;
@@ -39,8 +40,8 @@ export function watchMounts(options: MountOptions): Engine {
 }
 
 /**
- * The node's own table, where pid 1 sees the node's root as its own (hostPID, or a private mount
- * namespace), because a mount made on the node need not arrive here; else ours, with the root taken off.
+ * The node's own table, if pid 1 has the node's root as its own (hostPID, or a private mount namespace), because a
+ * mount on the node need not arrive here; else ours without the root.
  */
 export function findMountTable(root: string): MountTable {
   const own: MountTable = { file: "/proc/self/mountinfo", prefix: root };
@@ -52,12 +53,12 @@ export function findMountTable(root: string): MountTable {
     if (!isNode || readFileSync("/proc/1/mountinfo").length === 0) return own;
     return { file: "/proc/1/mountinfo", prefix: "/" };
   } catch {
-    // Not allowed to look at pid 1 (ptrace(2), PTRACE_MODE_READ), or no such namespace.
+    // Not allowed (ptrace(2), PTRACE_MODE_READ), or no such namespace.
     return own;
   }
 }
 
-/** The mounts inside the root, with the node's own paths. */
+/** The mounts inside the root, with node paths. */
 export function readMounts(table: MountTable): Mount[] {
   return parseMountinfo(readFileSync(table.file)).flatMap((mount) => {
     const path = nodePath(table.prefix, mount.path);
@@ -75,11 +76,11 @@ function openTable(options: MountOptions, onEnd: () => void): Table | undefined 
 }
 
 function failed({ now }: MountOptions, error: unknown): Hint {
-  const detail = error instanceof Error ? error.message : String(error);
+  const detail = messageOf(error);
   return { kind: "failed", engine: "mounts", at: now(), detail };
 }
 
-/** The table as it was last read. The kernel says when it is another (proc_pid_mountinfo(5)), and then it is read. */
+/** The last mount table. The kernel reports when it changes (proc_pid_mountinfo(5)). */
 class Table {
   readonly #onEnd: () => void;
   readonly #options: MountOptions;
@@ -93,7 +94,7 @@ class Table {
     this.#onEnd = onEnd;
     this.#options = options;
     this.#table = findMountTable(options.root);
-    // Opened before it is read: what is mounted in between is told.
+    // Opened before it is read, so that a mount in between is reported.
     this.#fd = openSync(this.#table.file, "r");
     this.#waiter = new Waiter(this.#fd, "changed");
     this.#mounts = readMounts(this.#table);
@@ -116,7 +117,7 @@ class Table {
     });
   }
 
-  /** False: it could not be read. */
+  /** False: unreadable. */
   #read(): boolean {
     const at = this.#options.now();
     try {

@@ -11,30 +11,29 @@ import {
 
 export type PathHint = Extract<Hint, { readonly kind: "path" }>;
 
-/** What engines said about one path since it was last looked at. */
+/** All hints of one path since the last look at it. */
 export interface HintedPath {
   readonly path: string;
   readonly engine: EngineName;
-  /** In order, repeats in a row left out. */
+  /** In order, without repeats in a row. */
   readonly steps: readonly Step[];
   /** Milliseconds since 1970, of the first and last hint. */
   readonly firstAt: number;
   readonly lastAt: number;
-  /** Old names of renames that ended here. */
+  /** Old names of renames to this path. */
   readonly from: readonly string[];
-  /** Other names of the file by which it was changed. */
+  /** Other names (hard links) through which the file was changed. */
   readonly through?: readonly string[];
   /**
-   * Everybody who took a step, each named once, the last of them last. Who only closed the file comes first, as the
-   * weakest evidence: whoever looks at its descriptor (/proc/PID/fd) while its writer lets go of it is the one that
-   * closes it.
+   * Every actor once, the latest last. Actors that only closed the file come first, as the weakest evidence: a
+   * process that looks at the descriptor in /proc/PID/fd while the writer closes it becomes the closer.
    */
   readonly actors: readonly Actor[];
 }
 
-/** Names of one file that are told. */
+/** Reported names of one file. */
 const mostNames = 10;
-/** Processes that are remembered of one path. */
+/** Remembered processes of one path. */
 const mostActors = 64;
 
 interface Entry {
@@ -57,11 +56,11 @@ interface Entry {
 interface Taking {
   readonly taken: HintedPath[];
   readonly most: number;
-  /** Those whose names have been taken along. */
+  /** Directories whose names were taken along. */
   readonly directories: Set<string>;
 }
 
-/** The paths that wait to settle, by path, by directory and by the moment they fall due. */
+/** The paths that wait, by path, by directory and by due time. */
 export class PendingPaths {
   readonly #isKnown: (path: string) => boolean;
   readonly #entries = new Map<string, Entry>();
@@ -101,7 +100,7 @@ export class PendingPaths {
     return Math.min(entry.due, other.due);
   }
 
-  /** What is due by then, with the other names of its renames and its directory's unsettled names. */
+  /** The due hints, with the other names of their renames and the unsettled names of their directories. */
   takeDue(until: number, most: number): HintedPath[] {
     const taking: Taking = { taken: [], most, directories: new Set() };
     for (const entry of this.#entries.values()) {
@@ -111,7 +110,7 @@ export class PendingPaths {
     return taking.taken;
   }
 
-  /** Everything at or below a directory, and the other names of its renames: evidence for whoever sweeps it. */
+  /** Everything at or below a directory, and the other names of its renames: evidence for its sweep. */
   takeBelow(directory: string): HintedPath[] {
     const taking: Taking = { taken: [], most: 0, directories: new Set() };
     for (const entry of this.#entries.values()) {
@@ -121,7 +120,7 @@ export class PendingPaths {
     return taking.taken;
   }
 
-  /** What waits at these paths, and at the other names of its renames. */
+  /** The hints at these paths, and at the other names of their renames. */
   takeAt(paths: readonly string[]): HintedPath[] {
     const taking: Taking = { taken: [], most: 0, directories: new Set() };
     for (const path of paths) {
@@ -131,7 +130,7 @@ export class PendingPaths {
     return taking.taken;
   }
 
-  /** The same, but it goes on waiting. */
+  /** The same, but the hints stay. */
   at(paths: readonly string[]): HintedPath[] {
     return paths.flatMap((path) => {
       const entry = this.#entries.get(path);
@@ -139,7 +138,7 @@ export class PendingPaths {
     });
   }
 
-  /** The deepest directory that more than half of what waits lies below. */
+  /** The deepest directory with more than half of the waiting paths below it. */
   crowdedDirectory(): string {
     let directory = "/";
     for (;;) {
@@ -181,7 +180,7 @@ export class PendingPaths {
       };
       this.#entries.set(path, entry);
     }
-    // Events tell more than a sweep's finding of the same path.
+    // Events say more than a sweep's finding.
     if (entry.engine === "sweep") entry.engine = hint.engine;
     entry.lastAt = hint.at;
     entry.steps = appendStep(entry.steps, hint.step);
@@ -211,7 +210,7 @@ export class PendingPaths {
     }
   }
 
-  /** Names in the same directory that came or went, each directory asked once. */
+  /** Entries of the same directory that came or went; each directory once. */
   #siblings(entry: Entry, { taken, most, directories }: Taking): Entry[] {
     const directory = parentOf(entry.path);
     const siblings: Entry[] = [];
@@ -246,7 +245,7 @@ function withName(names: readonly string[], name: string): readonly string[] {
   return names.includes(name) || names.length >= mostNames ? names : [...names, name];
 }
 
-/** Of two for the same process the later one is kept, which knows at least as much. */
+/** Keeps the later description of a process, which knows at least as much. */
 function involve(actors: Map<string, Actor>, actor: Actor, step: Step): void {
   const process = processOf(actor);
   const before = actors.get(process);

@@ -4,15 +4,15 @@ import type { RuleIndex } from "../core/policy/rule.ts";
 import { nodePath, seenAt } from "./engine.ts";
 import type { EngineOptions } from "./engine.ts";
 
-/** What is watched beside the node's own paths, as seen from here: the agent itself. */
+/** Paths to watch beside the node's, as the agent sees them: the agent's own. */
 export interface ExtraWatch {
   readonly directories: readonly string[];
   readonly index: RuleIndex;
 }
 
 /**
- * Lets an engine work on paths as they are seen from here, so that it can also watch what lies outside the node's
- * root: the agent's own state directory with its probe, its program, its configuration.
+ * Lets an engine work on paths as the agent sees them, so that it can also watch outside the node's root: the state
+ * directory with its probe, the program, the configuration.
  */
 export function asSeen(options: EngineOptions, extra: ExtraWatch): EngineOptions {
   const { root } = options;
@@ -30,7 +30,7 @@ function either(first: RuleIndex, second: RuleIndex): RuleIndex {
   };
 }
 
-/** The engine's hint with the node's own paths. Undefined: it lies outside the node's root. */
+/** The hint with node paths. Undefined: outside the node's root. */
 export function asNode(hint: Hint, root: string): Hint | undefined {
   if (root === "/" || !("path" in hint)) return hint;
   const path = nodePath(root, hint.path);

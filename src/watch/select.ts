@@ -1,4 +1,4 @@
-import { IntegrityError } from "../core/error.ts";
+import { IntegrityError, messageOf } from "../core/error.ts";
 import type { EngineName, Hint, HintSink } from "../core/change/hint.ts";
 import { watchCanary } from "./canary.ts";
 import type { Engine, EngineOptions, StartEngine } from "./engine.ts";
@@ -12,11 +12,11 @@ export type EnginePreference = "auto" | "fanotify" | "chokidar" | "sweep";
 
 export interface SelectOptions extends EngineOptions {
   readonly probe: Probe;
-  /** What is watched for somebody else, as seen from here, who is offered each hint and may keep it. */
+  /** Paths to watch for the self-guard, as the agent sees them. `offer` gets each hint and may keep it. */
   readonly extra?: ExtraWatch & { offer(hint: Hint): boolean };
-  /** Milliseconds in which an engine must set its watches; a slow disk holding 100,000 directories needs most of it. */
+  /** Milliseconds in which an engine must set its watches; a slow disk with 100,000 directories needs most of it. */
   readonly readyWithin?: number;
-  /** Milliseconds in which the probe's series must be reported. */
+  /** Milliseconds in which hints for the probe's series must come. */
   readonly proofWithin?: number;
   readonly canaryEvery?: number;
   readonly canaryWithin?: number;
@@ -28,15 +28,15 @@ interface EngineFailure {
 }
 
 export interface Selected {
-  /** Proven and guarded by the canary. Absent: the sweeps are alone. */
+  /** Proven, and guarded by the canary. Absent: only sweeps run. */
   readonly engine?: Engine;
-  /** Of the engines that were tried before it. The caller logs them, counts them and raises an alert. */
+  /** Of the engines tried before it. The caller logs and counts them and raises an alert. */
   readonly failures: readonly EngineFailure[];
 }
 
 export type EngineFactories = Partial<Record<"fanotify" | "chokidar", StartEngine>>;
 
-/** Starts the best engine that proves itself. Never throws because of an engine: its failure is in the answer. */
+/** Starts the best engine that proves itself. Never throws because of an engine: the result holds its failure. */
 export async function startEngine(
   preference: EnginePreference,
   factories: EngineFactories,
@@ -69,7 +69,7 @@ function candidates(preference: EnginePreference): readonly ("fanotify" | "choki
   }
 }
 
-/** The engine with its hints filtered by the probe, or its failure; a failed engine has been stopped. */
+/** Starts the engine and proves it. Stops an engine that fails. */
 async function prove(start: StartEngine, options: SelectOptions): Promise<Engine> {
   const { probe } = options;
   const stop = new AbortController();
@@ -104,8 +104,8 @@ function withProbe(probe: Probe, extra: ExtraWatch | undefined): ExtraWatch {
 }
 
 /**
- * The way of a hint from an engine to the sink: past the probe and the self-guard, with the node's own paths. What an
- * engine says of itself waits until the engine has proved itself: of an engine that is replaced it does not matter.
+ * The way of a hint from an engine to the sink: past the probe and the self-guard, mapped to node paths. Hints about
+ * the engine itself wait until it has proved itself: those of a replaced engine do not matter.
  */
 class Filter {
   readonly #options: SelectOptions;
@@ -116,7 +116,7 @@ class Filter {
     this.#options = options;
   }
 
-  /** The first directory without a watch, as the reason why the probe's own may have none. */
+  /** Why the first unwatched directory has no watch: the probe's own may be among them. */
   get whyNot(): string {
     const detail = this.#unwatched;
     return detail === undefined ? "" : ` (not every directory is watched: ${detail})`;
@@ -175,8 +175,4 @@ async function withDeadline(
 
 function failure(message: string): IntegrityError {
   return new IntegrityError("ENGINE_FAILED", message);
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -3,13 +3,13 @@ import type { Hint } from "../core/change/hint.ts";
 import { isBelow, joinPath } from "../core/path.ts";
 
 export interface ProbeOptions {
-  /** Where it is written: a directory of our own in the state directory. Emptied at the start. */
+  /** The probe's directory below the state directory. Emptied at the start. */
   readonly directory: string;
 }
 
 export type Proof =
   | { readonly kind: "passed" }
-  /** The steps that no hint led to. */
+  /** The steps without a hint. */
   | { readonly kind: "missing"; readonly steps: readonly string[] };
 
 interface ProbeStep {
@@ -21,7 +21,7 @@ interface ProbeStep {
   readonly expect: readonly string[];
 }
 
-/** Each step has a file of its own, so that a late hint of one step cannot pass for another. */
+/** Each step has its own file, so that a late hint of one cannot pass for another. */
 const series: readonly ProbeStep[] = [
   { name: "create", perform: (dir) => put(dir, "created"), expect: ["created"] },
   {
@@ -58,10 +58,7 @@ const series: readonly ProbeStep[] = [
   },
 ];
 
-/**
- * A directory in which changes are made that an engine must report. Every hint of the engine is offered to
- * it first; those below the probe directory go no further.
- */
+/** A directory with changes that an engine must report. It gets every hint first; those below it go no further. */
 export class Probe {
   readonly #options: ProbeOptions;
   readonly #awaited = new Map<string, () => void>();
@@ -74,7 +71,7 @@ export class Probe {
     return this.#options.directory;
   }
 
-  /** Makes what the series will change. To be called before the engine starts. */
+  /** Makes what the series changes. Call it before the engine starts. */
   prepare(): void {
     const { directory } = this.#options;
     fs.rmSync(directory, { recursive: true, force: true });
@@ -83,14 +80,14 @@ export class Probe {
     put(directory, "canary");
   }
 
-  /** True: the hint concerns the probe alone. */
+  /** True: the hint concerns only the probe. */
   offer(hint: Hint): boolean {
     if (hint.kind !== "path" && hint.kind !== "tree") return false;
     for (const [path, found] of this.#awaited) if (leadsTo(hint, path)) found();
     return hint.path === this.path || isBelow(hint.path, this.path);
   }
 
-  /** Plays the series. The deadline, in milliseconds, is that of the whole of it. */
+  /** Performs the series. The deadline in milliseconds covers all of it. */
   async prove(deadline: number): Promise<Proof> {
     const missing = await Promise.all(
       series.map(async ({ name, perform, expect }) =>
@@ -101,7 +98,7 @@ export class Probe {
     return steps.length === 0 ? { kind: "passed" } : { kind: "missing", steps };
   }
 
-  /** One write that must be reported: false when it was not. */
+  /** One write that must be reported. False: it was not. */
   canary(deadline: number): Promise<boolean> {
     return this.#expect(["canary"], overwrite, deadline);
   }
@@ -129,7 +126,7 @@ export class Probe {
   }
 }
 
-/** A sweep or a look where the hint says would find a change at this path. */
+/** Whether a look or a sweep at the hint finds a change at this path. */
 export function leadsTo(hint: Hint, path: string): boolean {
   switch (hint.kind) {
     case "path":

@@ -185,7 +185,7 @@ for (const { name, standIn, without: consequence } of needs) {
     if (name === "CAP_SYS_ADMIN")
       t.like(found.get("attribution"), {
         ok: false,
-        detail: "mode none: only fanotify tells who did it",
+        detail: "mode none: only fanotify gives the process",
       });
   });
 }

@@ -16,18 +16,18 @@ import type { State } from "../../node/state.ts";
 
 export interface AcceptOptions {
   readonly settings: Settings;
-  /** Empty: everything. */
+  /** Empty: every path. */
   readonly paths: readonly string[];
   readonly reason: string;
 }
 
 export interface Accepted {
   readonly statement: Statement;
-  /** What is now approved and was not. */
+  /** Paths that become approved and were not before. */
   readonly looks: readonly Look[];
 }
 
-/** Takes the present state of some paths, and of what is below them, into the baseline, and signs it again. */
+/** Puts the present state of some paths, and of everything below them, into the baseline, and signs it again. */
 export async function accept(node: Node, state: State, options: AcceptOptions): Promise<Accepted> {
   state.baseline.trust();
   requireKnown(node, options.paths, state.baseline.rows);

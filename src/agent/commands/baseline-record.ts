@@ -7,13 +7,13 @@ import type { State } from "../../node/state.ts";
 export interface BaselineEvent {
   readonly statement: Statement;
   readonly what: "captured" | "replaced" | "accepted" | "rekeyed";
-  /** Of an acceptance: which paths. */
+  /** The accepted paths, when this is an acceptance. */
   readonly paths?: readonly string[];
 }
 
 const pathsTold = 100;
 
-/** Puts into the chain that a baseline was signed: the record against which a rollback is seen. In a transaction. */
+/** Records in the chain that a baseline was signed; a rollback shows against this record. Runs in a transaction. */
 export function recordBaseline(state: State, { statement, what, paths }: BaselineEvent): void {
   const { node, cluster, counter, digest, rows, at, reason, key, policy } = statement;
   const body = {

@@ -22,10 +22,10 @@ export interface Captured {
   readonly unseen: readonly Unseen[];
 }
 
-/** Two threads hash as fast as a file system reads, on any machine that has two cores. */
+/** Two threads hash as fast as a file system reads on a machine with two cores. */
 export const hashWorkers = 2;
 
-/** Looks at everything that is watched, signs it as approved, and takes it for what was last seen. */
+/** Observes every watched path, signs the result as approved and stores it as last seen. */
 export async function captureBaseline(
   node: Node,
   state: State,
@@ -63,7 +63,7 @@ export async function captureBaseline(
   return { statement, unseen: [...unseen, ...moving] };
 }
 
-/** What cannot even be looked at is not known to be there, so that there is nothing to approve. */
+/** A path that cannot be observed is not approved. */
 function isOfSomething([, row]: readonly [path: string, row: string]): boolean {
   return !row.includes('"unreadable"') || !isUnseen(parseRow(row));
 }

@@ -20,13 +20,13 @@ export interface Drift {
   readonly statement: Statement;
   readonly changes: readonly JudgedChange[];
   readonly unseen: readonly Unseen[];
-  /** What can be read now, and could not when it was approved: nothing is known to compare it with. */
+  /** Readable now, unreadable when approved: there is nothing to compare it with. */
   readonly uncompared: readonly Unseen[];
   /** Paths that the policy of the baseline did not watch: neither approved nor changed. */
   readonly unapproved: number;
 }
 
-/** Compares the node with its baseline: everything, or what is at and below some paths. */
+/** Compares the node with its baseline: every path, or some paths and everything below them. */
 export async function findDrift(
   node: Node,
   state: State,
@@ -79,7 +79,7 @@ function neverRead({ path, before, after }: Look): readonly Unseen[] {
   return errno === undefined || !after || after.unreadable !== undefined ? [] : [{ path, errno }];
 }
 
-/** Whether the policy that was in force when the baseline was signed watched a path, or an earlier one did. */
+/** Whether the policy in force when the baseline was signed, or an earlier one, watched a path. */
 function formerIndex(state: State, statement: Statement, node: Node): (path: string) => boolean {
   if (statement.policy.digest === node.policy.digest) return () => true;
   const text = state.baseline.policy() ?? "[]";

@@ -1,3 +1,4 @@
+import { messageOf } from "../../core/error.ts";
 import { Buffer } from "node:buffer";
 import { existsSync, readFileSync } from "node:fs";
 import { dirname } from "node:path";
@@ -22,7 +23,7 @@ export interface Examined {
   readonly detail: string;
 }
 
-/** What the kernel and our privileges allow here, each with what is lost without it. */
+/** What the kernel and our privileges allow here, and what each missing part costs. */
 export function examine(root: string, state: string): readonly Examined[] {
   const now = readPrivileges();
   const events = attempt("engine fanotify", () => fanotify(nearest(state)));
@@ -67,33 +68,33 @@ function userNamespace(): Examined {
   const isFirst = /^\s*0\s+0\s+4294967295\s*$/.test(read("/proc/self/uid_map") ?? "");
   const detail = isFirst
     ? "the node's"
-    : "another than the node's: the capabilities above hold within it only, so fanotify and BPF are refused and other owners are not told apart";
+    : "another than the node's: the capabilities above hold within it only, so fanotify and BPF are refused and other owners look alike";
   return { what: "user namespace", ok: isFirst, detail };
 }
 
-/** hostPID: in another PID namespace the kernel gives 0 as the pid of whoever did it. */
+/** Without hostPID the kernel gives 0 as the pid of a process outside our PID namespace. */
 function processes(): Examined {
   const isNode = seesNode("/proc");
   const init = read("/proc/1/comm")?.trim() ?? "not seen";
   const detail = isNode
     ? `the node's are seen, process 1 is ${init}`
-    : `only those of this container (process 1 is ${init}): nobody outside is named; set hostPID`;
+    : `only those of this container (process 1 is ${init}): no process outside is named; set hostPID`;
   return { what: "processes", ok: isNode, detail };
 }
 
-const tells: Readonly<Record<Level, string>> = {
+const gives: Readonly<Record<Level, string>> = {
   target: "Linux 5.17 or newer: renames in one event, and the identity of every object",
   file: "Linux 5.9 or newer: a rename is two events, paired by the agent",
 };
 
-/** A group can be opened where no mark can be set (seccomp): one is set where watch will prove itself. */
+/** seccomp can allow a group and refuse a mark, so this sets one where `watch` will prove itself. */
 function fanotify(place: string): string {
   const group = openGroup();
   try {
     const name = Buffer.concat([encodePath(place), Buffer.of(0)]);
     const marked = markEntry({ group, wanted: ["attrib"], target: "directory" }, -1, name);
     if (marked < 0) throw new Error(`fanotify_mark: ${errnoName(-marked)} at ${place}`);
-    return `level ${group.level} (${tells[group.level]})`;
+    return `level ${group.level} (${gives[group.level]})`;
   } finally {
     close(group.fd);
   }
@@ -114,20 +115,20 @@ function chokidarBlind(root: string): readonly string[] {
   return engine.blind;
 }
 
-/** It opens the BPF programs and closes them again. */
+/** Opens the BPF programs and closes them again. */
 function attribution(root: string, hasEvents: boolean): Examined {
   if (!hasEvents)
-    return { what: "attribution", ok: false, detail: "mode none: only fanotify tells who did it" };
+    return { what: "attribution", ok: false, detail: "mode none: only fanotify gives the process" };
   using opened = Attribution.open({ root });
   const { mode, blind } = opened;
-  const lost = blind.length > 0 ? `, cannot tell: ${blind.join("; ")}` : "";
+  const lost = blind.length > 0 ? `, cannot see: ${blind.join("; ")}` : "";
   return { what: "attribution", ok: mode === "bpf", detail: `mode ${mode}${lost}` };
 }
 
 function tracefs(): string {
   using opened = openTracefs();
   return opened.path.startsWith("/proc/")
-    ? "not mounted: one of our own is used, that nobody else sees"
+    ? "not mounted: one of our own is used, that no other process sees"
     : `mounted at ${opened.path}`;
 }
 
@@ -157,11 +158,11 @@ function attributes(path: string): Examined {
   const ok = supportsXattrs(place);
   const detail = ok
     ? "extended attributes are supported"
-    : "no extended attributes: ACLs, capabilities and labels of files cannot exist there, or are not told";
+    : "no extended attributes: ACLs, capabilities and labels of files cannot exist there, or are not visible";
   return { what: `filesystem of ${path}`, ok, detail };
 }
 
-/** The path itself, or where it would be made. */
+/** The path itself, or the nearest existing directory above it. */
 export function nearest(path: string): string {
   return path === "/" || existsSync(path) ? path : nearest(dirname(path));
 }
@@ -170,7 +171,7 @@ function attempt(what: string, work: () => string): Examined {
   try {
     return { what, ok: true, detail: work() };
   } catch (error) {
-    return { what, ok: false, detail: error instanceof Error ? error.message : String(error) };
+    return { what, ok: false, detail: messageOf(error) };
   }
 }
 

@@ -12,7 +12,7 @@ export interface Verification {
   readonly chain: ChainReport;
 }
 
-/** Whether the baseline and the chain of alerts are what this agent signed. */
+/** Whether this agent signed the baseline and the chain of alerts. */
 export function verifyState(state: State): Verification {
   const keys: readonly KeyObject[] = [state.key.publicKey, ...state.key.past];
   return { baseline: verifyBaseline(state), chain: verifyChain(state.db, keys) };

@@ -15,9 +15,9 @@ type PathHint = Extract<Hint, { readonly kind: "path" }>;
 type MountHint = Extract<Hint, { readonly kind: "mounted" | "unmounted" }>;
 
 const home = dirname(fileURLToPath(new URL("../..", import.meta.url)).replace(/\/$/, ""));
-/** What runs is built, or in a repository its sources: the launcher takes whichever is newer. */
+/** The built modules, and in a repository the sources: the launcher runs the newer ones. */
 const modules = ["dist", "src"].map((name) => join(home, name));
-/** What bin/launch.sh tells the interpreter; nothing of it makes the program another. */
+/** V8 flags that bin/launch.sh passes. They do not make it another program. */
 export const launcherFlags: readonly string[] = [
   "--max-semi-space-size=1",
   "--initial-old-space-size=8",
@@ -27,7 +27,7 @@ export const launcherFlags: readonly string[] = [
   "--disable-warning=ExperimentalWarning",
 ];
 
-/** The program that runs, what it loads, its interpreter, and every file that was given to it. */
+/** The running program, the modules it loads, its interpreter, and every file given to it. */
 export function ownFiles(settings: Settings): readonly string[] {
   const given = settings.webhooks.flatMap(({ secret, ca }) => [secret, ...(ca ? [ca] : [])]);
   return [
@@ -45,11 +45,11 @@ export function ownFiles(settings: Settings): readonly string[] {
 
 /** How a process of ours is started. */
 export interface OwnProgram {
-  /** Of the interpreter, the file itself. */
+  /** The file of the interpreter. */
   readonly executable: Actor["executable"];
-  /** Directories in which the modules are that it may run. */
+  /** Directories of the modules that the interpreter may run. */
   readonly modules: readonly string[];
-  /** What the interpreter may be told beside that. */
+  /** Flags that the interpreter may have. */
   readonly flags: readonly string[];
 }
 
@@ -58,7 +58,7 @@ export function describeProgram(): OwnProgram {
   return { executable, modules, flags: [...launcherFlags, ...process.execArgv] };
 }
 
-/** Another command of the agent (accept, check): the same file interprets nothing but the same modules. */
+/** True for another command of the agent (accept, check): the same interpreter runs only the same modules. */
 function isOwnCommand({ executable, cmdline = [] }: Actor, own: OwnProgram): boolean {
   if (executable === undefined || own.executable === undefined) return false;
   if (executable.dev !== own.executable.dev || executable.ino !== own.executable.ino) return false;
@@ -76,27 +76,27 @@ interface Touched {
 
 export interface SelfGuardOptions {
   readonly stateDir: string;
-  /** Files and directories that make up the agent's program and configuration, as seen from here. */
+  /** Files and directories of the agent's program and configuration, as the agent sees them. */
   readonly own: readonly string[];
-  /** Whether a rule watches a path, as seen from here: then that rule speaks. */
+  /** Whether a rule of the policy watches a path, as the agent sees it. Then that rule decides. */
   readonly isRuled: (path: string) => boolean;
-  /** Its other commands may open the state. */
+  /** How our own commands are started, which may open the state. */
   readonly ownProgram: OwnProgram;
   readonly ownPid: number;
   readonly report: (change: JudgedChange) => void;
 }
 
-/** Milliseconds in which what one process does to one file is told as one. */
+/** Milliseconds in which the guard gathers what one process does to one file into one alert. */
 const gathering = 100;
 
 /**
- * Watches the agent's own key, database and anchor, which no rule can: they change all the time, by us. Only an engine
- * that names processes can tell us from others. And its program and configuration, which nobody changes unannounced.
+ * Watches the agent's own key, database and anchor, and its program and configuration. No rule can watch the state,
+ * because the agent writes it all the time: only an engine with pids can distinguish our writes from others.
  */
 export class SelfGuard implements Disposable {
   readonly #options: SelfGuardOptions;
   readonly #touched = new Map<string, Touched>();
-  /** What an engine must watch for this, beside the rules. */
+  /** The paths that an engine must watch for the guard, beside those of the policy. */
   readonly index: RuleIndex;
   #timer: NodeJS.Timeout | undefined;
 
@@ -104,7 +104,7 @@ export class SelfGuard implements Disposable {
     this.#options = options;
     this.index = compileRules([
       ownRule(options.own, "immutable"),
-      // By us all the time: an event for each of our writes would be for nothing.
+      // Volatile, because our own writes would otherwise cost an event each.
       ownRule([options.stateDir], "volatile"),
     ]);
   }
@@ -113,7 +113,7 @@ export class SelfGuard implements Disposable {
     return [this.#options.stateDir];
   }
 
-  /** True: the hint concerns the state directory, as seen from here, and goes no further. */
+  /** True: the hint lies in the state directory and goes no further. */
   offer(hint: Hint): boolean {
     if (hint.kind !== "path" && hint.kind !== "tree") return false;
     const { stateDir } = this.#options;
@@ -122,7 +122,7 @@ export class SelfGuard implements Disposable {
     return isState;
   }
 
-  /** Whether a mount at this path, as seen from here, would lay something over what is the agent's own. */
+  /** Whether a mount at this path, as the agent sees it, would hide the agent's own files. */
   isHiddenBy(path: string): boolean {
     const { own, stateDir } = this.#options;
     const isOver = (one: string): boolean =>
@@ -132,7 +132,7 @@ export class SelfGuard implements Disposable {
     return [...own, stateDir].some(isOver);
   }
 
-  /** Tells of a mount, at this path as seen from here. */
+  /** Reports a mount at this path, as the agent sees it. */
   noteMount(hint: MountHint, path: string): void {
     const { kind, mount, at, engine } = hint;
     if (this.isHiddenBy(path)) this.#options.report(judged({ kind, path, mount }, { at, engine }));
@@ -140,11 +140,11 @@ export class SelfGuard implements Disposable {
 
   [Symbol.dispose](): void {
     clearTimeout(this.#timer);
-    this.#tell();
+    this.#report();
   }
 
   #isOurs({ path, actor }: PathHint, isState: boolean): boolean {
-    // Who it was decides: an engine that names nobody tells of our own writes too.
+    // Without a pid our own writes look like everyone's.
     if (isState) return actor !== undefined;
     return this.index.find(path) !== undefined && !this.#options.isRuled(path);
   }
@@ -159,10 +159,10 @@ export class SelfGuard implements Disposable {
     const known = this.#touched.get(key);
     const steps = appendStep(known?.steps ?? [], hint.step);
     this.#touched.set(key, { hint: known?.hint ?? hint, actor, steps });
-    this.#timer ??= setTimeout(() => this.#tell(), gathering);
+    this.#timer ??= setTimeout(() => this.#report(), gathering);
   }
 
-  #tell(): void {
+  #report(): void {
     this.#timer = undefined;
     const all = [...this.#touched.values()];
     this.#touched.clear();
@@ -208,12 +208,12 @@ const meanings: Partial<Record<Change["kind"], string>> = {
 };
 
 const ruleId = "agent/self";
-const why = "Whoever alters the agent can hide every other change.";
+const why = "An attacker who alters the agent can hide every other change.";
 
 function ownRule(own: readonly string[], fileClass: FileClass): Rule {
   return {
     id: `${ruleId} ${fileClass}`,
-    // Of a file it is the file, of a directory everything in it. Characters that globs use are taken as they are.
+    // A file, or a directory with everything below it. Escapes the characters that globs use.
     paths: own.map((path) => `${path.replaceAll(/[*?[\]{}\\]/g, "[$&]")}/**`),
     exclude: [],
     class: fileClass,

@@ -1,3 +1,4 @@
+import { closure } from "../../core/closure.ts";
 import { readFileSync, realpathSync } from "node:fs";
 import { dirname, join } from "node:path";
 
@@ -6,21 +7,21 @@ interface Manifest {
   readonly optionalDependencies?: Readonly<Record<string, unknown>>;
 }
 
-/** The directories of all packages that this one needs to run, as far as they are installed, itself left out. */
+/** The directories of all installed packages that this one needs to run, without itself. */
 export function packagesOf(home: string): readonly string[] {
-  const found = new Set([home]);
-  for (const from of found) {
-    const { dependencies, optionalDependencies } = readManifest(from) ?? {};
-    for (const name of Object.keys({ ...dependencies, ...optionalDependencies })) {
-      const there = findPackage(name, from);
-      if (there !== undefined) found.add(there);
-    }
-  }
+  const found = closure([home], neededBy);
   found.delete(home);
   return [...found];
 }
 
-/** As Node looks for it: in each node_modules on the way up. */
+function neededBy(directory: string): readonly string[] {
+  const { dependencies, optionalDependencies } = readManifest(directory) ?? {};
+  return Object.keys({ ...dependencies, ...optionalDependencies })
+    .map((name) => findPackage(name, directory))
+    .filter((found) => found !== undefined);
+}
+
+/** Looks in each node_modules on the way up, as Node does. */
 function findPackage(name: string, from: string): string | undefined {
   const there = join(from, "node_modules", name);
   if (readManifest(there)) return realpathSync(there);

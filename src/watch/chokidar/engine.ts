@@ -7,11 +7,11 @@ import { isBelow, joinPath, nameOf } from "../../core/path.ts";
 import { nodePath, seenAt } from "../engine.ts";
 import type { Engine, EngineOptions } from "../engine.ts";
 
-/** More unwatched directories than this are not named one by one. */
+/** At most this many unwatched directories are reported by name. */
 const namedFailures = 1000;
 
 const blind = [
-  "a write through mmap: inotify, as Node uses it, is not told of it",
+  "a write through mmap: inotify, as Node uses it, gives no event",
   "a write, chmod or new name through a hard link outside the watched directories",
   "an overflow of the kernel's queue (fs.inotify.max_queued_events): events are lost without a word; only the canary and the sweeps notice",
   "who did it: inotify gives no pid",
@@ -21,8 +21,8 @@ const blind = [
 ] as const;
 
 /**
- * The portable engine. One chokidar tree from the root down, pruned to directories: it holds one inotify
- * watch for each directory and nothing for each file, and sees a path that does not exist yet appear.
+ * The portable engine: one chokidar tree from the root down, pruned to directories. It holds one inotify watch for
+ * each directory and none for files, and sees a path that does not exist yet appear.
  */
 export function startChokidar(options: EngineOptions): Engine {
   const tree = new Tree(options);
@@ -41,12 +41,12 @@ class Tree {
   readonly ready: Promise<void>;
   readonly #options: EngineOptions;
   readonly #watcher: FSWatcher;
-  /** As seen from here, like everything that chokidar is told. */
+  /** As the agent sees them, like every path for chokidar. */
   readonly #directories = new Set<string>();
-  /** Watched on request although no rule leads there. */
+  /** Watched on request, without a rule. */
   readonly #extra = new Set<string>();
   readonly #unwatched = new Set<string>();
-  /** Were directories and are something else now: chokidar has been told to forget them. */
+  /** Directories that became something else: chokidar was made to forget them. */
   readonly #replaced = new Set<string>();
   #isReady = false;
 
@@ -54,7 +54,7 @@ class Tree {
     this.#options = options;
     for (const path of options.directories()) this.#noteExtra(path);
     this.#watcher = new FSWatcher({
-      // So that it says "addDir" for every directory it begins to watch, also for one added later.
+      // Makes chokidar report "addDir" for every directory that it begins to watch.
       ignoreInitial: false,
       atomic: false,
       awaitWriteFinish: false,
@@ -64,7 +64,7 @@ class Tree {
       ignored: (seen, stats) => this.#isIgnored(seen, stats),
     });
     this.ready = this.#start();
-    // The caller may look at it late; until then a rejection is not unhandled.
+    // The caller may await it late: this keeps the rejection handled.
     this.ready.catch(() => undefined);
     const stop = () => void this.#close();
     if (options.signal.aborted) stop();
@@ -138,28 +138,28 @@ class Tree {
     return this.#extra.has(path) ? false : !statOf(seen)?.isDirectory();
   }
 
-  /** What inotify said, for each name in each watched directory, before chokidar makes anything of it. */
+  /** inotify's own event, before chokidar interprets it. */
   #onRaw(event: string, name: unknown, details: unknown): void {
     const directory = (details as { readonly watchedPath?: unknown }).watchedPath;
     if (typeof directory !== "string") return;
-    // A name that is not UTF-8 arrives garbled: its directory is listed instead.
+    // A name that is not UTF-8 arrives garbled: list its directory instead.
     if (typeof name !== "string" || name.includes("�")) {
       this.#hint(directory, "changed");
       return;
     }
     const seen = joinPath(directory, name);
-    // An event on the directory itself carries its own name, which may be that of an entry too.
+    // An event on the directory itself carries its own name, which may also be an entry's.
     const isItself = name === nameOf(directory);
     if (isItself) this.#hint(directory, "changed");
     const step = event === "rename" ? this.#stepOf(seen) : "changed";
     this.#hint(seen, isItself ? "changed" : step);
   }
 
-  /** Chokidar's own findings: only directories are left for it to find. */
+  /** Chokidar's findings, needed for directories only. */
   #onAll(event: string, seen: string): void {
     if (event === "addDir") {
       this.#directories.add(seen);
-      // Chokidar sets the watch right after it says so: the sweep must begin after that.
+      // Chokidar sets the watch right after this event: the sweep must begin later.
       if (this.#isReady) setImmediate(() => this.#hintTree(seen, "a directory appeared"));
     } else if (event === "unlinkDir") {
       this.#directories.delete(seen);
@@ -187,18 +187,18 @@ class Tree {
     }
   }
 
-  /** A name came or went: which, is only a guess, and nothing is concluded from it. */
+  /** A guess whether a name came or went. No verdict depends on it. */
   #stepOf(seen: string): Step {
     const stats = statOf(seen);
     const isDirectory = stats?.isDirectory() ?? false;
     if (stats && !isDirectory && this.#directories.has(seen)) this.#forget(seen);
     if (isDirectory && this.#replaced.delete(seen)) this.#watcher.add(seen);
-    // Of a directory that is still there it may have been an attribute: inotify's flag for directories hides which.
+    // It may have been an attribute of an existing directory: inotify's flag for directories hides that.
     else if (isDirectory && this.#directories.has(seen)) return "changed";
     return stats ? "created" : "deleted";
   }
 
-  /** A directory was replaced by something else, which chokidar would go on taking for the old directory. */
+  /** Makes chokidar forget a directory that something else replaced. */
   #forget(seen: string): void {
     this.#watcher.unwatch(seen);
     this.#replaced.add(seen);
@@ -223,7 +223,7 @@ class Tree {
   }
 }
 
-/** Undefined: nothing is there, or it cannot be asked. */
+/** Undefined: absent or inaccessible. */
 function statOf(seen: string): Stats | undefined {
   try {
     return lstatSync(seen, { throwIfNoEntry: false });

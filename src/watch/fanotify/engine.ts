@@ -1,6 +1,6 @@
 import type { Buffer } from "node:buffer";
 import { withoutProgram } from "../../core/change/actors.ts";
-import { IntegrityError } from "../../core/error.ts";
+import { IntegrityError, messageOf } from "../../core/error.ts";
 import type { Actor } from "../../core/change/hint.ts";
 import { levels, openGroup, parseEvents } from "../../linux/fanotify.ts";
 import type { Group, Level, QueueSize } from "../../linux/fanotify.ts";
@@ -13,22 +13,22 @@ import { Inodes } from "./inodes.ts";
 import { Programs } from "./programs.ts";
 
 export interface FanotifyOptions {
-  /** Names a process, at once and synchronously: it may be gone a moment later. Without it a hint carries the pid alone. */
+  /** Describes a process synchronously, because it may exit at any moment. Without it hints carry the pid alone. */
   readonly describe?: (pid: number, now: number) => Actor | undefined;
-  /** Processes can be named only while they live: no event may wait. */
+  /** /proc alone names processes: read every event at once. */
   readonly isHurried?: boolean;
-  /** Node paths of programs whose word counts: who executes one has not done as it what it did before. */
+  /** Node paths of the rules' writers. A process that executes one did not act as that program before. */
   readonly programs?: readonly string[];
-  /** Milliseconds after which these are marked anew: one may have been replaced. */
+  /** Milliseconds between two rounds of marking writers: one may have been replaced. */
   readonly programsEvery?: number;
-  /** What the group may tell, best first; all by default. */
+  /** Event features to ask the kernel for, best first; all by default. */
   readonly levels?: readonly Level[];
-  /** How many events may wait in the kernel; any number by default. */
+  /** Length of the kernel's event queue; unlimited by default. */
   readonly queue?: QueueSize;
 }
 
 const usualUpkeep = 10_000;
-/** More unwatched directories than this are not named one by one. */
+/** At most this many unwatched directories are reported by name. */
 const namedFailures = 1000;
 
 const blind = [
@@ -36,7 +36,7 @@ const blind = [
   "writes to the block device behind the filesystem",
 ] as const;
 
-/** The kernel's own word for each directory and each watched file: what was done, and by which process. */
+/** The kernel's events for each directory and each watched file: what was done, and the pid. */
 export function fanotifyEngine(own: FanotifyOptions = {}): StartEngine {
   return (options) => new FanotifyWatch(options, own).engine;
 }
@@ -90,14 +90,14 @@ class FanotifyWatch {
     };
     this.#upkeep = setInterval(() => this.#markPrograms(), own.programsEvery ?? usualUpkeep);
     this.#upkeep.unref();
-    // The caller may look at it late; until then a rejection is not unhandled.
+    // The caller may await it late: this keeps the rejection handled.
     this.engine.ready.catch(() => undefined);
     const stop = () => this.#stop();
     if (options.signal.aborted) stop();
     else options.signal.addEventListener("abort", stop, { once: true });
   }
 
-  /** Until every mark is set nothing is read: this does not return to the event loop before. */
+  /** Sets every mark before it returns to the event loop, so that no event is read earlier. */
   async #start(): Promise<void> {
     this.#coverAll();
     if (this.#inodes.size > 0) return;
@@ -111,14 +111,14 @@ class FanotifyWatch {
     const { events, isWhole } = parseEvents(bytes);
     this.#programs.take(events, { readAt, at });
     const actorOf = this.#naming(at);
-    // Short-lived processes vanish. Where that is no loss, a new directory is marked before anybody is named.
+    // Names processes first where /proc is the only source; otherwise marks new directories first.
     if (this.#own.isHurried) for (const { pid } of events) actorOf(pid);
     for (const event of events) this.#tracker.take(event, { at, actor: () => actorOf(event.pid) });
     this.#tracker.settle();
     if (!isWhole || events.some((event) => event.bits.includes("overflow"))) this.#recover(at);
   }
 
-  /** Names each process once, when it is first asked for. */
+  /** Describes each process once, on demand. */
   #naming(now: number): (pid: number) => Actor | undefined {
     const actors = new Map<number, Actor>();
     return (pid) => {
@@ -132,7 +132,7 @@ class FanotifyWatch {
     };
   }
 
-  /** After a loss nobody knows what is where: the marks are set anew, then everything is looked at. */
+  /** After lost events the places of inodes are unknown: set all marks again, then sweep everything. */
   #recover(at: number): void {
     this.#inodes.clear();
     this.#coverAll();
@@ -195,7 +195,7 @@ function open(own: FanotifyOptions): Group {
   try {
     return openGroup(own.levels ?? levels, own.queue);
   } catch (cause) {
-    throw failure(cause instanceof Error ? cause.message : String(cause), cause);
+    throw failure(messageOf(cause), cause);
   }
 }
 

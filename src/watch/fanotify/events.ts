@@ -13,13 +13,13 @@ export interface TrackerOptions {
   readonly sink: HintSink;
 }
 
-/** When it was read, and by whom it was done, which is asked as late as can be: what it concerns is marked before. */
+/** Time of reading, and the actor, described as late as possible so that marks come first. */
 export interface Circumstance {
   readonly at: number;
   readonly actor: () => Actor | undefined;
 }
 
-/** A name in a directory that is marked. No name: the directory itself. */
+/** A name in a marked directory. No name: the directory itself. */
 interface Place {
   readonly dir: Directory;
   readonly name?: string;
@@ -32,12 +32,14 @@ interface Departure {
   readonly circumstance: Circumstance;
 }
 
-/** Events -> hints. Follows directories and files through renames, and marks what appears before it says so. */
+/**
+ * Turns events into hints. Follows directories and files through renames, and marks a new directory before its hint.
+ */
 export class Tracker {
   readonly #options: TrackerOptions;
-  /** Inodes whose number of names changed. Whether one of ours was lost is asked when all events are taken. */
+  /** Inodes whose link count changed. Checked after all events of a reading. */
   readonly #doubtful = new Map<string, Circumstance>();
-  /** Renames. Whether what was moved is where the last of them says is asked when all events are taken. */
+  /** Renames. Checked after all events of a reading. */
   #departures: Departure[] = [];
   /** Before Linux 5.17: the first half of a rename, if the next event is the second. */
   #leaving:
@@ -65,7 +67,7 @@ export class Tracker {
     else if (event.object !== undefined) this.#object(event, event.object, circumstance);
   }
 
-  /** After the last of the events that were read together. */
+  /** Call it after the last event of a reading. */
   settle(): void {
     const { inodes, marker } = this.#options;
     if (this.#leaving) {
@@ -78,7 +80,7 @@ export class Tracker {
     for (const departure of departures) this.#lookBack(departure);
     for (const [key, when] of this.#doubtful)
       for (const file of inodes.files(key)) {
-        if (marker.isAt(key, file)) this.#say(this.#pathOf(file), ["linked"], when);
+        if (marker.isAt(key, file)) this.#give(this.#pathOf(file), ["linked"], when);
         else inodes.removeFile(key, file);
       }
     this.#doubtful.clear();
@@ -87,14 +89,14 @@ export class Tracker {
 
   #entry(event: FanotifyEvent, entry: NamedEntry, circumstance: Circumstance): void {
     const places = this.#placesOf(entry);
-    // A directory that went and another that came at its name can be one event: then nothing is to be joined.
+    // A directory that left and another that took its name can be one event: nothing to join.
     const isLeaving = event.bits.includes("movedFrom") && !isReplaced(event);
     const steps = stepsOf(event.bits).filter((step) => step !== "renamed" || !isLeaving);
     for (const place of places) {
       if (place.name !== undefined) this.#follow(event, { ...place, name: place.name });
       if (!event.isDirectory) this.#lead(place.path, circumstance);
       if (!this.#isRelevant(place, event.isDirectory)) continue;
-      this.#say(place.path, steps, circumstance);
+      this.#give(place.path, steps, circumstance);
       if (event.isDirectory && appeared(event.bits) && place.name !== undefined)
         this.#sayTree(place.path, "a directory appeared", circumstance);
     }
@@ -102,7 +104,7 @@ export class Tracker {
     this.#otherNames(event, places, circumstance);
   }
 
-  /** A link on the way to what is watched: it leads elsewhere now. */
+  /** A symbolic link on the way to a watched path now leads elsewhere. */
   #lead(path: string, circumstance: Circumstance): void {
     const { marker } = this.#options;
     const roots = marker.rootsBeyond(path);
@@ -110,7 +112,7 @@ export class Tracker {
     for (const root of roots) this.#sayTree(root, "a link on the way to it changed", circumstance);
   }
 
-  /** What was removed is forgotten, then what is there now is marked: the disk has the last word. */
+  /** Forgets the removed inode, then marks what the path names now. */
   #follow(event: FanotifyEvent, place: Required<Place>): void {
     const { inodes, marker } = this.#options;
     const { object, isDirectory } = event;
@@ -123,7 +125,7 @@ export class Tracker {
     else marker.attach(place);
   }
 
-  /** Written or changed through one name: that holds for the file's other watched names too. */
+  /** A write through one name changes the file's other watched names too. */
   #otherNames(event: FanotifyEvent, places: readonly Place[], circumstance: Circumstance): void {
     const { inodes, marker } = this.#options;
     const { object, entry } = event;
@@ -136,17 +138,17 @@ export class Tracker {
       const dir = places[0] ? undefined : marker.pathOfForeign(entry.dir, file.dir);
       const through =
         places[0]?.path ?? (dir === undefined ? undefined : joinPath(dir, entry.name));
-      this.#say(path, steps, { ...circumstance, ...(through === undefined ? {} : { through }) });
+      this.#give(path, steps, { ...circumstance, ...(through === undefined ? {} : { through }) });
     }
   }
 
-  /** An event without a name: of an inode whose names changed in number, or that was reached without one. */
+  /** An event without a name: a link count changed, or the inode was reached without a name. */
   #object(event: FanotifyEvent, object: string, circumstance: Circumstance): void {
     const { inodes } = this.#options;
     const steps = stepsOf(event.bits).filter((step) => step !== "attributes");
-    for (const file of inodes.files(object)) this.#say(this.#pathOf(file), steps, circumstance);
+    for (const file of inodes.files(object)) this.#give(this.#pathOf(file), steps, circumstance);
     for (const dir of inodes.directories(object))
-      this.#say(inodes.pathOf(dir), stepsOf(event.bits), circumstance);
+      this.#give(inodes.pathOf(dir), stepsOf(event.bits), circumstance);
     if (event.bits.includes("attrib") && inodes.files(object).length > 0)
       this.#doubtful.set(object, circumstance);
   }
@@ -164,8 +166,8 @@ export class Tracker {
     for (const place of arrived) {
       const before = inodes.size;
       this.#arrive(place, event.isDirectory);
-      const told = from === undefined ? circumstance : { ...circumstance, from };
-      this.#say(place.path, ["renamed"], told);
+      const renamed = from === undefined ? circumstance : { ...circumstance, from };
+      this.#give(place.path, ["renamed"], renamed);
       if (event.isDirectory && (!moved || inodes.size > before))
         this.#sayTree(place.path, "a directory was moved here", circumstance);
     }
@@ -173,10 +175,10 @@ export class Tracker {
     if (arrived.length > 0) return;
     for (const place of olds)
       if (this.#isRelevant(place, event.isDirectory))
-        this.#say(place.path, ["renamed"], circumstance);
+        this.#give(place.path, ["renamed"], circumstance);
   }
 
-  /** Like renames are merged: what was moved there, back and there again is not where the last event says. */
+  /** The kernel merges equal renames: after moves to and fro the last event may not give the final place. */
   #lookBack({ moved, olds, circumstance }: Departure): void {
     const { inodes, marker } = this.#options;
     for (const place of olds)
@@ -198,7 +200,7 @@ export class Tracker {
       this.#options.marker.attach({ dir: place.dir, name: place.name });
   }
 
-  /** The directory, if it was known, now at its new place. */
+  /** The directory, if known, at its new place. */
   #moveDirectory(
     object: string | undefined,
     olds: readonly Place[],
@@ -223,7 +225,7 @@ export class Tracker {
     if (dir) this.#options.inodes.remove(dir);
   }
 
-  /** The directory that had this place: by its handle if the kernel tells it, else by what is noted there. */
+  /** The directory that had this place: by its handle if the event has one, else by the noted inode. */
   #directoryAt(object: string | undefined, { dir, name }: Place): Directory | undefined {
     const { inodes } = this.#options;
     if (name === undefined) return undefined;
@@ -252,13 +254,13 @@ export class Tracker {
     return joinPath(this.#options.inodes.pathOf(dir), name);
   }
 
-  #say(
+  #give(
     path: string,
     steps: readonly Step[],
-    { actor: whose, ...told }: Circumstance & { readonly from?: string; readonly through?: string },
+    { actor: whose, ...rest }: Circumstance & { readonly from?: string; readonly through?: string },
   ): void {
     const actor = whose();
-    const by = actor ? { ...told, actor } : told;
+    const by = actor ? { ...rest, actor } : rest;
     for (const step of steps)
       this.#options.sink({ kind: "path", engine: "fanotify", path, step, ...by });
   }

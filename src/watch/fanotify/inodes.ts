@@ -1,24 +1,24 @@
 import { joinPath } from "../../core/path.ts";
 
-/** What is wanted of a directory. */
+/** Why a directory is marked. */
 export type Reach =
-  /** It leads to something watched: its names matter, no more. */
+  /** It leads to a watched path: only its names matter. */
   | "way"
-  /** It holds what rules watch. */
+  /** It holds watched paths. */
   | "watched"
-  /** It was asked for although no rule leads there. */
+  /** It was added on request, without a rule. */
   | "extra";
 
 /**
- * A directory by place: its parent and its name there. A rename changes these two alone, whatever lies below.
- * The key is that of the inode (linux/handles.ts); absent: the directory cannot be marked.
+ * A directory by place: parent and name. A rename changes only these two. The key is the inode's (linux/handles.ts);
+ * absent: the directory cannot be marked.
  */
 export interface Directory {
   readonly key: string | undefined;
   readonly reach: Reach;
   readonly parent: Directory | undefined;
   readonly name: string;
-  /** How many file names are remembered in it. */
+  /** Number of file names known in it. */
   readonly files: number;
 }
 
@@ -36,10 +36,10 @@ interface Node extends Directory {
   children: Map<string, Node> | undefined;
 }
 
-/** Which paths the marked inodes have: directories as a tree, files by their directory and name. */
+/** Maps marked inodes to paths: directories as a tree, files by directory and name. */
 export class Inodes {
   readonly #top: Node = newNode(undefined, "");
-  /** One inode can be seen at several places (bind mounts, links to directories on the way). */
+  /** One inode can have several places (bind mounts, links to directories on the way). */
   readonly #directories = new Map<string, Node[]>();
   readonly #files = new FileNames();
 
@@ -67,7 +67,7 @@ export class Inodes {
     return dir.parent ? joinPath(this.pathOf(dir.parent), dir.name) : "/";
   }
 
-  /** Notes which inode is at this path now. Another one that was there keeps being known by its own inode only. */
+  /** Notes the inode at this path. Another inode that had the path stays known without it. */
   put(path: string, key: string, reach: Reach): Directory {
     let node = this.#top;
     for (const name of path.split("/")) if (name !== "") node = childNode(node, name);
@@ -114,7 +114,7 @@ export class Inodes {
     return this.#files.get(key);
   }
 
-  /** What had the place before another inode did (a mount hid it) has it again: the other is gone from there. */
+  /** Restores the inode that had the place before a mount hid it. */
   #replace(node: Node, key: string): Node {
     const hidden = this.#directories
       .get(key)
@@ -144,8 +144,8 @@ export class Inodes {
 }
 
 /**
- * Inode -> names, made for 100,000 of them: a map to a number and two arrays, about 120 bytes a file. Further names
- * of the same inode are rare and lie apart.
+ * Inode -> names for 100,000 inodes: a map to a number and two arrays, about 120 bytes a file. Further names of an
+ * inode are rare and stored apart.
  */
 class FileNames {
   readonly #slots = new Map<string, number>();
@@ -163,7 +163,7 @@ class FileNames {
     return first ? [first, ...(this.#more.get(key) ?? [])] : [];
   }
 
-  /** False: it is known. */
+  /** False: already known. */
   add(key: string, file: FileName): boolean {
     if (this.get(key).some((one) => isSame(one, file))) return false;
     if (this.#slots.has(key)) this.#more.set(key, [...(this.#more.get(key) ?? []), file]);
@@ -176,7 +176,7 @@ class FileNames {
     return true;
   }
 
-  /** False: it was not known. */
+  /** False: unknown. */
   remove(key: string, file: FileName): boolean {
     const known = this.get(key);
     const left = known.filter((one) => !isSame(one, file));
@@ -236,7 +236,7 @@ function childNode(node: Node, name: string): Node {
   return child;
 }
 
-/** A fresh node in the place of one whose inode is no longer there (mounted over, exchanged). */
+/** A fresh node in place of one whose inode is gone (mounted over, exchanged). */
 function replaceNode(node: Node): Node {
   const fresh = newNode(node.parent, node.name);
   if (!node.parent) return node;
@@ -250,7 +250,7 @@ function attach(node: Node): void {
   node.parent.children.set(node.name, node);
 }
 
-/** Only if the place still is its own. */
+/** Only if it still owns the place. */
 function detach(node: Node): void {
   if (node.parent?.children?.get(node.name) === node) node.parent.children.delete(node.name);
 }

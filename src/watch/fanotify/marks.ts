@@ -23,28 +23,28 @@ import { markExecution } from "./programs.ts";
 
 export interface MarkerOptions {
   readonly group: Group;
-  /** Where the node's root is seen. */
+  /** Where the agent sees the node's root. */
   readonly root: string;
-  /** Below it absolute symbolic links are followed as if it were "/". */
+  /** Below it, absolute symbolic links are resolved as if it were "/". */
   readonly within?: string;
   readonly index: RuleIndex;
   readonly inodes: Inodes;
-  /** A directory could not be marked. */
+  /** Called for a directory that cannot be marked. */
   readonly onUnwatched: (path: string, detail: string) => void;
 }
 
-/** A directory on the way to a watched one may be a link; it is the place that it leads to that counts. */
+/** A directory on the way to a watched one may be a link: mark its target. */
 const wayFlags = (lookFlags & ~constants.O_NOFOLLOW) | constants.O_DIRECTORY;
-/** Not there, or no directory (any more): another event tells of it. */
+/** Absent or not a directory: another event covers it. */
 const vanished: readonly number[] = [-os.errno.ENOENT, -os.errno.ENOTDIR, -os.errno.ELOOP];
 
-/** Sets the marks, and notes in `inodes` where each marked inode is. */
+/** Sets the marks and notes in `inodes` where each marked inode is. */
 export class Marker implements Disposable {
   readonly #options: MarkerOptions;
   readonly #rootFd: number;
   readonly #within: { readonly path: string; readonly fd: number };
   readonly #roots: ReadonlySet<string>;
-  /** The directory in which the last file was marked: files come in crowds. */
+  /** The directory of the last marked file: files come in groups. */
   #last: { readonly dir: Directory; readonly handle: HandleDirectory } | undefined;
 
   constructor(options: MarkerOptions) {
@@ -55,12 +55,12 @@ export class Marker implements Disposable {
     this.#roots = new Set(options.index.roots);
   }
 
-  /** Everything that the rules watch, and the way to it. */
+  /** Marks everything that the rules watch, and the way to it. */
   coverAll(): void {
     for (const root of this.#roots) this.#coverRoot(root, "/");
   }
 
-  /** What appeared at this path, as far as rules or an earlier request want it. */
+  /** Marks a new path as far as rules or an earlier request want it. */
   cover(path: string): void {
     if (this.#isWithinRoots(path)) this.#tree(path, this.#reachOf(path));
     else if (this.#isOnTheWay(path)) {
@@ -69,48 +69,48 @@ export class Marker implements Disposable {
       this.#tree(path, "extra");
   }
 
-  /** The roots to which something other than a directory leads: a link that was laid there, or taken away. */
+  /** Rules' roots reached through a link that was made or removed. */
   rootsBeyond(path: string): readonly string[] {
     return this.#isOnTheWay(path) ? [...this.#roots].filter((root) => isBelow(root, path)) : [];
   }
 
-  /** A directory that was asked for by name. */
+  /** Marks a directory on request. */
   request(path: string): void {
     if (this.#options.inodes.at(path)?.key !== undefined) return;
     this.#tree(path, this.#reachOf(path));
   }
 
-  /** Like `request`, although it may be known: something else may be mounted there now, on a file too. */
+  /** Like `request`, although it may be known: a mount may show another inode now, also for a file. */
   requestAnew(path: string): void {
     if (this.#isOnTheWay(path)) this.cover(path);
     else this.#directoryOrFile(path, this.#reachOf(path));
   }
 
-  /** Marks a file that rules watch. */
+  /** Marks a watched file. */
   attach(file: FileName): void {
     const handle = this.#open(file.dir);
     if (handle) this.#file(handle, file, this.#options.inodes.pathOf(file.dir));
   }
 
-  /** Whoever executes it is to be told, in the order of everything else that is. */
+  /** Marks a program so that its executions arrive in event order. */
   markProgram(path: string): Actor["executable"] {
     const fd = this.#openAt(path, lookFlags & ~constants.O_NOFOLLOW);
     return fd < 0 ? undefined : markExecution(this.#options.group, fd);
   }
 
-  /** Is this still the file's name? */
+  /** Whether the file still has this name. */
   isAt(key: string, file: FileName): boolean {
     const handle = this.#open(file.dir);
     return handle !== undefined && entryKey(handle, nameBytes(file.name)) === key;
   }
 
-  /** Is this still the directory's path? */
+  /** Whether the directory still has this path. */
   isThere(dir: Directory): boolean {
     this.rest();
     return this.#open(dir) !== undefined;
   }
 
-  /** The node path of a directory that is not watched, on the same filesystem as a watched one. */
+  /** The node path of an unwatched directory on a watched filesystem. */
   pathOfForeign(key: string, beside: Directory): string | undefined {
     const fd = this.#openAt(this.#options.inodes.pathOf(beside), listFlags);
     if (fd < 0) return undefined;
@@ -122,7 +122,7 @@ export class Marker implements Disposable {
     }
   }
 
-  /** Gives back what was kept open for the events that were read together. */
+  /** Closes what a reading kept open. */
   rest(): void {
     if (this.#last) close(this.#last.handle.fd);
     this.#last = undefined;
@@ -155,7 +155,7 @@ export class Marker implements Disposable {
     return this.#options.index.mayMatchBelow(path) ? "watched" : "extra";
   }
 
-  /** The directories that lead to a root, from `from` on anew, then the root: the nearest that exists is enough. */
+  /** Marks the directories from `from` to a root, then the root: the nearest existing one is enough. */
   #coverRoot(root: string, from: string): void {
     for (const path of waysTo(root)) {
       const isAnew = path === from || isBelow(path, from);
@@ -173,7 +173,7 @@ export class Marker implements Disposable {
     this.rest();
   }
 
-  /** False: there is no such directory. One that cannot be marked is still led through. */
+  /** False: no such directory. One that cannot be marked is still followed. */
   #way(path: string): boolean {
     const { inodes } = this.#options;
     const fd = this.#openAt(path, wayFlags);
@@ -189,7 +189,7 @@ export class Marker implements Disposable {
     }
   }
 
-  /** Marks first and lists then: what is made in between is told twice, not never. 0, or minus errno of the top. */
+  /** Marks first, lists then: an entry made in between is found twice, never missed. 0, or minus errno for the top. */
   #tree(top: string, reach: Reach): number {
     const waiting = [top];
     let first: number | undefined;
@@ -202,7 +202,7 @@ export class Marker implements Disposable {
     return first ?? 0;
   }
 
-  /** The names of its directories that are wanted too, or minus errno. */
+  /** Names of its wanted directories, or minus errno. */
   #directory(path: string, reach: Reach): readonly string[] | number {
     const { index, inodes } = this.#options;
     const fd = this.#openAt(path, listFlags);
@@ -239,7 +239,7 @@ export class Marker implements Disposable {
     else this.#note(path, result);
   }
 
-  /** The directory, if the one at its path still is the one that is meant. */
+  /** The directory, if its path still leads to it. */
   #open(dir: Directory): HandleDirectory | undefined {
     if (this.#last?.dir === dir) return this.#last.handle;
     this.rest();
@@ -264,7 +264,7 @@ export class Marker implements Disposable {
     return { group, wanted, target: "directory and entries" };
   }
 
-  /** False: it is not there. */
+  /** False: absent. */
   #note(path: string, result: number): boolean {
     if (result >= 0) return true;
     if (vanished.includes(result)) return false;
@@ -274,11 +274,11 @@ export class Marker implements Disposable {
 }
 
 const fileBits: readonly Bit[] = ["attrib", "modify", "closeWrite"];
-/** Where content may change, every write would be an event: etcd alone writes 50 times a second. */
+/** Where content may change, every write would be an event: etcd writes 50 times a second. */
 const quietFileBits: readonly Bit[] = ["attrib", "closeWrite"];
 const mayBeWritten: ReadonlySet<string> = new Set(["volatile", "sealed", "append-only"]);
 
-/** Where it matters who writes, whoever closes the file is not enough: truncate(2) opens none, and a descriptor can be handed on. */
+/** Where the writer matters, a close is not enough: truncate(2) opens no file, and a descriptor can be passed on. */
 function isQuiet(rule: Rule): boolean {
   return mayBeWritten.has(rule.class) && rule.writers.length === 0;
 }

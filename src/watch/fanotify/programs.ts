@@ -9,7 +9,7 @@ const startsWithin = 1000;
 
 const stat = new Stat();
 
-/** Has executions of the open file told; which file that is, or undefined. Closes the descriptor. */
+/** Marks the open file for execution events. Returns its identity, or undefined; closes the descriptor. */
 export function markExecution(group: Group, fd: number): Actor["executable"] {
   try {
     markDescriptor({ group, wanted: ["openExec"], target: "file" }, fd);
@@ -20,20 +20,20 @@ export function markExecution(group: Group, fd: number): Actor["executable"] {
 }
 
 interface Reading {
-  /** When it began, milliseconds on the monotonic clock. */
+  /** Start of the reading, milliseconds on the monotonic clock. */
   readonly readAt: number;
   /** Milliseconds since 1970. */
   readonly at: number;
 }
 
-/** Programs whose word counts. Who had a pid is asked when its events are read: it may have executed one since. */
+/** Executions of writers. Processes are described when events are read, and may have executed one since. */
 export class Programs {
   readonly #files = new Set<string>();
-  /** Pids that opened one of them to execute it, and did nothing since; and when that was read. */
+  /** Pids that opened a writer to execute it and did nothing since, with the time of reading. */
   readonly #starting = new Map<number, number>();
-  /** Pids of the last reading: they were to execute one when it began, or before whatever else they did. */
+  /** Pids of the last reading that executed a writer before anything else. */
   #started = new Set<number>();
-  /** Pids of the last reading that executed one after something else. */
+  /** Pids of the last reading that executed a writer after something else. */
   #changed = new Set<number>();
   #readAt = 0;
 
@@ -41,7 +41,7 @@ export class Programs {
     if (file) this.#files.add(`${file.dev} ${file.ino}`);
   }
 
-  /** What was read together, in its order. */
+  /** The events of one reading, in order. */
   take(events: readonly FanotifyEvent[], { readAt, at }: Reading): void {
     this.#readAt = readAt;
     for (const [pid, since] of this.#starting)
@@ -61,7 +61,7 @@ export class Programs {
     }
   }
 
-  /** It may have executed its program only after what was read of it last. */
+  /** Whether it may have executed its program after its last event. */
   isLater({ pid, executable, executedAt = 0 }: Actor): boolean {
     if (this.#changed.has(pid)) return true;
     if (!executable || !this.#files.has(`${executable.dev} ${executable.ino}`)) return false;

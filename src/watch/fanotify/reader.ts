@@ -6,21 +6,21 @@ import { Waiter } from "../../linux/poll.ts";
 
 export interface ReaderOptions {
   readonly groupFd: number;
-  /** Every event is read as soon as it can be, however many come. */
+  /** Reads every event as soon as possible, however many come. */
   readonly isHurried: boolean;
-  /** What one read gave, and when that began on the monotonic clock (ms); the bytes hold until it returns. */
+  /** Called with the bytes of one read, valid until it returns, and the read's start on the monotonic clock (ms). */
   readonly onEvents: (bytes: Buffer, readAt: number) => void;
   readonly onFailed: (detail: string) => void;
-  /** Nothing is read any more: the group may be closed. */
+  /** Called after the last read: the group may be closed. */
   readonly onStopped: () => void;
 }
 
 const bufferSize = 64 * 1024;
 
 /*
- * To wake a thread for each event, or to read each alone, costs more than the event does, and the process that caused
- * it pays for some of that. Past so many reads in a window (milliseconds), the queue is left to gather until it once
- * is empty, which costs nobody anything and merges what is alike.
+ * Waking a thread for each event, or reading each event alone, costs more than the event, also for the process that
+ * caused it. After this many reads in a window (milliseconds) the reader lets the queue gather until it is once
+ * empty, which merges like events.
  */
 const readsPerWindow = 30;
 const window = 100;
@@ -28,7 +28,7 @@ const gathering = 10;
 /** Buffers that `drain` reads at most: under a flood the queue need not ever be empty. */
 const mostAtOnce = 16;
 
-/** Waits for events and reads them. What cannot be taken yet waits in the kernel's queue, where it is merged. */
+/** Waits for events and reads them. Unread events wait, and merge, in the kernel's queue. */
 export class EventReader {
   readonly #options: ReaderOptions;
   readonly #buffer = Buffer.allocUnsafeSlow(bufferSize);
@@ -70,7 +70,7 @@ export class EventReader {
     });
   }
 
-  /** One buffer, then everybody else's turn. */
+  /** One buffer, then other work's turn. */
   #read(): void {
     if (this.#isStopping) {
       this.#end();
@@ -80,7 +80,7 @@ export class EventReader {
     const size = readEvents(this.#options.groupFd, this.#buffer);
     if (size > 0) {
       this.#options.onEvents(this.#buffer.subarray(0, size), readAt);
-      // No event is nearly as large as half of it: there was nothing more to be read.
+      // No event is half a buffer long: the queue was empty.
       if (size < bufferSize / 2) this.#rest();
       else setImmediate(() => this.#read());
     } else if (size === -os.errno.EAGAIN || size === -os.errno.EINTR) this.#relax();

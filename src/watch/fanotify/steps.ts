@@ -1,7 +1,7 @@
 import type { Step } from "../../core/change/hint.ts";
 import type { Bit, FanotifyEvent, NamedEntry } from "../../linux/fanotify.ts";
 
-/** One event can say several things in unknown order; this is the order in which they are told. */
+/** One event can hold several steps in unknown order; hints follow this order. */
 const stepOrder: readonly (readonly [Step, readonly Bit[]])[] = [
   ["created", ["create"]],
   ["modified", ["modify"]],
@@ -10,7 +10,7 @@ const stepOrder: readonly (readonly [Step, readonly Bit[]])[] = [
   ["renamed", ["rename", "movedFrom", "movedTo", "moveSelf"]],
   ["deleted", ["delete", "deleteSelf"]],
 ];
-/** What concerns an inode, under whichever of its names it was done. */
+/** Steps that concern an inode, under any of its names. */
 export const inodeSteps: readonly Step[] = ["modified", "attributes", "closed"];
 
 const knownSteps = new Map<readonly Bit[], readonly Step[]>();
