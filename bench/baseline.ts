@@ -6,9 +6,9 @@ import { Scratch, buildProgram, hasProgram, measure, median, printTable, run } f
 import type { Cost } from "./program.ts";
 
 /*
- * How long a baseline and a check take, beside two programs that read the same files in the same run:
- * `find | xargs -P2 openssl dgst -sha256`, and AIDE with two workers and SHA-256 alone. All files are in the page
- * cache. The shipped policy leaves content that may change unread, so openssl is given what it does read.
+ * How long a baseline and a check take, beside two programs that read the same files in the same run: `find | xargs
+ * -P2 openssl dgst -sha256`, and AIDE with two workers and SHA-256 alone. All files are in the page cache. The
+ * shipped policy does not hash content that may change, so openssl gets only the hashed files.
  */
 
 type Tree = Parameters<typeof makeTree>[0];
@@ -78,7 +78,7 @@ function compare(tree: Tree, { scratch, program, rounds }: Setting): (readonly s
   return [...rows, ...measured([...fair, ours("baseline", "kubeadm"), shipped], rounds)];
 }
 
-/** Rounds in turn, so that what disturbs the machine disturbs all. The first contender is the measure of the others. */
+/** Rounds in turn, so that a disturbance hits all alike. The first contender is the measure of the others. */
 function measured(contenders: readonly Contender[], rounds: number): (readonly string[])[] {
   const costs = new Map<Contender, Cost[]>(contenders.map((one) => [one, []]));
   for (let round = 0; round < rounds; round += 1)
@@ -126,7 +126,7 @@ function aideContenders(root: string, scratch: Scratch): readonly Contender[] {
   ];
 }
 
-/** The files of which the baseline holds a digest, as seen from here. */
+/** The files with a digest in the baseline, as this process sees them. */
 function hashedPaths(state: string, root: string): readonly string[] {
   using db = opened(join(state, "fim.db"));
   return db.paths().map((path) => `${root}${path}`);

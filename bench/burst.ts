@@ -7,8 +7,8 @@ import { engines, Ground, pathOf } from "./watching.ts";
 import type { Engine } from "./watching.ts";
 
 /*
- * As many changes as a loop can make without a pause: how long until the last alert is committed, and until the last
- * one is received. Each is an alert of its own; none may be lost.
+ * As many changes as a loop can make without a pause: the time until the last alert is committed, and until it is
+ * received. Each is an alert of its own; none may be lost.
  */
 
 const changes = 10_000;

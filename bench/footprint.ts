@@ -5,9 +5,9 @@ import { engines, Ground } from "./watching.ts";
 import type { Engine } from "./watching.ts";
 
 /*
- * What `watch` costs while nothing happens: resident memory, of which its own (anonymous) and its peak since the start,
- * and processor time over a minute, by the number of watched files. It is given as long to come to rest: threads that have
- * no work end, V8 compiles what it runs often, and pages that are needed no more are given back.
+ * What `watch` costs while nothing happens: resident memory, its anonymous part and peak, and processor time over a
+ * minute, by the number of watched files. First it has as long to come to rest: idle threads end, V8 compiles hot
+ * code, and unused pages are given back.
  */
 
 const counts = [1000, 10_000, 100_000];
@@ -44,7 +44,7 @@ export async function benchFootprint(wanted: readonly Engine[] = engines): Promi
   );
 }
 
-/** utime and stime, proc_pid_stat(5): the 14th and 15th, counted behind the name, which may hold anything. */
+/** utime and stime, proc_pid_stat(5): the 14th and 15th, counted after the name, which may hold any character. */
 function ticksOf(pid: number): number {
   const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");

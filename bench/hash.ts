@@ -12,7 +12,7 @@ import type { Item } from "../src/observe/hash/job.ts";
  *
  * Without arguments it makes two trees (1.26 GB like a kubeadm node, and 100,000 small files), each measured in a
  * process of its own, in turn with `find | xargs -P2 openssl dgst -sha256` over the same files. Build first: it
- * runs what is shipped, dist/, if that is there. Stripping types costs each thread some 15 MB, so the memory told is
+ * runs what is shipped, dist/, if that is there. Stripping types costs each thread some 15 MB, so the memory shown is
  * that much too high for the main thread, whose code is this file.
  */
 
@@ -23,7 +23,7 @@ const rounds = 5;
 
 const isBuilt = existsSync(new URL("../dist/observe/hash/pool.js", import.meta.url));
 
-/** The module of src/observe, or what it was built into. */
+/** A module of src/observe, or its built form. */
 function urlOf(name: string): string {
   const file = isBuilt ? `../dist/observe/${name}.js` : `../src/observe/${name}.ts`;
   return new URL(file, import.meta.url).href;

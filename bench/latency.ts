@@ -10,9 +10,9 @@ import { engines, Ground, pathOf } from "./watching.ts";
 import type { Engine } from "./watching.ts";
 
 /*
- * From the system call that changes a file to the webhook in the receiver's hands: three kinds of change, each 400
- * times, 15 ms apart, while nothing else happens and while every core is busy with somebody else's work. The receiver
- * is this process, so that both ends have one clock.
+ * From the system call that changes a file to the webhook at the receiver: three kinds of change, each 400 times, 15
+ * ms apart, on an idle machine and with every core busy. The receiver is this process, so that both ends have one
+ * clock.
  */
 
 const changes = 400;

@@ -6,9 +6,10 @@ import { median, printTable } from "./program.ts";
 import { Ground } from "./watching.ts";
 
 /*
- * What others lose to the agent: a real etcd whose data directory is watched, a loop of system calls that touch no
- * file, and a loop that writes files: beside watched directories, watched files that may change, and watched files of
- * which each change is an alert. With and without the agent in turn, each the median of five runs; a ratio of 1 is no loss.
+ * What other programs lose to the agent: a real etcd with a watched data directory, a loop of system calls without
+ * files, and loops that write files: beside watched directories, watched files that may change, and watched files
+ * with an alert for each change. With and without the agent in turn, each the median of five runs; a ratio of 1 is no
+ * loss.
  */
 
 const rounds = Number(process.env["FIM_BENCH_ROUNDS"] ?? 6);
@@ -77,7 +78,7 @@ async function compare(ground: Ground, load: Load): Promise<readonly string[]> {
   const beside: number[] = [];
   const alone = async (): Promise<number> => without.push(await timed(load.run));
   for (let round = 0; round < rounds; round += 1) {
-    // Each of the two comes first as often as the other: what one leaves to be written to the disk the other waits for.
+    // Each comes first equally often: one waits for the writes that the other left.
     if (round % 2 === 0) await alone();
     beside.push(await watched(ground, load));
     if (round % 2 === 1) await alone();

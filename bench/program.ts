@@ -13,7 +13,7 @@ import { join } from "node:path";
 
 const home = join(import.meta.dirname, "..");
 
-/** A directory of the benchmark's own. It lies where the trees do, on a real disk if TMPDIR says so. */
+/** A directory of the benchmark's own, where the trees lie: on a real disk if TMPDIR says so. */
 export class Scratch implements Disposable {
   readonly dir = mkdtempSync(join(tmpdir(), "fim-bench-"));
 
@@ -21,7 +21,10 @@ export class Scratch implements Disposable {
     return join(this.dir, name);
   }
 
-  /** A policy under which everything below the node's root is watched; immutable: it is hashed, and no alert is folded. */
+  /**
+   * A policy that watches everything below the node's root; immutable and high: every file is hashed, no alert is
+   * folded.
+   */
   policy(kind: "immutable" | "volatile" = "immutable"): string {
     const file = this.at(`${kind}.yaml`);
     const rule = {
@@ -40,7 +43,7 @@ export class Scratch implements Disposable {
   }
 }
 
-/** Builds the program below this directory as it is shipped, whatever state dist/ is in. Returns its launcher. */
+/** Builds the shipped program below this directory, whatever dist/ holds. Returns its launcher. */
 export function buildProgram(into: string): string {
   const node = process.execPath;
   for (const part of ["bin", "baselines", "package.json"])
@@ -69,7 +72,7 @@ export interface Cost {
   readonly peakMegabytes: number;
 }
 
-/** Runs a command and measures it with GNU time, the usual way to learn what a child took (wait4(2)). */
+/** Runs a command and measures it with GNU time (wait4(2)). */
 export function measure(command: string, args: readonly string[]): Cost {
   const scratch = mkdtempSync(join(tmpdir(), "fim-time-"));
   try {
@@ -89,7 +92,7 @@ export function hasProgram(path: string): boolean {
   return existsSync(path);
 }
 
-/** The value below which this share of them lies. */
+/** The quantile of the values at this share. */
 export function quantile(values: readonly number[], share: number): number {
   const sorted = values.toSorted((a, b) => a - b);
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN;
@@ -99,7 +102,7 @@ export function median(values: readonly number[]): number {
   return quantile(values, 0.5);
 }
 
-/** Prints rows in columns: the first to the left, the others to the right. */
+/** Prints rows in columns: the first aligned left, the others right. */
 export function printTable(
   title: string,
   head: readonly string[],

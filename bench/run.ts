@@ -5,8 +5,8 @@ import { benchLatency } from "./latency.ts";
 import { benchOverhead } from "./overhead.ts";
 
 /*
- * Every benchmark that the README quotes, or those that are named: node bench/run.ts [baseline|latency|burst|footprint…]
- * As root, on a machine that does nothing else; it takes about fifteen minutes and 3 GB below TMPDIR.
+ * Every benchmark that the README quotes, or the named ones: node bench/run.ts [baseline|latency|burst|footprint…]
+ * Run it as root on an idle machine; it takes about fifteen minutes and 3 GB below TMPDIR.
  */
 
 const benchmarks: Readonly<Record<string, () => void | Promise<void>>> = {

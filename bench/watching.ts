@@ -11,11 +11,11 @@ export type Engine = (typeof engines)[number];
 
 interface WatchedWith {
   readonly receiver?: Receiver | undefined;
-  /** Else one that watches everything. */
+  /** By default a policy that watches everything. */
   readonly policy?: string;
 }
 
-/** A program built as it is shipped, and a place for trees and state. */
+/** The shipped program, and a place for trees and state. */
 export class Ground implements Disposable {
   readonly scratch = new Scratch();
   readonly program = buildProgram(this.scratch.at("program"));
@@ -71,7 +71,7 @@ export class Ground implements Disposable {
   }
 }
 
-/** The node's path that an alert speaks of. */
+/** The node path of an alert. */
 export function pathOf(received: Receiver["requests"][number]): string | undefined {
   const { unmapped } = received.data as {
     readonly unmapped?: { readonly fim?: { path?: string } };

@@ -16,7 +16,7 @@ interface Attack {
 
 const manifests = "/etc/kubernetes/manifests";
 
-/** Each is what an intruder with root does to a control-plane node, done to a throw-away tree. */
+/** What an intruder with root does to a control-plane node, done to a throw-away tree. */
 const attacks: readonly Attack[] = [
   {
     title: "anonymous requests allowed in the API server's manifest (T1562.001)",
@@ -97,7 +97,7 @@ const at = (path: string): string => join(root, path);
 const stopped = stopSignal();
 const ended = new AbortController();
 const signal = AbortSignal.any([stopped, ended.signal]);
-/** How the attacks ended: undefined, or what went wrong. */
+/** How each attack ended: undefined, or the problem. */
 let played: Promise<unknown> = Promise.resolve();
 
 failUncaught("fim-agent");
@@ -117,7 +117,7 @@ try {
   rmSync(place, { recursive: true, force: true });
 }
 
-/** Ctrl-C also ends the program that an attack runs, and that may be known before the signal is. */
+/** Ctrl-C also ends the attack's program, perhaps before the signal arrives here. */
 function wasInterrupted(fault: unknown): boolean {
   return stopped.aborted || (fault as { signal?: unknown }).signal === "SIGINT";
 }

@@ -11,18 +11,18 @@ import { readExecutable, readLoginUid, readProcess, readStat } from "./process.t
 import type { LiveProcess, ProcessStat } from "./process.ts";
 import { programOf } from "./program.ts";
 
-/** What naming a process needs. */
+/** The sources for describing a process. */
 export interface AttributionSettings {
-  /** Where the node's root is seen. */
+  /** Where the agent sees the node's root. */
   readonly root: string;
   readonly proc: string;
-  /** The exec history's; absent: only living processes are named. */
+  /** The exec history. Absent: only living processes are described. */
   readonly maps?: HistoryMaps;
 }
 
 const mostAncestors = 8;
 const mostRemembered = 256;
-/** Milliseconds in which a process that is gone is still taken for the one that had its pid. */
+/** Milliseconds in which a dead process still counts as the owner of its pid. */
 const rememberedFor = 1000;
 
 interface Remembered {
@@ -34,7 +34,7 @@ interface Remembered {
   readonly until: number;
 }
 
-/** A pid -> who that is, from /proc while it lives and from the exec history in any case. */
+/** A pid -> its process, from /proc while it lives and from the exec history in any case. */
 export class ActorReader implements Disposable {
   readonly #settings: AttributionSettings;
   readonly #containers: ContainerNames;
@@ -47,7 +47,7 @@ export class ActorReader implements Disposable {
     this.#cgroups = new Cgroups(settings.root);
   }
 
-  /** Undefined: nothing at all is known of it. To be asked as early as possible: short-lived processes vanish. */
+  /** Undefined: nothing is known of it. Ask as early as possible: short-lived processes vanish. */
   describe(pid: number, now: number): Actor | undefined {
     if (pid <= 0) return undefined;
     const record = this.#recordOf(pid);
@@ -69,8 +69,8 @@ export class ActorReader implements Disposable {
   }
 
   /**
-   * Who made this inode, in a directory that had itself just been made: what is older may have been put there by
-   * somebody else. Undefined: that is not known.
+   * The process that made this inode in a new directory: an older inode may have been moved there. Undefined:
+   * unknown.
    */
   describeMaker(made: Inode, directory: Inode, now: number): Actor | undefined {
     const { creations } = this.#settings.maps ?? {};
@@ -78,7 +78,7 @@ export class ActorReader implements Disposable {
     const own = readCreation(creations, made);
     const above = readCreation(creations, directory);
     if (!own || !above || own.at < above.at) return undefined;
-    // The number may be another process's by now.
+    // The pid may be another process's by now.
     const record = this.#recordOf(own.pid);
     return record && record.forkedAt > own.at ? undefined : this.describe(own.pid, now);
   }
@@ -96,7 +96,7 @@ export class ActorReader implements Disposable {
     if (record?.notedAt !== known.notedAt) return false;
     const stat = readStat(this.#settings.proc, pid);
     if (stat && (stat.startedAt !== known.startedAt || stat.comm !== known.comm)) return false;
-    // Who executes a program with the same name is seen by the record, where there is a history.
+    // The record shows an execution of a program with the same name, where there is a history.
     if (stat && !record)
       return isSameFile(readExecutable(this.#settings.proc, pid), known.executable);
     if (stat) return true;
@@ -126,22 +126,22 @@ export class ActorReader implements Disposable {
     };
   }
 
-  /** Undefined: gone, with nothing noted of it that tells whether it ran in a container. */
+  /** Undefined: dead, and no note says whether it ran in a container. */
   #cgroupOf({ live, record }: Omit<Subject, "now">): string | undefined {
-    const told = live && chooseCgroup(live.cgroups);
-    if (live && !live.isExiting) return told;
-    const isNamed = told !== undefined && parseCgroupPath(told) !== undefined;
-    return isNamed ? told : record && this.#cgroups.pathOf(record);
+    const path = live && chooseCgroup(live.cgroups);
+    if (live && !live.isExiting) return path;
+    const isNamed = path !== undefined && parseCgroupPath(path) !== undefined;
+    return isNamed ? path : record && this.#cgroups.pathOf(record);
   }
 
-  /** A process that is exiting has lost its own. */
+  /** An exiting process has lost its own. */
   #cmdlineOf(pid: number, { live, record }: Omit<Subject, "now">): readonly string[] {
     if (live && live.cmdline.length > 0) return live.cmdline;
     const { maps } = this.#settings;
     return (maps && record && readArguments(maps, pid, record)) ?? [];
   }
 
-  /** Nearest first. The history knows the parent that made the process, /proc the one that adopted it. */
+  /** Nearest first. The history knows the parent that forked it, /proc the one that adopted it. */
   #parents(first: Evidence): readonly Parent[] {
     const parents: Parent[] = [];
     let child = first;
@@ -161,7 +161,7 @@ export class ActorReader implements Disposable {
     return parents;
   }
 
-  /** Undefined: nobody has this pid, or somebody younger than the child. */
+  /** Undefined: no process has this pid, or one younger than the child. */
   #evidenceOf(pid: number, child: Evidence): Evidence | undefined {
     const record = this.#recordOf(pid);
     const live = readStat(this.#settings.proc, pid);
@@ -184,7 +184,7 @@ export class ActorReader implements Disposable {
   }
 }
 
-/** Whether the parent has executed another program since it made the child. */
+/** Whether the parent has executed another program since the fork. */
 function hasChanged(parent: Evidence | undefined, child: Evidence): boolean {
   const forkedAt = child.record?.forkedAt ?? 0n;
   return forkedAt > 0n && (parent?.record?.notedAt ?? 0n) > forkedAt;

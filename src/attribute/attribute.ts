@@ -7,11 +7,11 @@ import type { Inode } from "./creations.ts";
 import { ExecHistory } from "./exec-history.ts";
 import { readStat } from "./process.ts";
 
-/** "bpf": dead processes are named too; "proc": only who still lives; "none": not even that. */
+/** "bpf": names dead processes too; "proc": only living ones; "none": none. */
 export type AttributionMode = "bpf" | "proc" | "none";
 
 export interface AttributionOptions {
-  /** Where the node's root is seen. */
+  /** Where the agent sees the node's root. */
   readonly root: string;
   /** The node's own /proc (with hostPID, ours). */
   readonly proc?: string;
@@ -23,12 +23,12 @@ export interface AttributionOptions {
 const nodePidNamespace = "pid:[4026531836]";
 
 const otherNamespace =
-  "processes outside of this PID namespace: hostPID is not set, so the kernel tells no pid";
+  "processes outside of this PID namespace: hostPID is not set, so the kernel gives no pid";
 
-/** Names the processes behind events. Never throws because it cannot: then `mode` and `blind` say so. */
+/** Describes the processes behind events. Never throws: `mode` and `blind` say what is missing. */
 export class Attribution implements Disposable {
   readonly mode: AttributionMode;
-  /** What it cannot tell, in sentences for `doctor`. */
+  /** What it cannot see, in sentences for `doctor`. */
   readonly blind: readonly string[];
   readonly #history: ExecHistory | undefined;
   readonly #reader: ActorReader;
@@ -49,7 +49,7 @@ export class Attribution implements Disposable {
     return this.mode === "none" ? undefined : this.#reader.describe(pid, now);
   }
 
-  /** Who made this inode in a directory that had itself just been made. */
+  /** The process that made this inode in a new directory. */
   describeMaker(made: Inode, directory: Inode, now: number): Actor | undefined {
     return this.mode === "bpf" ? this.#reader.describeMaker(made, directory, now) : undefined;
   }
@@ -98,7 +98,7 @@ function notIdentified(reason: string): string {
   return `which file a process that is gone had executed, so that it is no allowed writer (${reason})`;
 }
 
-/** Is this /proc that of the node: are all of its processes seen, under the numbers that the kernel tells? */
+/** Whether this /proc is the node's: shows all processes, under the kernel's pids. */
 export function seesNode(proc: string): boolean {
   return readNamespace(proc) === nodePidNamespace;
 }

@@ -12,21 +12,21 @@ interface Hierarchy {
 
 interface Hierarchies {
   readonly unified: Hierarchy | undefined;
-  /** Of version 1, where the runtimes' containers are if there is one. */
+  /** Version 1, which has the runtimes' containers where it exists. */
   readonly controller: Hierarchy | undefined;
 }
 
-/** Ids of cgroups -> their paths, as far as they still are there. */
+/** Cgroup ids -> paths, while the cgroups exist. */
 export class Cgroups implements Disposable {
   readonly #base: string;
   #hierarchies: Hierarchies | undefined;
 
-  /** The directory where the node's root is seen. */
+  /** Where the agent sees the node's root. */
   constructor(root: string) {
     this.#base = `${root === "/" ? "" : root}/sys/fs/cgroup`;
   }
 
-  /** Undefined: the cgroup is gone, or what is known of it does not tell whether it is a container's. */
+  /** Undefined: the cgroup is gone, or its path does not show whether it is a container's. */
   pathOf({ cgroupId, controllerId }: ExecRecord): string | undefined {
     this.#hierarchies ??= this.#open();
     const { unified, controller } = this.#hierarchies;

@@ -28,15 +28,15 @@ const annotations = {
 } as const satisfies Record<keyof Names, readonly string[]>;
 
 const mostRemembered = 500;
-/** Milliseconds after which a container without a name is looked for again: its log appears after its start. */
+/** Milliseconds until a container without a name is looked up again: its log appears after its start. */
 const lookAgainAfter = 5000;
 
-/** Container ids -> names, from the node's own files: no API server is asked. */
+/** Container ids -> names, from the node's own files; needs no API server. */
 export class ContainerNames {
   readonly #root: string;
   readonly #known = new Map<string, { readonly names: Names; readonly until: number }>();
 
-  /** The directory where the node's root is seen. */
+  /** Where the agent sees the node's root. */
   constructor(root: string) {
     this.#root = root === "/" ? "" : root;
   }
@@ -59,7 +59,7 @@ export class ContainerNames {
   }
 }
 
-/** Others (LXC, systemd-nspawn) have a name only, which is no part of a path. */
+/** Others (LXC, systemd-nspawn) have only a name, which is no part of a path. */
 function isOfRuntime(id: string): boolean {
   return /^[0-9a-f]{64}$/.test(id);
 }
@@ -83,7 +83,7 @@ function namesFromLogs(root: string, id: string): Names | undefined {
     if (name === undefined || pod === undefined || namespace === undefined) return undefined;
     return { name, pod, namespace };
   } catch {
-    return undefined; // No kubelet, or an unreadable directory: the bundle may know.
+    return undefined; // No kubelet, or an unreadable directory: the bundle may have it.
   }
 }
 
@@ -98,7 +98,7 @@ function namesFromBundle(root: string, id: string): Names | undefined {
   return undefined;
 }
 
-/** An OCI config.json -> names, as far as its annotations tell. Throws when it is not JSON. */
+/** An OCI config.json -> names from its annotations. Throws when it is not JSON. */
 export function parseBundle(text: string): Names {
   const config = JSON.parse(text) as { readonly annotations?: Record<string, unknown> } | null;
   const found = config?.annotations ?? {};

@@ -16,8 +16,8 @@ import type { Tracepoint } from "../linux/bpf/perf.ts";
 import { toKernelDevice } from "./device.ts";
 
 /*
- * Who makes inodes, noted where a filesystem tells it: what is made in a new directory before anyone can watch that
- * has a maker all the same. ext4 alone has a tracepoint with the new inode's number.
+ * Notes which process makes which inode, so that a file made in a new directory before the engine watches it has an
+ * actor. Only ext4 has a tracepoint with the new inode's number.
  */
 
 export const creationPoint = ["ext4", "ext4_allocate_inode"] as const;
@@ -39,13 +39,13 @@ const keyLayout = { ino: 0, dev: 8 } as const;
 /** The maker's process id with four zeros, and the time. */
 const valueLayout = { pid: 0, at: 8 } as const;
 
-/** Some 500 kB: it is asked within moments. */
+/** Some 500 kB: records are needed within moments. */
 export const creationMap = { keySize: 16, valueSize: 16, maxEntries: 4096 } as const;
 
 const keyAt = -creationMap.keySize;
 const valueAt = keyAt - creationMap.valueSize;
 
-/** Undefined: the tracepoint does not tell what is needed. */
+/** Undefined: the tracepoint lacks a field. */
 export function creationProgram(mapFd: number, { fields }: Tracepoint): Buffer | undefined {
   const [dev, ino] = [fields.get("dev"), fields.get("ino")];
   if (dev?.size !== 4 || ino?.size !== 8) return undefined;
@@ -78,7 +78,7 @@ export function creationProgram(mapFd: number, { fields }: Tracepoint): Buffer |
 const key = Buffer.alloc(creationMap.keySize);
 const value = Buffer.alloc(creationMap.valueSize);
 
-/** One system call. Undefined: it is older than the map, was forgotten, or its filesystem does not tell. */
+/** One system call. Undefined: older than the map, evicted, or another filesystem. */
 export function readCreation(mapFd: number, { dev, ino }: Inode): Creation | undefined {
   key.writeBigUInt64LE(BigInt(ino), keyLayout.ino);
   key.writeUInt32LE(toKernelDevice(dev), keyLayout.dev);

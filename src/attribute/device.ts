@@ -1,6 +1,6 @@
 /*
- * Devices as the kernel keeps them (dev_t, include/linux/kdev_t.h): twelve bits of major and twenty of minor number.
- * An observation has "major:minor".
+ * Devices as the kernel keeps them (dev_t, include/linux/kdev_t.h): a major number of twelve bits, a minor one of
+ * twenty. An observation has "major:minor".
  */
 
 export function toKernelDevice(device: string): number {

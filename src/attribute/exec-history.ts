@@ -23,13 +23,16 @@ import type { KernelPaths } from "./kernel-paths.ts";
 import { readProcess } from "./process.ts";
 import type { LiveProcess } from "./process.ts";
 
-/** What the kernel noted when a process was made or last executed a program. It outlives the process. */
+/** The kernel's note of a process's fork or last execution. It outlives the process. */
 export interface ExecRecord {
-  /** Nanoseconds since boot: it differs whenever the process executes something. */
+  /** Nanoseconds since boot; differs for each execution. */
   readonly notedAt: bigint;
-  /** As it was executed: it can be relative, or a script. Absent: nobody knows. At most 175 bytes. */
+  /** The name as executed: may be relative, or a script. Absent: unknown. At most 175 bytes. */
   readonly filename?: string;
-  /** Which file was executed, of a script its interpreter. The device is the filesystem's own, which on btrfs stat(2) does not tell. */
+  /**
+   * The executed file; for a script, its interpreter. The device is the filesystem's own, which stat(2) does not show
+   * on btrfs.
+   */
   readonly executable?: { readonly dev: string; readonly ino: string };
   readonly comm: string;
   /** The real user id. */
@@ -38,10 +41,10 @@ export interface ExecRecord {
   readonly cgroupId: bigint;
   /** The same in the hierarchy of the memory controller, if it has one of its own (version 1). */
   readonly controllerId?: bigint;
-  /** 0: not known. */
+  /** 0: unknown. */
   readonly parent: number;
   readonly parentComm: string;
-  /** Nanoseconds since boot of the fork, 0n when that was before the history. */
+  /** Nanoseconds since boot of the fork; 0n: before the history began. */
   readonly forkedAt: bigint;
 }
 
@@ -49,22 +52,22 @@ export interface ExecRecord {
 export interface HistoryMaps {
   readonly records: number;
   readonly arguments: number;
-  /** Who made which inode. Absent: no filesystem of this kernel tells. */
+  /** The makers of inodes. Absent: no filesystem of this kernel has the tracepoint. */
   readonly creations?: number;
 }
 
-/** Processes that the history remembers: about 5 MB in the kernel. Threads take a place too. */
+/** Processes in the history: about 5 MB in the kernel. Threads take a place too. */
 const capacity = 16_384;
-/** Command lines that it remembers, 2 MB: those of living processes are in /proc. */
+/** Command lines in the history, 2 MB: /proc has those of living processes. */
 const argumentCapacity = 2048;
 
 /**
- * BPF programs that note who runs, at sched_process_fork and sched_process_exec, in LRU maps: even a process that has
- * exited is named. Nothing runs in user space until someone asks. No system call is traced: that would slow them all.
+ * BPF programs at sched_process_fork and sched_process_exec note processes in LRU maps: even an exited process is
+ * named. Nothing runs in user space until a lookup. System calls are not traced, because that would slow all of them.
  */
 export class ExecHistory implements Disposable {
   readonly maps: HistoryMaps;
-  /** Why the records do not say which file was executed. Undefined: they do. */
+  /** Why the records lack the executed file. Undefined: they have it. */
   readonly unidentified: string | undefined;
   readonly #descriptors: readonly number[];
 
@@ -74,7 +77,7 @@ export class ExecHistory implements Disposable {
     this.#descriptors = descriptors;
   }
 
-  /** Throws UNSUPPORTED with the reason: no BPF, no right to it, no tracefs. */
+  /** Throws UNSUPPORTED with the reason: no BPF, no permission, no tracefs. */
   static open(btf: () => Btf | undefined = readBtf, proc: string = "/proc"): ExecHistory {
     const descriptors: number[] = [];
     try {
@@ -111,13 +114,13 @@ const key = Buffer.alloc(4);
 const value = Buffer.alloc(valueSize);
 const argumentBytes = Buffer.alloc(argumentsSize);
 
-/** One system call. Undefined: the process is older than the history, or was forgotten. */
+/** One system call. Undefined: older than the history, or evicted. */
 export function readHistory(maps: HistoryMaps, pid: number): ExecRecord | undefined {
   key.writeUInt32LE(pid >>> 0);
   return lookup(maps.records, key, value) ? parseRecord(value) : undefined;
 }
 
-/** What the process that the record is of was executed with; undefined: that is not known. */
+/** The arguments of the record's process. Undefined: unknown. */
 export function readArguments(
   maps: HistoryMaps,
   pid: number,
@@ -136,7 +139,7 @@ export function parseArguments(bytes: Buffer): readonly string[] {
   return text === "" ? [] : text.replace(/\0$/, "").split("\0");
 }
 
-/** A kernel that does not let its structures be looked at still tells the names. */
+/** A kernel without BTF still gives the names. */
 function openRecords(tracefs: Tracefs, paths: KernelPaths, descriptors: number[]): Opened {
   const exec = readTracepoint(tracefs, "sched", "sched_process_exec");
   const fork = readTracepoint(tracefs, "sched", "sched_process_fork");
@@ -164,8 +167,8 @@ function openRecords(tracefs: Tracefs, paths: KernelPaths, descriptors: number[]
 }
 
 /**
- * What is older than the history: a child that never executes anything is then known by its parent's program. What the
- * kernel noted meanwhile is newer, and stays.
+ * Adds processes older than the history: a child that never executes anything has its parent's program. Newer notes
+ * of the kernel stay.
  */
 function noteLiving(records: number, proc: string): void {
   for (const name of readdirSync(proc)) {
@@ -190,7 +193,7 @@ function recordOf({ comm, exe = "", executable, uid = 0, parent }: LiveProcess):
 
 const noBtf = "the kernel does not describe its structures (BTF)";
 
-/** What failed, and the last that the kernel's verifier said of it. */
+/** The failure, and the last line of the kernel's verifier. */
 function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const log = error.cause instanceof Error ? error.cause.message.split("\n") : [];
@@ -224,7 +227,7 @@ function keep(descriptors: number[], fd: number): number {
   return fd;
 }
 
-/** Programs are detached before what they use is given back. */
+/** Detaches programs before it closes their maps. */
 function closeAll(descriptors: readonly number[]): void {
   for (const fd of descriptors.toReversed()) close(fd);
 }

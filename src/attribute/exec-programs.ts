@@ -58,15 +58,15 @@ export interface Target {
   readonly paths: KernelPaths;
 }
 
-/** The scratch map has one record in each processor: it is larger than a program's stack. */
+/** The scratch map has one record for each processor, because a record is larger than a program's stack. */
 export interface ArgumentMaps {
   readonly argumentsFd: number;
   readonly scratchFd: number;
 }
 
 /**
- * sched_process_exec: a new record for this process; what its fork noted of the parent is kept. Then its arguments, as
- * the kernel has just laid them out in its memory.
+ * sched_process_exec: a new record for this process, with the parent that its fork noted. Then its arguments, as the
+ * kernel has just laid them out in its memory.
  */
 export function execProgram(
   { mapFd, fieldOffset, paths }: Target,
@@ -100,8 +100,8 @@ export function execProgram(
 }
 
 /**
- * sched_process_fork, which runs in the parent: the child is the parent's copy until it executes something. What the
- * parent had executed is the record's word, for a process can change what its memory says of it (prctl(2)).
+ * sched_process_fork runs in the parent: the child copies the parent's record until it executes something. The record
+ * counts, because a process can change what its memory shows (prctl(2)).
  */
 export function forkProgram({ mapFd, fieldOffset, paths }: Target): Buffer {
   return assemble([
@@ -173,7 +173,7 @@ function noteArguments(
   ];
 }
 
-/** Of the current task, as far as this kernel's structures are known. What cannot be read is left zero. */
+/** Reads from the current task, as far as this kernel's structures are known. Unreadable fields stay zero. */
 function readTask({ executable, controller }: KernelPaths): Line[] {
   return [
     ...(executable ? readPath(executable.ino, "ino", 8) : []),
@@ -209,11 +209,11 @@ interface Reading {
   readonly offset: number;
   readonly size: number;
   readonly to: Place;
-  /** Where to go when it cannot be read. */
+  /** Where to jump when it cannot be read. */
   readonly end: string;
 }
 
-/** Copies from so many bytes behind r0. */
+/** Copies from an offset behind r0. */
 function read({ offset, size, to, end }: Reading): Line[] {
   return [
     mov("r1", to.base),

@@ -1,6 +1,6 @@
 import type { Btf } from "../linux/bpf/btf.ts";
 
-/** From a task to something: offsets in bytes in the structures on the way, each of a pointer but the last. */
+/** A way from a task to a value: offsets in bytes in the structures on the way, each of a pointer but the last. */
 export type KernelPath = readonly number[];
 
 /** What a program reads of the current task, where this kernel has it. */
@@ -9,7 +9,7 @@ export interface KernelPaths {
   readonly executable?: { readonly ino: KernelPath; readonly dev: KernelPath };
   /** Where the memory of its arguments begins and ends (proc_pid_stat(5), arg_start and arg_end). */
   readonly arguments?: { readonly start: KernelPath; readonly end: KernelPath };
-  /** The id of its cgroup in the memory controller's hierarchy, which tells the container on nodes with version 1. */
+  /** The id of its cgroup in the memory controller's hierarchy, which shows the container on nodes with version 1. */
   readonly controller?: KernelPath;
 }
 

@@ -3,13 +3,13 @@ import { constants } from "node:fs";
 import { close, lookFlags, openPlain, readAt, readLink } from "../linux/files.ts";
 import { Stat } from "../linux/statx.ts";
 
-/** What /proc says of a living process. */
+/** A living process, from /proc. */
 export interface LiveProcess {
   readonly pid: number;
   readonly comm: string;
   /** Absent: a kernel thread, or a process that is exiting. */
   readonly exe?: string;
-  /** Which file that is: device and inode as an observation has them. */
+  /** The executable's identity: device and inode as in an observation. */
   readonly executable?: { readonly dev: string; readonly ino: string };
   readonly cmdline: readonly string[];
   /** The effective user id. */
@@ -18,7 +18,7 @@ export interface LiveProcess {
   readonly parent: number;
   /** Clock ticks since boot (proc_pid_stat(5), field 22): with the pid it identifies a process. */
   readonly startedAt: number;
-  /** The text of its cgroup file. Of a process that is exiting, version 1 says that it is in no group. */
+  /** The text of its cgroup file. For an exiting process, version 1 shows no group. */
   readonly cgroups: string;
   readonly isExiting: boolean;
 }
@@ -34,7 +34,7 @@ export interface ProcessStat {
 /** PF_EXITING (include/linux/sched.h), in the flags of /proc/PID/stat. */
 const exitingFlag = 4;
 
-/** More of a command line than this is cut off. */
+/** Longer command lines are cut. */
 const mostArguments = 64;
 const longestArgument = 1024;
 /** loginuid of a process that belongs to no login (-1). */
@@ -43,14 +43,14 @@ const noLogin = 0xffff_ffff;
 const fileBytes = Buffer.allocUnsafeSlow(8192);
 const readFlags = constants.O_RDONLY | constants.O_NOFOLLOW | 0x80000;
 
-/** Undefined: the process is gone. What dies in the middle of being read is told as far as it was read. */
+/** Undefined: the process is gone. A process that dies meanwhile is described as far as it was read. */
 export function readProcess(proc: string, pid: number): LiveProcess | undefined {
   const dir = `${proc}/${pid}`;
   const exe = readExe(dir);
   const executable = identifyExe(dir);
   const cmdline = parseCmdline(readBytes(`${dir}/cmdline`));
   const cgroups = readText(`${dir}/cgroup`);
-  // After what an exiting process loses.
+  // Read after what an exiting process loses.
   const stat = readStat(proc, pid);
   if (!stat) return undefined;
   const uid = parseUid(readText(`${dir}/status`));
@@ -70,12 +70,12 @@ export function readProcess(proc: string, pid: number): LiveProcess | undefined 
   };
 }
 
-/** One file only: enough to follow parents, and to see that a pid still is the same process. */
+/** Reads one file only: enough to follow parents and to check that a pid is still the same process. */
 export function readStat(proc: string, pid: number): ProcessStat | undefined {
   return parseStat(readText(`${proc}/${pid}/stat`));
 }
 
-/** Which file it executes; undefined: it is gone, exiting, or a kernel thread. */
+/** Its executable's identity. Undefined: gone, exiting, or a kernel thread. */
 export function readExecutable(proc: string, pid: number): LiveProcess["executable"] {
   return identifyExe(`${proc}/${pid}`);
 }
@@ -127,7 +127,7 @@ function readExe(dir: string): string | undefined {
 
 const fileStat = new Stat();
 
-/** Through the link in /proc, which leads to the file itself, in whatever mount namespace it lies. */
+/** Through the link in /proc, which leads to the file in any mount namespace. */
 function identifyExe(dir: string): LiveProcess["executable"] {
   const fd = openPlain(-1, `${dir}/exe`, lookFlags & ~constants.O_NOFOLLOW);
   if (fd < 0) return undefined;
@@ -142,7 +142,7 @@ function readText(path: string): string {
   return readBytes(path).toString("utf8");
 }
 
-/** The file's first bytes, in a buffer that the next call overwrites; none when it cannot be read. */
+/** The file's first bytes, in a buffer that the next call overwrites; empty when unreadable. */
 function readBytes(path: string): Buffer {
   const fd = openPlain(-1, path, readFlags);
   if (fd < 0) return fileBytes.subarray(0, 0);

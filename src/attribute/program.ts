@@ -10,7 +10,7 @@ interface Evidence {
   readonly record: ExecRecord | undefined;
 }
 
-/** Which program a process runs: what /proc says while it lives, then what was noted when it was executed. */
+/** The program of a process: from /proc while it lives, then from the note of its execution. */
 export function programOf({ live, record }: Evidence, root: string): Program {
   if (live?.exe !== undefined && live.executable)
     return { exe: live.exe, executable: live.executable };
@@ -20,9 +20,8 @@ export function programOf({ live, record }: Evidence, root: string): Program {
 }
 
 /**
- * The name's real path, if it leads to the file that was executed: it can go through a symbolic link. On the node, or
- * where we are, as /proc says it of the living too. Else the name as it was given: it is relative, a script's, or
- * another file's by now.
+ * The real path of the name, if it leads to the executed file: it can go through a symbolic link, on the node or in
+ * our own root. Otherwise the name as executed: relative, a script's, or another file's by now.
  */
 function identify(
   name: string,
@@ -38,7 +37,7 @@ function identify(
   return isComparable ? { exe: name, executable } : { exe: name };
 }
 
-/** A filesystem without a device of its own: some (btrfs, overlayfs) tell stat(2) another number than they have. */
+/** A filesystem without a device of its own: some (btrfs, overlayfs) give stat(2) another number. */
 function isAnonymous(dev: string): boolean {
   return dev.startsWith("0:");
 }

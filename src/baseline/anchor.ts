@@ -6,12 +6,12 @@ import type { Anchor } from "../core/record/statement.ts";
 import { IntegrityError } from "../core/error.ts";
 import { readSmall, replaceFile } from "./durable.ts";
 
-/** Beside the key and not in the database: what remembers the last baseline when the database does not. */
+/** Remembers the last baseline outside the database, for when the database is gone or older. */
 export function anchorFile(stateDir: string): string {
   return join(stateDir, "anchor.json");
 }
 
-/** The file's text, or undefined when there is none; nothing else that has its name is read or waited for. */
+/** The file's text. Undefined: no file. Refuses anything but a regular file. */
 export function readAnchorFile(stateDir: string): string | undefined {
   const file = anchorFile(stateDir);
   let fd: number | undefined;

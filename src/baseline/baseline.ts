@@ -21,7 +21,7 @@ import { readAnchorFile, writeAnchorFile } from "./anchor.ts";
 import { Capture } from "./capture.ts";
 import type { AgentKey } from "./key.ts";
 
-/** What is said, beside the rows, when a baseline is signed. */
+/** The facts signed beside the rows. */
 export interface Approval {
   readonly node: string;
   readonly cluster: string;
@@ -29,17 +29,17 @@ export interface Approval {
   readonly policy: { readonly name: string; readonly text: string };
   readonly at: string;
   readonly reason: string;
-  /** Done in the same transaction: the record of kind "baseline" for the chain. */
+  /** Runs in the same transaction: queues the record of kind "baseline". */
   readonly also?: (statement: Statement) => void;
 }
 
-/** The row that a path shall have from now on. Absent: it shall not be in the baseline. */
+/** The row that the path gets. Absent: the path leaves the baseline. */
 export interface Acceptance {
   readonly path: string;
   readonly row?: string;
 }
 
-/** Where the baseline lives and who signs it. */
+/** Where the baseline is stored, and its signing key. */
 export interface BaselineOptions {
   readonly stateDir: string;
   readonly key: AgentKey;
@@ -65,17 +65,17 @@ export class Baseline {
     this.#key = key;
   }
 
-  /** Read anew each time: the key may have been rotated. */
+  /** Read for each use, because another process may rotate the key. */
   get #keys(): readonly KeyObject[] {
     return [this.#key.publicKey, ...this.#key.past];
   }
 
-  /** True when there is one, trusted or not. */
+  /** True when a baseline exists, trusted or not. */
   exists(): boolean {
     return this.#stored() !== undefined;
   }
 
-  /** How often one was signed; 0: there is none. */
+  /** Number of signatures so far; 0: none. */
   counter(): number {
     return inSnapshot(this.#db, () => this.#stored()?.counter ?? 0);
   }
@@ -85,44 +85,44 @@ export class Baseline {
     return this.#stored()?.policy;
   }
 
-  /** The statement, if one of our keys signed it. Whether the rows are those that it is about is not looked at. */
+  /** The statement, if one of our keys signed it. Does not compare it with the rows. */
   signed(): Statement | undefined {
     const envelope = parseEnvelope(this.#stored()?.envelope ?? "");
     const opened = envelope && openStatement(envelope, this.#keys);
     return opened?.kind === "good" ? opened.value : undefined;
   }
 
-  /** Begins a capture. Without `replace` only where there is none and never was one. */
+  /** Begins a capture. Without `replace` only where no baseline ever was. */
   begin({ replace = false }: { readonly replace?: boolean } = {}): Capture {
     if (!replace) this.#refuseExisting();
     return new Capture(this.#db, { stateDir: this.#stateDir, replace });
   }
 
-  /** Signs what was captured and puts it in the place of the baseline, in one commit. */
+  /** Signs the capture and replaces the baseline, in one commit. */
   finish(capture: Capture, approval: Approval): Statement {
     const taken = capture.digest();
     if (readAnchorFile(this.#stateDir) === undefined && !this.exists()) this.#announce(approval.at);
     const statement = transact(this.#db, () => {
-      // Another process may have finished one since we began.
+      // Another process may have finished a capture since this one began.
       if (!capture.replace) this.#refuseExisting();
       capture.replaceBaseline();
       return this.#sign(taken, approval);
     });
     capture[Symbol.dispose]();
     this.#anchor(statement);
-    // The write-ahead log held every row: give its room back.
+    // Frees the write-ahead log, which held every row.
     this.#db.pragma("wal_checkpoint(TRUNCATE)");
     return statement;
   }
 
-  /** Puts these rows into a trusted baseline, or takes them out, and signs it again. None: only signs it again. */
+  /** Adds rows to a trusted baseline or removes them, and signs it again. Without rows it only signs again. */
   accept(changes: Iterable<Acceptance>, approval: Approval): Statement {
     const put = this.#db.prepare<[Buffer, Buffer]>(
       "INSERT OR REPLACE INTO baseline (path, row) VALUES (?, ?)",
     );
     const remove = this.#db.prepare<[Buffer]>("DELETE FROM baseline WHERE path = ?");
     const statement = transact(this.#db, () => {
-      // Else an altered row would be signed along with the accepted ones.
+      // Otherwise the signature would cover an altered row too.
       this.#judged();
       for (const { path, row } of changes) {
         if (row === undefined) remove.run(encodePath(path));
@@ -134,10 +134,10 @@ export class Baseline {
     return statement;
   }
 
-  /** The statement, once everything about it was verified; else BASELINE_MISSING or BASELINE_UNTRUSTED. */
+  /** The verified statement; throws BASELINE_MISSING or BASELINE_UNTRUSTED. */
   trust(): Statement {
     const { statement, anchorIsBehind } = inSnapshot(this.#db, () => this.#judged());
-    // The agent stopped between the commit and the writing of the anchor.
+    // The agent stopped between the commit and the write of the anchor.
     if (anchorIsBehind && !this.#db.readonly) this.#anchor(statement);
     return statement;
   }
@@ -187,7 +187,7 @@ export class Baseline {
     return digestRows(signedRows(this.#db, "baseline"));
   }
 
-  /** What the newest "baseline" record says that is still kept. */
+  /** The newest retained "baseline" record. */
   #recorded(): { readonly counter: number; readonly digest: string } | undefined {
     const bytes = this.#db
       .prepare<[], Buffer>(
@@ -232,7 +232,7 @@ export class Baseline {
     return statement;
   }
 
-  /** The counter goes on from the highest that is known, even when the database was removed or put back. */
+  /** Continues from the highest known counter, even after the database was removed or replaced by an older one. */
   #next(): { readonly counter: number; readonly previous?: string } {
     const envelope = parseEnvelope(this.#stored()?.envelope ?? "");
     const anchor = readAnchor(readAnchorFile(this.#stateDir), this.#keys);
@@ -255,7 +255,7 @@ export class Baseline {
     writeAnchorFile(this.#stateDir, anchor, this.#key.privateKey);
   }
 
-  /** An anchor of counter 0 goes before the very first commit, so that a missing anchor is always a finding. */
+  /** Writes an anchor of counter 0 before the first commit, so that a missing anchor is always a finding. */
   #announce(at: string): void {
     writeAnchorFile(
       this.#stateDir,

@@ -9,11 +9,11 @@ import { explain } from "../sqlite/fault.ts";
 import { signedRows } from "./rows.ts";
 
 /**
- * A baseline in the making. Its rows wait in a scratch database of their own, so that a capture that takes
- * minutes neither locks the state nor costs memory, and a crash leaves nothing but a file to delete.
+ * An unfinished baseline. Its rows wait in a scratch database, so that a capture of minutes neither locks the state
+ * nor costs memory, and a crash leaves only a file to delete.
  */
 export class Capture {
-  /** It may take the place of a baseline that is there. */
+  /** It may replace an existing baseline. */
   readonly replace: boolean;
   readonly #db: Database;
   readonly #file: string;
@@ -39,7 +39,7 @@ export class Capture {
       db.exec(
         "CREATE TABLE capture.taken (path BLOB PRIMARY KEY, row BLOB NOT NULL) STRICT, WITHOUT ROWID",
       );
-      // A string is bound in half the time that a Buffer takes.
+      // Binding a string takes half the time of binding a Buffer.
       this.#insert = db.prepare(
         "INSERT OR REPLACE INTO capture.taken (path, row) VALUES (CAST(? AS BLOB), CAST(? AS BLOB))",
       );
@@ -49,7 +49,7 @@ export class Capture {
     }
   }
 
-  /** Adds paths and their rows (rowOf), some hundreds at a time. */
+  /** Adds some hundred paths and their rows (rowOf) at a time. */
   add(rows: Iterable<readonly [path: string, row: string]>): void {
     try {
       this.#db.transaction(() => {
@@ -64,10 +64,10 @@ export class Capture {
     return digestRows(signedRows(this.#db, "capture.taken"));
   }
 
-  /** Puts the rows in the place of the baseline's. Within a transaction. */
+  /** Replaces the baseline's rows. Runs in a transaction. */
   replaceBaseline(): void {
     this.#db.exec("DELETE FROM baseline");
-    // OR FAIL needs no statement journal, which would be kept in memory.
+    // OR FAIL avoids the statement journal, which SQLite would keep in memory.
     this.#db.exec(
       "INSERT OR FAIL INTO baseline (path, row) SELECT path, row FROM capture.taken ORDER BY path",
     );
@@ -81,7 +81,7 @@ export class Capture {
   }
 }
 
-/** An empty file of ours, in the place of what a crash left behind. */
+/** An empty file of ours, replacing what a crash left. */
 function makeScratch(file: string): void {
   try {
     rmSync(file, { force: true });

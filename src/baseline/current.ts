@@ -5,7 +5,7 @@ import { decodePath, encodePath } from "../core/path.ts";
 import { rangeBelow, readRows } from "./rows.ts";
 import type { Known, Rows } from "./rows.ts";
 
-/** What was last seen. It is written within the transaction that also queues the alert. */
+/** The last observation of each path, written in the transaction that queues the alert. */
 export class Current implements Rows {
   readonly #rows: Rows;
   readonly #put: Statement<[Buffer, Buffer, string, string]>;
@@ -44,7 +44,7 @@ export class Current implements Rows {
     this.#put.run(encodePath(path), Buffer.from(rowOf(seen)), seen.dev, seen.ino);
   }
 
-  /** False: it was not there. */
+  /** False: absent. */
   delete(path: string): boolean {
     return this.#delete.run(encodePath(path)).changes > 0;
   }
@@ -74,14 +74,14 @@ export class Current implements Rows {
     return this.#byInode.all(ino, dev).map(decodePath);
   }
 
-  /** Gives everything strictly below a directory its new name, in place of what was known there. How many moved. */
+  /** Moves everything below a directory to its new name, over what was known there. Returns the number of paths. */
   renameBelow(from: string, to: string): number {
     const old = encodePath(from);
     const [after, before] = rangeBelow(from);
     return this.#rename.run(encodePath(to), old.length + 1, after, before).changes;
   }
 
-  /** Makes what was approved what was last seen. Within a transaction. */
+  /** Copies the approved state to the last seen one. Runs in a transaction. */
   loadFromBaseline(): number {
     this.#clear.run();
     return this.#load.run().changes;

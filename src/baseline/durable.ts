@@ -13,22 +13,22 @@ import {
 import { dirname } from "node:path";
 import { IntegrityError } from "../core/error.ts";
 
-/** More than any of our own small files ever holds. */
+/** No small file of ours is ever larger. */
 const mostBytes = 2 ** 24;
 
-/** Reads one of our own small files. One that was made huge would else fill the memory: E2BIG. */
+/** Reads one of our small files. E2BIG for a huge one, which would fill the memory. */
 export function readSmall(fd: number): string {
   if (fstatSync(fd).size > mostBytes)
     throw Object.assign(new Error("larger than any file of ours"), { code: "E2BIG" });
   return readFileSync(fd, "utf8");
 }
 
-/** Puts a whole new file in the place of the old one: after a crash there is one or the other, never a part. */
+/** Replaces a file atomically: after a crash the old or the new one is complete. */
 export function replaceFile(file: string, text: string): void {
   write(file, text, (temporary) => renameSync(temporary, file));
 }
 
-/** The same, but only where there is no such file yet. False: there is one. */
+/** The same, only where no such file exists. False: it exists. */
 export function createFile(file: string, text: string): boolean {
   let created = true;
   write(file, text, (temporary) => {
@@ -48,7 +48,7 @@ function write(file: string, text: string, place: (temporary: string) => void): 
     rmSync(temporary, { force: true });
     const fd = openSync(temporary, "wx", 0o600);
     try {
-      // The umask may have taken bits away.
+      // The umask may have removed bits.
       fchmodSync(fd, 0o600);
       writeSync(fd, text);
       fsyncSync(fd);

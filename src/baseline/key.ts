@@ -15,7 +15,7 @@ import { IntegrityError } from "../core/error.ts";
 import { anchorFile } from "./anchor.ts";
 import { createFile, readSmall, replaceFile } from "./durable.ts";
 
-/** The key with which this agent signs, and the public keys that it used before. */
+/** The agent's signing key, and its former public keys. */
 export interface AgentKey {
   readonly id: string;
   readonly privateKey: KeyObject;
@@ -26,19 +26,19 @@ export interface AgentKey {
 
 const formerKeyType = "application/vnd.fim-agent.former-key.v1+json";
 
-/** The agent's key, or undefined when it has none yet. A key that others can read or have put there is refused. */
+/** The agent's key. Undefined: none yet. Refuses a key that others can read or have placed. */
 export function loadKey(stateDir: string): AgentKey | undefined {
   const text = readPrivate(keyFile(stateDir));
   return text === undefined ? undefined : agentKey(stateDir, parseKey(stateDir, text));
 }
 
-/** Makes the first key of a state directory, which it creates where needed. */
+/** Makes the first key, and the state directory where needed. */
 export function createKey(stateDir: string): AgentKey {
   makeDirectory(stateDir);
   const file = keyFile(stateDir);
   if (existsSync(anchorFile(stateDir)) && !existsSync(file))
     throw new IntegrityError("KEY_INVALID", `key ${file}: gone, but the agent had a baseline`, {
-      hint: "find out who removed it; to begin anew, move the whole state directory away",
+      hint: "find out who removed it; to start over, move the whole state directory away",
     });
   const { privateKey } = generateKeyPairSync("ed25519");
   if (!createFile(file, pemOf(privateKey)))
@@ -48,7 +48,7 @@ export function createKey(stateDir: string): AgentKey {
   return agentKey(stateDir, privateKey);
 }
 
-/** With the directories above it, one by one: where mkdir(2) always fails (/proc), Node's recursive one never ends. */
+/** Makes parent directories one by one: where mkdir(2) always fails (/proc), Node's recursive one never ends. */
 function makeDirectory(dir: string): void {
   try {
     if (!existsSync(dirname(dir))) makeDirectory(dirname(dir));
@@ -67,9 +67,8 @@ export interface Rotation {
 }
 
 /**
- * Replaces the key. The new key signs that the old one was ours, in keys.json, before it takes its place;
- * what was signed by the old key is therefore still trusted until it is signed again. `record` is called last
- * before the old key is gone.
+ * Replaces the key. First keys.json gets the former key, signed by the new one, so that old signatures stay trusted.
+ * Calls `record` last before the old key is gone.
  */
 export function rotateKey(
   stateDir: string,
@@ -102,12 +101,12 @@ function archiveKey(stateDir: string, { former, by, at }: Archived): void {
   replaceFile(join(stateDir, "keys.json"), `[\n${all.join(",\n")}\n]\n`);
 }
 
-/** Walks back from the key: each former key is believed because the one after it signed it. */
+/** Walks back from the key: the next newer key vouches for each former one. */
 function pastKeys(stateDir: string, key: KeyObject): KeyObject[] {
   const past: KeyObject[] = [];
   for (const envelope of readFormer(stateDir).toReversed()) {
     const payload = open(formerKeyType, envelope, past.at(-1) ?? key);
-    // A rotation that was interrupted leaves an entry by a key that never came into use.
+    // An interrupted rotation leaves an entry by a key that was never used.
     if (!payload) continue;
     const { publicKey } = JSON.parse(payload.toString("utf8")) as { publicKey: string };
     past.push(publicKeyOf(Buffer.from(publicKey, "base64")));
@@ -159,7 +158,7 @@ function parseKey(stateDir: string, text: string): KeyObject {
   return key;
 }
 
-/** The file's text, or undefined when there is none; refuses what is not a file of ours that only we can read. */
+/** The file's text. Undefined: no file. Refuses anything but our own file that only we can read. */
 function readPrivate(file: string): string | undefined {
   let fd: number | undefined;
   try {
@@ -191,7 +190,7 @@ function unusable(dir: string, found: string, cause: unknown): IntegrityError {
 
 function invalid(file: string, found: string, cause?: unknown): IntegrityError {
   return new IntegrityError("KEY_INVALID", `key ${file}: ${found}`, {
-    hint: "others may have had this key: put back the right file, or begin anew with another state directory",
+    hint: "others may have had this key: put back the right file, or start over with another state directory",
     cause,
   });
 }

@@ -5,13 +5,13 @@ import { keyFile, loadKey } from "./key.ts";
 import type { AgentKey } from "./key.ts";
 
 /**
- * The key that is in force at the moment of each use: another process may have rotated it. Another key is taken up only
- * when it says that ours was its former one; a key file that is gone, altered or planted therefore stops nobody.
+ * The key in force at each use, because another process may rotate it. Takes up another key only if that key vouches
+ * for ours: a missing, altered or planted key file stops no agent.
  */
 export class PresentKey implements AgentKey {
   readonly #stateDir: string;
   #key: AgentKey;
-  /** The file that the key was read from; none yet, since it may have been replaced after it was read. */
+  /** The file that the key was read from. Absent at first, because it may be replaced after the read. */
   #file: string | undefined;
 
   constructor(stateDir: string, key: AgentKey) {
@@ -60,7 +60,7 @@ function follows(found: AgentKey, key: AgentKey): boolean {
   return [found.publicKey, ...found.past].some((one) => one.equals(key.publicKey));
 }
 
-/** A file that was replaced has another inode, or at least another time of change. */
+/** A replaced file has another inode or change time. */
 function identityOf(file: string): string | undefined {
   try {
     const { dev, ino, ctimeNs } = statSync(file, { bigint: true });

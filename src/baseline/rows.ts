@@ -4,22 +4,22 @@ import type { Observation } from "../core/change/observation.ts";
 import type { SignedRow } from "../core/record/statement.ts";
 import { decodePath, encodePath, fsPath } from "../core/path.ts";
 
-/** A path and what is stored of it. */
+/** A path and its stored row. */
 export interface Known {
   readonly path: string;
   readonly observation: Observation;
 }
 
-/** Reads a table of paths and rows. Nothing stays open between two steps, so that the table may change meanwhile. */
+/** Reads a table of paths and rows. Keeps no statement open between steps, so that the table may change. */
 export interface Rows {
   get(path: string): Observation | undefined;
-  /** Whether exactly this row is stored; undefined: none is. */
+  /** Whether exactly this row is stored. Undefined: no row. */
   holds(path: string, row: string): boolean | undefined;
   /** In order of the paths' bytes. */
   all(): Iterable<Known>;
   /** Everything strictly below the directory, in order. */
   below(dir: string): Iterable<Known>;
-  /** The path itself, where it is known, and everything below it, in order, without the rows; of none, all there are. */
+  /** The path, if known, and everything below it, in order, without rows. Without a path: all. */
   paths(from?: string): Iterable<string>;
   count(): number;
 }
@@ -60,7 +60,7 @@ export function readRows(db: Database, table: "baseline" | "current"): Rows {
   };
 }
 
-/** All rows of a table in the order in which they are signed. */
+/** All rows in signing order. */
 export function signedRows(db: Database, table: "baseline" | "capture.taken"): Iterable<SignedRow> {
   return pager(db, table, "row")(everything);
 }
@@ -68,8 +68,8 @@ export function signedRows(db: Database, table: "baseline" | "capture.taken"): I
 type Key = string | Buffer;
 
 /**
- * Gives the rows of a range page by page. They are read as text, which costs half of what a Buffer for each does
- * and leaves no memory behind outside the heap; a page of which the text would not be the exact bytes, as bytes.
+ * Reads rows page by page, as text, which costs half of a Buffer for each and leaves no memory outside the heap; as
+ * bytes where the text would not be exact.
  */
 function pager(
   db: Database,
@@ -95,7 +95,7 @@ function pager(
   };
 }
 
-/** Bytes that are not UTF-8 become U+FFFD; so does U+FFFD itself. */
+/** Bytes that are not UTF-8 become U+FFFD, and so does U+FFFD itself. */
 function isExact([path, row]: readonly [string, string]): boolean {
   return !path.includes("\ufffd") && !row.includes("\ufffd");
 }

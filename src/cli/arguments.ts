@@ -20,10 +20,10 @@ export function nodePath(text: string): string {
   return decodePath(Buffer.from(`/${parts.join("/")}`));
 }
 
-/** What may be given more than once: the operands, and the policies. */
+/** What may be given more than once: operands and policies. */
 const repeatable: ReadonlySet<string> = new Set(["_", "--", "path", "file", "policy"]);
 
-/** Refuses an option that was given twice: neither value is the one that was surely meant. */
+/** Refuses an option given twice: either value may be the mistake. */
 export function requireOnce(given: Given): void {
   const twice = Object.keys(given).find(
     (name) => Array.isArray(given[name]) && !repeatable.has(name),
@@ -34,7 +34,7 @@ export function requireOnce(given: Given): void {
   });
 }
 
-/** With what follows "--" among the operands of the command, which are called so. */
+/** With the words after "--" among the command's operands. */
 export function withOperands(given: Given, operand: string | undefined): Given {
   const { "--": _, ...rest } = given;
   const more = listOf(given, "--");

@@ -5,7 +5,7 @@ import type { ErrorCode } from "../core/error.ts";
 export const exit = { fine: 0, drift: 1, usage: 2, untrusted: 3, incomplete: 4, bug: 70 } as const;
 export type Exit = (typeof exit)[keyof typeof exit];
 
-/** Says what is wrong and what to do, on stderr, and gives the exit code. A bug is told as one. */
+/** Prints what is wrong and what to do on stderr, and returns the exit code. Marks a bug as one. */
 export function fail(program: string, error: unknown): Exit {
   if (!(error instanceof IntegrityError)) {
     const what = messageOf(error);
@@ -20,7 +20,7 @@ export function fail(program: string, error: unknown): Exit {
   return exitOf(error.code);
 }
 
-/** The last resort: what nobody caught ends the program like any other failure, with its sentence and its exit code. */
+/** The last resort: an uncaught error ends the program like any other failure, with a sentence and an exit code. */
 export function failUncaught(program: string): void {
   for (const event of ["uncaughtException", "unhandledRejection"] as const)
     process.on(event, (error: unknown) => process.exit(fail(program, error)));

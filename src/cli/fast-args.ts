@@ -1,6 +1,6 @@
 import { parseArgs } from "node:util";
 
-/** What a command line gives, by the names of the settings. */
+/** The command line's values, by the names of the settings. */
 export type Given = Readonly<Record<string, unknown>>;
 
 const text = { type: "string" } as const;
@@ -19,7 +19,7 @@ const options = {
   replace: { type: "boolean" },
 } as const;
 
-/** Of each command that is read here, what it takes beyond what all take. */
+/** Options that each command takes beyond the common ones. */
 const commands = {
   baseline: { options: ["reason", "replace"], paths: false },
   check: { options: [], paths: true },
@@ -28,8 +28,8 @@ const commands = {
 export type PlainCommand = keyof typeof commands;
 
 /**
- * Reads the usual command line without yargs, which costs a tenth of a second and 10 MB. Undefined: it is anything but
- * usual (help, another command, a mistake), and yargs shall read it and say what there is to say.
+ * Reads the usual command line without yargs, which costs a tenth of a second and 10 MB. Undefined: anything unusual
+ * (help, another command, a mistake), which yargs handles.
  */
 export function readPlain(
   args: readonly string[],

@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 
-/** A text file; its errors are the caller's to explain. */
+/** A text file; the caller explains its errors. */
 export function readText(path: string): Promise<string> {
   return readFile(path, "utf8");
 }

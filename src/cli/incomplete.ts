@@ -6,7 +6,7 @@ export function unseenLines(unseen: readonly Unseen[]): readonly string[] {
   return unseen.map(({ path, errno }) => `${printable(path)}: ${errno}`);
 }
 
-/** Lists what could not be read, on stderr. True: there was something. */
+/** Lists unreadable paths on stderr. True: there were some. */
 export function warnUnseen(unseen: readonly Unseen[]): boolean {
   if (unseen.length === 0) return false;
   say(`fim-agent: incomplete: ${unseen.length} could not be read`);
@@ -15,7 +15,7 @@ export function warnUnseen(unseen: readonly Unseen[]): boolean {
   return true;
 }
 
-/** Lists what was not read when it was approved, on stderr. True: there was something. */
+/** Lists paths that were unreadable when approved, on stderr. True: there were some. */
 export function warnUncompared(uncompared: readonly Unseen[]): boolean {
   if (uncompared.length === 0) return false;
   say(

@@ -17,7 +17,7 @@ export interface LocalOptions {
   readonly onReady?: () => void;
 }
 
-/** An agent for this terminal: takes a baseline if there is none, then prints each alert as one line. */
+/** An agent for this terminal: captures a baseline if there is none, then prints each alert as one line. */
 export async function runLocally(options: LocalOptions, signal: AbortSignal): Promise<void> {
   const settings = await localSettings(options);
   using node = await openNode(settings);
@@ -40,7 +40,7 @@ export async function runLocally(options: LocalOptions, signal: AbortSignal): Pr
   });
 }
 
-/** Whatever listens on the usual port: an agent for a terminal takes any that is free. */
+/** Another process may use the default port: this agent takes a free one. */
 function localSettings({ root, state }: LocalOptions): Promise<Settings> {
   const argv = { root, state, listen: "127.0.0.1:0", logLevel: "warn" };
   return loadSettings(argv, process.env, readText);

@@ -2,12 +2,12 @@ import pino from "pino";
 import type { Logger } from "pino";
 import type { Settings } from "../config/settings.ts";
 
-/** Facts on stderr: JSON, or a short line a fact where a person watches. */
+/** Log lines on stderr: JSON, or a short line on a terminal. */
 export function createLog(settings: Settings): Logger {
   const options = { level: settings.logLevel, base: { node: settings.node } };
   if (!process.stderr.isTTY) {
     const stderr = pino.destination({ fd: 2, sync: true });
-    // A log that cannot be written (a full disk) ends nobody's watch.
+    // A log that cannot be written (a full disk) does not end the watch.
     stderr.on("error", () => undefined);
     return pino(options, stderr);
   }

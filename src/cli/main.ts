@@ -22,12 +22,12 @@ const loads: Readonly<Record<PlainCommand, () => Promise<Run>>> = {
 };
 
 /**
- * "--no-root" and "--root.x" are mistakes, not other ways to give --root; and what follows "--" is kept apart, else
- * no command would get to see it.
+ * "--no-root" and "--root.x" are mistakes, not other forms of --root. The words after "--" are kept apart, because
+ * otherwise no command would see them.
  */
 const parsing = { "boolean-negation": false, "dot-notation": false, "populate--": true } as const;
 
-/** Of the command that was run, if any was. */
+/** The exit code of the command, if one ran. */
 let outcome: Exit | undefined;
 
 process.exitCode = await main(process.argv.slice(2));
@@ -40,7 +40,7 @@ async function main(args: readonly string[]): Promise<Exit> {
     else {
       const { default: yargs } = await import("yargs");
       const { help, version: asked } = await commands(yargs([...args])).parseAsync();
-      // yargs takes what follows "--" for a command when it counts, but does not run it.
+      // yargs counts the words after "--" as a command but does not run one.
       if (outcome === undefined && help !== true && asked !== true)
         throw wrongUsage('a command is needed before "--"');
     }
@@ -50,7 +50,7 @@ async function main(args: readonly string[]): Promise<Exit> {
   }
 }
 
-/** Of a directory that was removed nobody can say where a path leads from it, and no thread can be started in it. */
+/** In a removed directory relative paths have no meaning, and no thread can start. */
 function requireDirectory(): void {
   try {
     process.cwd();
@@ -63,8 +63,8 @@ function requireDirectory(): void {
 }
 
 /**
- * Runs a command with its settings; modules are loaded by the command that needs them. What its operand is called
- * is written as yargs writes it: "path" for one, "path.." for several.
+ * Runs a command with its settings. Each command loads its modules. The operand's name is written as yargs writes it:
+ * "path" for one, "path.." for several.
  */
 function run(load: () => Promise<Run>, operand?: string) {
   return async (line: Given): Promise<void> => {
@@ -88,7 +88,7 @@ function commands(parser: Argv): Argv {
     .wrap(Math.min(100, process.stdout.columns ?? 100))
     .exitProcess(false)
     .fail((message, error) => {
-      // What yargs itself refuses while it parses comes as a YError.
+      // yargs throws YError for what it refuses while parsing.
       if (error && error.name !== "YError") throw error;
       throw wrongUsage(message.split("\n").join("; "));
     });
@@ -98,7 +98,7 @@ function wrongUsage(message: string): IntegrityError {
   return new IntegrityError("USAGE", message, { hint: "see fim-agent --help" });
 }
 
-/** What looks at the node. */
+/** Commands that look at the node. */
 function nodeCommands(parser: Argv): Argv {
   return parser
     .command(
@@ -138,7 +138,7 @@ function nodeCommands(parser: Argv): Argv {
     );
 }
 
-/** What looks at policies, signatures and this machine. */
+/** Commands that look at policies, signatures and this machine. */
 function evidenceCommands(parser: Argv): Argv {
   return parser
     .command("policy", "policies: lint, explain, show", policyCommands)
@@ -208,7 +208,7 @@ function keyCommands(parser: Argv): Argv {
     .demandCommand(1, "key: show or rotate is needed");
 }
 
-/** Given as text: loadSettings reads them, wherever they come from, with one set of messages. */
+/** As text: loadSettings parses all sources, with one set of messages. */
 function options(parser: Argv): Argv {
   const text = { type: "string", requiresArg: true } as const;
   return parser

@@ -5,7 +5,7 @@ import { toLine, toRow } from "../core/text/change-text.ts";
 import { toChangeObject } from "../core/text/change-json.ts";
 import { exit, fail } from "./fail.ts";
 
-/** What is done, once, when the output cannot be written (a full disk). A command has failed then. */
+/** Called once when the output cannot be written (a full disk). The command has failed then. */
 let onUnwritable: (why: string) => void = (why) => {
   const code = fail("fim-agent", unwritable(why));
   process.once("exit", (was) => {
@@ -16,15 +16,15 @@ let isUnwritable = false;
 
 for (const stream of [process.stdout, process.stderr])
   stream.on("error", ({ code, message }: NodeJS.ErrnoException) => {
-    // Who read it has gone away (`| head`): that is no fault, and least of all one that ends a watch.
+    // The reader has closed the pipe (`| head`): that is no fault, and does not end a watch.
     if (code === "EPIPE" || isUnwritable) return;
     isUnwritable = true;
     onUnwritable(code ?? message);
   });
 
-/** For a command that goes on without its output: it is told instead, once. */
-export function whenUnwritable(tell: (why: string) => void): void {
-  onUnwritable = tell;
+/** For a command that continues without its output: called once instead. */
+export function whenUnwritable(notify: (why: string) => void): void {
+  onUnwritable = notify;
 }
 
 function unwritable(why: string): IntegrityError {

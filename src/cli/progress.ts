@@ -2,14 +2,14 @@ import type { Progress } from "../reconcile/full-sweep.ts";
 
 const redrawEvery = 100;
 
-/** A line on a terminal that tells how far a pass is; nothing where stderr is no terminal. */
+/** A progress line on a terminal; nothing where stderr is no terminal. */
 export class ProgressLine implements Disposable {
   readonly #stream = process.stderr;
   readonly #started = performance.now();
   readonly #expected: number | undefined;
   #drawn = -Infinity;
 
-  /** How many paths there will be, where that is known. */
+  /** The number of paths, where known. */
   constructor(expected?: number) {
     this.#expected = expected;
   }

@@ -17,7 +17,7 @@ import type { Settings } from "./settings.ts";
 import { engines, formats, isPolicyFile, logLevels, parseListen, parseName } from "./options.ts";
 import type { Read } from "./options.ts";
 
-/** What a configuration file says; file paths are resolved against the directory it lies in. */
+/** The settings of a configuration file. File paths are resolved against its directory. */
 export interface FileOptions {
   readonly root?: string;
   readonly state?: string;
@@ -29,7 +29,7 @@ export interface FileOptions {
   readonly listen?: Settings["listen"];
   readonly logLevel?: Settings["logLevel"];
   readonly collector?: NonNullable<Settings["collector"]>;
-  /** With the place in the file, for problems that show later. */
+  /** With their place in the file, for later problems. */
   readonly webhooks?: readonly { readonly settings: WebhookSettings; readonly where: string }[];
   readonly watch?: Partial<Settings["watch"]>;
   readonly outbox?: Partial<Settings["outbox"]>;
@@ -41,7 +41,7 @@ export interface ParsedFile {
   readonly problems: readonly string[];
 }
 
-/** The text of a configuration file -> what it says, and everything that is wrong with it. */
+/** The text of a configuration file -> its settings, and every problem. */
 export function parseConfigFile(file: string, text: string): ParsedFile {
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
@@ -117,7 +117,7 @@ function filePath(dir: string) {
     .transform((text) => resolve(dir, text));
 }
 
-/** One policy or a list of them. A name stays a name; a file is resolved. */
+/** One policy or a list. A name stays a name; a file is resolved. */
 function policies(dir: string) {
   const policy = z
     .string()
@@ -155,7 +155,7 @@ const url = z.string().superRefine((text, context) => {
   }
 });
 
-/** A value that is written as text and read by one of our own parsers. */
+/** A value written as text and parsed by one of our parsers. */
 function read<Value>(parse: (text: string) => Read<Value>) {
   return z.string().transform((text, context): Value => {
     const result = parse(text);
@@ -200,7 +200,7 @@ const size = quantity(
   2 ** 40,
 );
 
-/** One fault for each thing that is wrong; of unknown settings, one for each. */
+/** One fault for each problem, and one for each unknown setting. */
 function describe(issue: z.core.$ZodIssue, lineOf: LineOf): readonly Fault[] {
   if (issue.code === "unrecognized_keys") {
     return issue.keys.map((key) => {
@@ -220,7 +220,7 @@ function messageOf(issue: z.core.$ZodIssue): string {
     .replace(/, received /, ", found ");
 }
 
-/** Where the value lies, or the key in it; where a value is missing, what it is missing from. */
+/** Offset of the value, or of its key; for a missing value, of the map that lacks it. */
 function offsetOf(
   document: Document,
   path: readonly PropertyKey[],

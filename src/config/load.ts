@@ -12,7 +12,7 @@ import type { Options, Settings } from "./settings.ts";
 export type ReadFile = (path: string) => Promise<string>;
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-/** Command line before environment before file before default. Throws with every problem there is. */
+/** Command line before environment before file before default. Throws with every problem. */
 export async function loadSettings(
   argv: Partial<Options>,
   env: Environment,
@@ -53,12 +53,12 @@ const defaultWatch = {
   heartbeatEvery: 30_000,
 };
 
-/** The options that can be given in three places. */
+/** The options of command line, environment and file. */
 type Given = {
   -readonly [Key in keyof Omit<Options, "config">]?: Settings[Key];
 };
 
-/** Reads what was given as text; each problem names the option as the operator wrote it. */
+/** Parses options given as text; each problem names the option as the operator wrote it. */
 function readGiven(
   texts: Partial<Options>,
   nameOf: (option: keyof Options) => string,
@@ -130,7 +130,7 @@ const optionNames = [
   "logLevel",
 ] as const satisfies readonly (keyof Options)[];
 
-/** A manifest that leaves a variable empty means that it is not set. */
+/** An empty variable in a manifest means: not set. */
 function nonEmpty(text: string | undefined): string | undefined {
   return text === "" ? undefined : text;
 }
@@ -150,7 +150,7 @@ async function readConfig(
       cause: error,
     });
   });
-  // YAML and validation stay out of the memory of whoever uses no configuration file.
+  // Loads YAML and validation only when there is a configuration file, to save memory.
   const { parseConfigFile } = await import("./file.ts");
   const parsed = parseConfigFile(file, text);
   problems.push(...parsed.problems);
@@ -164,7 +164,7 @@ function defaultNode(problems: string[]): string {
   return "";
 }
 
-/** A webhook whose files cannot be used would only be found out when it is needed most. */
+/** Checks the files of a webhook now, rather than when an alert needs them. */
 async function checkedWebhooks(
   options: FileOptions,
   readFile: ReadFile,

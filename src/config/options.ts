@@ -1,4 +1,4 @@
-/** What a text says, or what is wrong with it. */
+/** A parsed text, or its problem. */
 export type Read<Value> = { readonly value: Value } | { readonly problem: string };
 
 export const engines = ["auto", "fanotify", "chokidar", "sweep"] as const;
@@ -42,7 +42,7 @@ export function dashed(option: string): string {
   return option.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 }
 
-/** As opposed to the name of a policy that comes with the program. */
+/** A file, not the name of a shipped policy. */
 export function isPolicyFile(name: string): boolean {
   return /\/|\.ya?ml$/.test(name);
 }

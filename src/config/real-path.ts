@@ -2,8 +2,8 @@ import { realpathSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 
 /**
- * The same place without a symbolic link on the way, of which perhaps only the beginning is there: events and the mount
- * table name places so.
+ * The same place without symbolic links, of which perhaps only the beginning exists: events and the mount table use
+ * such paths.
  */
 export function realPath(path: string): string {
   try {

@@ -1,7 +1,7 @@
 import type { WebhookSettings } from "../deliver/formats/webhook.ts";
 import type { Engine, Format, Listen, LogLevel } from "./options.ts";
 
-/** What the command line may say, as yargs gives it. */
+/** The command line's options, as yargs gives them. */
 export interface Options {
   readonly config: string;
   readonly root: string;
@@ -21,11 +21,11 @@ interface CollectorSettings {
   readonly joinToken?: string;
 }
 
-/** Everything that can be set, with every default filled in. File paths are absolute. */
+/** All settings with every default. File paths are absolute. */
 export interface Settings {
-  /** The file that they were read from. */
+  /** The configuration file. */
   readonly config?: string;
-  /** This and the state directory without a symbolic link on the way. */
+  /** This and the state directory have no symbolic link on the way. */
   readonly root: string;
   readonly state: string;
   readonly policy: readonly string[];

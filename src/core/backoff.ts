@@ -1,14 +1,14 @@
-/** How one attempt to hand something over ended, as the network saw it. */
+/** How one delivery attempt ended on the network. */
 export type Answer =
   | { readonly kind: "status"; readonly status: number; readonly retryAfter?: string }
   | { readonly kind: "network"; readonly detail: string }
   | { readonly kind: "timeout"; readonly detail: string };
 
-/** What an answer means for what was handed over. Nothing but a 2xx ends it, and nothing but 410 stops trying. */
+/** What an answer means for the record. Only a 2xx delivers it, and only a 410 disables the sink. */
 export type Outcome =
   | { readonly kind: "delivered" }
   | { readonly kind: "retry"; readonly why: string; readonly afterMs?: number }
-  /** The receiver refuses this request as it is: tried again all the same, but slowly, and said. */
+  /** The receiver refuses this request: retry slowly and report. */
   | { readonly kind: "rejected"; readonly why: string; readonly afterMs?: number }
   | { readonly kind: "disabled"; readonly why: string };
 
@@ -22,7 +22,7 @@ export interface Limits {
 
 export const defaultLimits: Limits = { base: 1000, cap: 60_000, retryAfterCap: 3_600_000 };
 
-/** After so many failures in a row a sink counts as broken: what is sent then is a probe. */
+/** After this many failures in a row a sink counts as broken, and each attempt is a probe. */
 export const brokenAfter = 5;
 
 /** Full jitter: a random share of min(cap, base * 2^n), where n = 0 for the first failure. */
@@ -31,7 +31,7 @@ export function nextDelay(failures: number, random: number, limits: Limits): num
   return Math.floor(clampShare(random) * Math.min(limits.cap, limits.base * 2 ** steps));
 }
 
-/** How long to wait after this many failures in a row, of which the outcome is the latest. */
+/** How long to wait after this many failures in a row, the last with this outcome. */
 export function delayAfter(
   outcome: Extract<Outcome, { kind: "retry" | "rejected" }>,
   failures: number,
@@ -39,14 +39,14 @@ export function delayAfter(
 ): number {
   const { random, limits } = chance;
   if (outcome.afterMs !== undefined) {
-    // A little more than asked for, or every sink that was told the same comes back at the same moment.
+    // Adds some jitter, so that not every sink returns at the same moment.
     return Math.min(outcome.afterMs, limits.retryAfterCap) + nextDelay(1, random, limits);
   }
   const haste = outcome.kind === "rejected" ? 2 : 0;
   return nextDelay(failures + haste, random, limits);
 }
 
-/** What an answer means. The clock (milliseconds since 1970) is for a Retry-After that names a date. */
+/** What an answer means. The clock (milliseconds since 1970) is for a Retry-After with a date. */
 export function classify(answer: Answer, now: number): Outcome {
   if (answer.kind !== "status") return { kind: "retry", why: `${answer.kind}: ${answer.detail}` };
   const { status } = answer;

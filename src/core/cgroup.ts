@@ -1,4 +1,4 @@
-/** What a cgroup's path says of the container that a process runs in. */
+/** The container that a cgroup's path names. */
 export interface CgroupIdentity {
   /** 64 hex digits; of LXC and systemd-nspawn, the container's name. */
   readonly containerId: string;
@@ -7,15 +7,15 @@ export interface CgroupIdentity {
 }
 
 const containerPattern = /[0-9a-f]{64}/g;
-/** Not containers: the monitors of CRI-O's and Podman's. */
+/** Monitors of CRI-O's and Podman's, which are no containers. */
 const monitorPattern = /(?:^|\/)(?:crio|libpod)-conmon-[^/]*/g;
-/** LXC's "lxc.payload.<name>", "lxc/<name>" before version 4; systemd-nspawn keeps what it runs in "payload". */
+/** LXC's "lxc.payload.<name>", "lxc/<name>" before version 4; "payload" below a unit of systemd-nspawn. */
 const machinePattern =
   /^\/(?:(?:lxc\.payload\.|lxc\/)(?<lxc>[^/]+)|(?:.*\/)?(?:machine-(?<machine>[^/]+)\.scope|systemd-nspawn@(?<service>[^/]+)\.service)\/payload(?:\/|$))/;
 const podPattern =
   /pod(?<uid>[0-9a-f]{8}[-_][0-9a-f]{4}[-_][0-9a-f]{4}[-_][0-9a-f]{4}[-_][0-9a-f]{12}|[0-9a-f]{32})(?![0-9a-f])/;
 
-/** One cgroup's path -> its container, or undefined. The last id counts: containers nest. */
+/** One cgroup's path -> its container, or undefined. The last id counts, because containers nest. */
 export function parseCgroupPath(path: string): CgroupIdentity | undefined {
   const clean = path.replace(monitorPattern, "");
   const containerId = clean.match(containerPattern)?.at(-1);
@@ -35,8 +35,8 @@ function machineIn(path: string): CgroupIdentity | undefined {
 }
 
 /**
- * The text of /proc/PID/cgroup (cgroups(7)) -> the path that says most: version 2's ("0::"), unless a version 1
- * hierarchy names a container and it does not. Undefined: there is none.
+ * The text of /proc/PID/cgroup (cgroups(7)) -> the most specific path: version 2's ("0::"), unless only a version 1
+ * hierarchy names a container. Undefined: none.
  */
 export function chooseCgroup(text: string): string | undefined {
   const lines = text.split("\n").filter((line) => line !== "");

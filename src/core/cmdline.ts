@@ -4,11 +4,11 @@ const hidden = "***";
 
 const secretWord =
   "(?:pass(?:word|wd|phrase|code)?|mysql[-_]?pwd|secret|token|(?:api|access|private|certificate|encryption)[-_]?key|credentials?|authorization|bearer)";
-/** The value is where a secret is, or how long it holds: no secret, and what an investigator wants to see. */
+/** The value is a path or a duration: no secret, and an investigator needs it. */
 const harmlessEnd =
   "(?:file|files|path|dir|name|names|ttl|url|type|id|mode|method|count|hash|expiry|duration)";
 
-/** Text that others choose is searched: each pattern looks at a name once, whatever it is made of. */
+/** Searches hostile text: each pattern visits a name once. */
 const anyWord = new RegExp(secretWord, "gi");
 const wordOfItsOwn = new RegExp(`(?<=[-_])${secretWord}`, "gi");
 const harmless = new RegExp(`[-_]${harmlessEnd}\\b`, "i");
@@ -18,19 +18,19 @@ const flag = /^--?[\w-]+$/;
 /** A name and what stands between it and its value, anywhere in an argument: "sh -c" carries whole command lines. */
 const named = /(?<![\w-])(?<name>[\w-]+)(?:["']?\s*[=:]\s*|(?<space>\s+)(?!-))/g;
 const beforeName = /[\s"'?&;,{(.=]/;
-/** In quotes it can hold spaces. The scheme is that of an Authorization header (RFC 9110). */
+/** In quotes it can hold spaces. The scheme is an Authorization header's (RFC 9110). */
 const value =
   /"[^"]+|'[^']+|["']?(?:(?:bearer|basic|token|digest|negotiate|apikey)\s+)?[^\s"'&;,]+/iy;
 const valueOfFlag = /[^\s"';]+/y;
-/** A JSON Web Token (RFC 7519), whatever it follows. */
+/** A JSON Web Token (RFC 7519). */
 const webToken = /\beyJ[\w-]{8,}\.[\w-]{4,}\.[\w-]*/g;
-/** What is a secret by its form: a bootstrap token of Kubernetes, a token of k3s, those of well-known services. */
+/** Secrets by their form: bootstrap tokens of Kubernetes, tokens of k3s and of well-known services. */
 const knownTokens =
   /\b(?:[a-z0-9]{6}\.[a-z0-9]{16}|K10[0-9a-f]{64}::\S+|gh[opsur]_\w{20,}|github_pat_\w{20,}|glpat-[\w-]{16,}|hvs\.[\w-]{16,})(?![\w.])/g;
 const userFlag = /^(?:-u|--user|--proxy-user)$/;
 const userPair = /^(?<name>(?:-u|--(?:proxy-)?user=)(?!\d+:\d+$)[^\s:]+):.+$/;
 
-/** A command line as alerts may show it: what looks like a password, a token or a key is replaced by "***". */
+/** A command line for alerts: "***" replaces what looks like a password, a token or a key. */
 export function redactArguments(args: readonly string[]): readonly string[] {
   return args.map((arg, index) => {
     const before = args[index - 1] ?? "";
@@ -80,7 +80,7 @@ function isSecretAt(
   return dash >= 0 && isSecret(name.slice(dash), anyWord);
 }
 
-/** What follows the last such word decides what the value is. */
+/** The word after the last such word decides what the value is. */
 function isSecret(name: string, word: RegExp): boolean {
   const last = [...name.matchAll(word)].at(-1);
   return last !== undefined && !harmless.test(name.slice(last.index + last[0].length));

@@ -1,6 +1,6 @@
 /*
- * The quantities an operator writes: "500ms", "1h", "256MiB", "50MiB/s".
- * Whole numbers with a unit: a bare number says nothing of what it counts.
+ * Quantities that an operator writes: "500ms", "1h", "256MiB", "50MiB/s". A whole number with a unit: a bare number
+ * would not say its unit.
  */
 
 const durationUnits = { d: 86_400_000, h: 3_600_000, m: 60_000, s: 1000, ms: 1 } as const;
@@ -45,7 +45,7 @@ function parseQuantity(text: string, units: Units): number | undefined {
   return Number.isSafeInteger(value) ? value : undefined;
 }
 
-/** The units are listed from the largest to the smallest. */
+/** Units from the largest to the smallest. */
 function printQuantity(value: number, units: Units, zeroUnit: string): string {
   if (value === 0) return `0${zeroUnit}`;
   const [unit, size] = Object.entries(units).find(([, each]) => value % each === 0) ?? ["", 1];

@@ -1,4 +1,4 @@
-/** What an operator can act on. Anything else that is thrown is a bug. */
+/** Errors that an operator can act on. Any other thrown error is a bug. */
 export type ErrorCode =
   | "USAGE"
   | "CONFIG_INVALID"

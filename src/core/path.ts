@@ -60,7 +60,7 @@ export function showPath(path: string): { readonly text: string; readonly base64
   return { text: path.toWellFormed(), base64: encodePath(path).toString("base64") };
 }
 
-/** For people: control, invisible and direction-changing characters and bad bytes are escaped. One line, always. */
+/** For people, always one line: escapes control, invisible and direction-changing characters and bad bytes. */
 export function printable(text: string): string {
   return text.replace(
     /[\u0000-\u001f\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff\\]/gu,

@@ -5,7 +5,7 @@ export type Present<T> = {
   [K in keyof T as undefined extends T[K] ? K : never]?: Exclude<T[K], undefined>;
 };
 
-/** The object without its undefined members, in the same order: what is not known is left out of what we write. */
+/** The object without its undefined members, in the same order. */
 export function present<T extends object>(value: T): Present<T> {
   const known: Record<string, unknown> = {};
   for (const [key, member] of Object.entries(value)) if (member !== undefined) known[key] = member;

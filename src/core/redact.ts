@@ -1,11 +1,11 @@
-/** A URL as logs may show it: scheme and host. Many receivers take whoever knows the path for a friend. */
+/** A URL for logs: scheme and host, because for many receivers the path is the secret. */
 export function redactUrl(url: string): string {
   const { protocol, host, pathname, search } = parseUrl(url) ?? {};
   if (protocol === undefined || host === undefined) return "(not a URL)";
   return `${protocol}//${host}${pathname === "/" && search === "" ? "/" : "/…"}`;
 }
 
-/** Text from outside without what looks like a key: webhook secrets, bearer tokens, passwords in URLs. */
+/** External text without what looks like a key: webhook secrets, bearer tokens, passwords in URLs. */
 export function redactText(text: string): string {
   return text
     .replace(/\b(whsec_|whsk_)[A-Za-z0-9+/=_-]+/g, "$1…")

@@ -2,13 +2,13 @@ import { brokenAfter, classify, defaultLimits, delayAfter } from "../core/backof
 import type { Answer, Limits, Outcome } from "../core/backoff.ts";
 import type { Pace } from "./wakeup.ts";
 
-/** A record that is waiting to be sent, and its exact bytes. */
+/** A queued record with its exact bytes. */
 export interface Leased {
   readonly seq: number;
   readonly bytes: Buffer;
 }
 
-/** How far a sink has come. */
+/** A sink's progress. */
 export interface SinkState {
   /** Failures in a row. */
   readonly attempts: number;
@@ -17,7 +17,7 @@ export interface SinkState {
   readonly disabled: boolean;
 }
 
-/** What the loop needs of the outbox. Each call is one durable commit. */
+/** The outbox as the loop needs it. Each call is one durable commit. */
 export interface Queue {
   lease(sink: string, limits: LeaseLimits): readonly Leased[];
   settle(sink: string, seq: number): void;
@@ -32,13 +32,13 @@ export interface LeaseLimits {
   readonly now: number;
 }
 
-/** Where records go: a webhook, the collector. */
+/** A receiver of records: a webhook, the collector. */
 export interface Receiver {
-  /** False: settled without being sent. */
+  /** False: settle it without sending. */
   wants(record: Leased): boolean;
-  /** Sends these records as one. Undefined only when the signal aborted. */
+  /** Sends these records in one request. Undefined only when the signal aborted. */
   post(records: readonly Leased[], signal: AbortSignal): Promise<Answer | undefined>;
-  /** How many records one post may carry. */
+  /** Records that one request may carry. */
   readonly maxPerPost: number;
 }
 
@@ -55,14 +55,14 @@ export interface Sink {
   readonly onAttempt?: (attempt: Attempted) => void;
 }
 
-/** What became of one post; for metrics and the log. */
+/** The result of one request, for metrics and the log. */
 export interface Attempted {
   readonly sink: string;
   readonly outcome: Outcome;
   readonly records: readonly Leased[];
   /** Failures in a row, this one included. */
   readonly failures: number;
-  /** So many failures that what follows are probes. */
+  /** Enough failures that further requests are probes. */
   readonly broken: boolean;
   /** Milliseconds until the next attempt, when there will be one. */
   readonly delay?: number;
@@ -70,12 +70,15 @@ export interface Attempted {
 
 const leaseRecords = 256;
 const leaseBytes = 1024 * 1024;
-/** Milliseconds for which answers are gathered into one commit. What a crash forgets is sent again, with its id. */
+/**
+ * Milliseconds in which answers gather into one commit. After a crash these records are sent again, with the same
+ * ids.
+ */
 const gathering = 100;
 
 /**
- * Sends what is queued for one sink, in order, one post in flight, until the signal aborts or the receiver
- * says that it is gone (RFC 9110 §15.5.11). A record is settled when its 2xx is in hand and not before.
+ * Sends a sink's queue in order, one request at a time, until the signal aborts or the receiver answers 410 (RFC 9110
+ * §15.5.11). Settles a record only after its 2xx.
  */
 export async function deliver(sink: Sink, signal: AbortSignal): Promise<"stopped" | "disabled"> {
   while (!signal.aborted) {
@@ -98,7 +101,7 @@ function lease(sink: Sink): readonly Leased[] {
   return sink.queue.lease(sink.name, limits);
 }
 
-/** A clock that was set back must not silence a sink: no stored time is believed that we could not have stored. */
+/** Ignores a stored time later than we could have stored: a clock set back must not silence a sink. */
 function waitFor(sink: Sink, state: SinkState | undefined): number {
   const { cap, retryAfterCap, base } = sink.limits ?? defaultLimits;
   const wait = (state?.nextAt ?? 0) - sink.clock();
@@ -112,7 +115,7 @@ interface Leasehold {
   readonly failures: number;
 }
 
-/** How far a sink's records are done with, written down at most once in a while. */
+/** A sink's progress, written at most once in a while. */
 class Progress {
   readonly #sink: Sink;
   #seq: number | undefined;
@@ -123,7 +126,7 @@ class Progress {
     this.#lastWritten = sink.clock();
   }
 
-  /** These and all before them are done with. */
+  /** Marks these records and all before them as settled. */
   reach(records: readonly Leased[]): void {
     this.#seq = records.at(-1)?.seq ?? this.#seq;
     const since = this.#sink.clock() - this.#lastWritten;
@@ -138,7 +141,7 @@ class Progress {
   }
 }
 
-/** Goes through the leased records until they are settled or one could not be sent. */
+/** Sends leased records until all are settled or one fails. */
 async function drain(sink: Sink, leased: Leasehold, signal: AbortSignal): Promise<void> {
   const { records } = leased;
   const progress = new Progress(sink);
@@ -181,7 +184,7 @@ function nextBatch(
   return unwanted < 0 ? most : most.slice(0, unwanted);
 }
 
-/** Writes down what the answer means. True: these records are done with. */
+/** Records the result of a request. True: these records are settled. */
 function settle(
   sink: Sink,
   batch: readonly Leased[],

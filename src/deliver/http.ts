@@ -8,9 +8,9 @@ import { redactText } from "../core/redact.ts";
 
 export interface PostOptions {
   readonly url: string;
-  /** File with the only certificate authorities (PEM) to trust; absent: those of the system. */
+  /** File with the only trusted certificate authorities (PEM); absent: the system's. */
   readonly ca?: string;
-  /** Milliseconds for everything from connecting to the answer's last byte. */
+  /** Milliseconds from connecting to the last byte of the answer. */
   readonly timeout?: number;
 }
 
@@ -22,7 +22,7 @@ export interface Message {
 const defaultTimeout = 15_000;
 const maxAnswerBytes = 64 * 1024;
 
-/** One receiver, reached over one connection that is kept open. Redirects are not followed, TLS is always verified. */
+/** One receiver over one kept connection. Follows no redirect, always verifies TLS. */
 export class Poster implements Disposable {
   readonly #url: URL;
   readonly #timeout: number;
@@ -35,7 +35,7 @@ export class Poster implements Disposable {
     const shared = { keepAlive: true, maxSockets: 1, maxFreeSockets: 1, noDelay: true };
     if (this.#url.protocol === "https:") {
       const ca = options.ca === undefined ? {} : { ca: readAuthorities(options.ca) };
-      // Said outright, so that NODE_TLS_REJECT_UNAUTHORIZED=0 in the environment changes nothing.
+      // Explicit, so that NODE_TLS_REJECT_UNAUTHORIZED=0 in the environment has no effect.
       this.#agent = new TlsAgent({ ...shared, ...ca, rejectUnauthorized: true });
       this.#request = tlsRequest;
     } else {
@@ -44,11 +44,11 @@ export class Poster implements Disposable {
     }
   }
 
-  /** Sends once. Undefined when the signal aborted first; whatever else goes wrong is an answer. */
+  /** Sends once. Undefined when the signal aborted first; every other failure is an answer. */
   async post(message: Message, signal: AbortSignal): Promise<Answer | undefined> {
     if (signal.aborted) return undefined;
     const first = await this.#attempt(message, signal);
-    // The peer may close an idle connection at the moment in which it is used again: that says nothing of the peer.
+    // The peer may close an idle connection just when it is used again: not a failure of the peer.
     const answer = first?.stale ? await this.#attempt(message, signal) : first;
     return answer?.answer;
   }
@@ -100,7 +100,7 @@ interface Attempt {
 
 const staleCodes = new Set(["ECONNRESET", "EPIPE"]);
 
-/** Waits for the whole answer: a connection that breaks in the middle of it confirms nothing. */
+/** Waits for the whole answer: a connection that breaks in the middle confirms nothing. */
 function receive(response: IncomingMessage, done: (answer: Answer) => void): void {
   const retryAfter = response.headers["retry-after"];
   const answer: Answer = {

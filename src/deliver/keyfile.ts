@@ -4,14 +4,14 @@ import { IntegrityError, messageOf } from "../core/error.ts";
 import { parseKeys } from "../core/record/webhook.ts";
 import type { WebhookKey } from "../core/record/webhook.ts";
 
-/** The keys in a file, read again whenever the file is another one than before: keys are rotated while we run. */
+/** The keys in a file, read again when the file changes, because operators rotate keys while the agent runs. */
 export class KeyFile {
   readonly #file: string;
   readonly #warn: (problem: string) => void;
   #version = "";
   #keys: readonly WebhookKey[];
 
-  /** Throws when there is no usable key to begin with. A later bad file is told to warn, and the old keys stay. */
+  /** Throws without a usable key at the start. Later it warns of a bad file and keeps the old keys. */
   constructor(file: string, warn: (problem: string) => void) {
     this.#file = file;
     this.#warn = warn;
@@ -41,7 +41,7 @@ export class KeyFile {
     }
   }
 
-  /** A Kubernetes Secret is mounted with mode 0644 unless asked otherwise, so this is said and no more. */
+  /** A Kubernetes Secret has mode 0644 by default, so this only warns. */
   #checkMode(stats: Stats | undefined): void {
     const mode = stats?.mode ?? 0;
     if ((mode & 0o077) === 0) return;
@@ -64,7 +64,7 @@ function versionOf(stats: Stats | undefined): string {
   return stats ? `${stats.dev}:${stats.ino}:${stats.mtimeMs}:${stats.size}` : "";
 }
 
-/** Undefined: reading it will say what is wrong. */
+/** Undefined: the read that follows reports the problem. */
 function statOf(file: string): Stats | undefined {
   try {
     return statSync(file);

@@ -1,15 +1,15 @@
-/** Where a delivery loop waits: for the bell when there is nothing to send, for the time when it must not. */
+/** Where a delivery loop waits: for a new record, or for the end of a pause. */
 export class Pace {
   #rung = false;
   #waiting: (() => void) | undefined;
 
-  /** Something new is queued. Costs nothing when the loop is busy, and is never lost. */
+  /** A record was queued. Costs nothing while the loop is busy, and is never lost. */
   wake(): void {
     this.#rung = true;
     this.#waiting?.();
   }
 
-  /** Ends when the bell is rung (also when that was before the call) or the signal aborts. No timer. */
+  /** Ends after a wake (also one before the call) or when the signal aborts. Needs no timer. */
   async idle(signal: AbortSignal): Promise<void> {
     if (!this.#rung && !signal.aborted) {
       await new Promise<void>((resolve) => {
@@ -25,7 +25,7 @@ export class Pace {
     this.#rung = false;
   }
 
-  /** Ends after so many milliseconds or when the signal aborts. The bell does not hurry it. */
+  /** Ends after this many milliseconds or when the signal aborts. A wake does not shorten it. */
   async pause(ms: number, signal: AbortSignal): Promise<void> {
     if (signal.aborted || ms <= 0) return;
     await new Promise<void>((resolve) => {

@@ -6,7 +6,7 @@ import type { Severity } from "../core/policy/rule.ts";
 
 type Sweep = "quick" | "full";
 
-/** What is read at the moment of the scrape rather than told. */
+/** Values read at the moment of the scrape. */
 export interface MetricSources {
   /** Milliseconds since 1970. */
   readonly clock: () => number;
@@ -22,15 +22,15 @@ export interface Metrics {
   /** From the commit to the receiver's 2xx. */
   deliveryLatency(sink: string, seconds: number): void;
   delivery(sink: string, outcome: Outcome["kind"]): void;
-  /** The engine that is in use now. */
+  /** Sets the engine in use. */
   engine(engine: EngineName): void;
   overflow(engine: EngineName): void;
-  /** How processes are named now. */
+  /** Sets the attribution mode in use. */
   attributionMode(mode: string): void;
   attribution(result: string): void;
   baselineCounter(counter: number): void;
   watchedPaths(count: number): void;
-  /** A sweep ended just now. */
+  /** Counts a sweep that ended just now. */
   sweep(sweep: Sweep, seconds: number): void;
   text(): Promise<{ readonly type: string; readonly text: string }>;
 }

@@ -5,18 +5,18 @@ import { IntegrityError } from "../core/error.ts";
 import type { Listen } from "../config/options.ts";
 
 export interface Health {
-  /** Why the agent is not fit to go on; empty: it is. */
+  /** Why the agent cannot do its work; empty: it can. */
   readonly sick: () => readonly string[];
-  /** What it knows less of than it should, though it is fit to go on. */
+  /** What it knows less of, although it can do its work. */
   readonly degraded: () => readonly string[];
-  /** What is still missing before no change can be missed; empty: ready. */
+  /** What is missing until no change can be missed; empty: ready. */
   readonly unready: () => readonly string[];
   readonly metrics: () => Promise<{ readonly type: string; readonly text: string }>;
 }
 
 const mostConnections = 64;
 
-/** /healthz, /readyz and /metrics: for the kubelet, for Prometheus, for a look by hand. */
+/** /healthz, /readyz and /metrics, for the kubelet, Prometheus and people. */
 export class HealthServer implements AsyncDisposable {
   readonly #server: Server;
 
@@ -35,7 +35,7 @@ export class HealthServer implements AsyncDisposable {
         send(response, 405, { error: "expected GET" });
       }
     });
-    // Whoever dawdles is cut off.
+    // Cuts off slow clients.
     server.requestTimeout = 5000;
     server.headersTimeout = 5000;
     keepNewest(server, mostConnections);
@@ -46,13 +46,13 @@ export class HealthServer implements AsyncDisposable {
     return new HealthServer(server);
   }
 
-  /** Where it listens: the real port when 0 was asked for. */
+  /** The address it listens on: the real port when 0 was asked for. */
   get address(): Listen {
     const { address, port } = this.#server.address() as AddressInfo;
     return { host: address, port };
   }
 
-  /** Ends every connection too: a scrape that hangs must not hold up the agent's end. */
+  /** Closes every connection: a hanging scrape must not delay the agent's end. */
   async close(): Promise<void> {
     if (!this.#server.listening) return;
     const closed = new Promise<void>((resolve) => {
@@ -67,7 +67,7 @@ export class HealthServer implements AsyncDisposable {
   }
 }
 
-/** A crowd can take neither the memory of the node nor the place of a probe: the oldest connection makes room. */
+/** Many clients can neither use up memory nor displace a probe: the oldest connection makes room. */
 function keepNewest(server: Server, most: number): void {
   const open = new Set<Socket>();
   server.on("connection", (socket) => {

@@ -2,7 +2,7 @@ import { messageOf } from "../core/error.ts";
 import type { Logger } from "pino";
 import type { Committer } from "../reconcile/commit.ts";
 
-/** Without a state to write to and a baseline to trust there is no agent. */
+/** Troubles with which the agent cannot do its work: state and baseline. */
 const disabling: ReadonlySet<string> = new Set([
   "state",
   "state directory",
@@ -13,16 +13,16 @@ const disabling: ReadonlySet<string> = new Set([
   "baseline",
 ]);
 
-/** What the agent says of itself and could not store yet. */
+/** An event of the agent that could not be stored yet. */
 interface PendingNotice {
   readonly event: "degraded" | "recovered";
   readonly detail: Readonly<Record<string, unknown>>;
 }
 
-/** As many are kept to be stored later; then the oldest goes. */
+/** Pending events kept; beyond that the oldest goes. */
 const mostUntold = 100;
 
-/** What is wrong with the agent right now, and whether it is ready; told loudly when it changes. */
+/** The agent's present troubles and readiness. Reports each change. */
 export class HealthStatus {
   readonly #committer: Committer;
   readonly #log: Logger;
@@ -35,12 +35,12 @@ export class HealthStatus {
     this.#log = log;
   }
 
-  /** What keeps the agent from doing its work at all; an engine that was replaced does not. */
+  /** Troubles that keep the agent from its work; a replaced engine does not. */
   sick(): readonly string[] {
     return [...this.#troubles].filter(([what]) => disabling.has(what)).map(([, why]) => why);
   }
 
-  /** Everything that makes it know less than it should. */
+  /** All troubles. */
   degraded(): readonly string[] {
     return [...this.#troubles].map(([what, why]) => `${what}: ${why}`);
   }
@@ -57,7 +57,7 @@ export class HealthStatus {
     this.#unready = undefined;
   }
 
-  /** Something that makes the agent know less than it should. Told once, until whoever raised it says that it is over. */
+  /** A lasting trouble. Reported once, until `over`. */
   trouble(what: string, why: string): void {
     if (this.#troubles.get(what) === why) return;
     this.#troubles.set(what, why);
@@ -73,13 +73,13 @@ export class HealthStatus {
     this.#log.info({ trouble: what }, "recovered");
   }
 
-  /** Said once, for what is no lasting state: events that were lost, and then looked for. */
+  /** A trouble that is no lasting state, reported once: events that were lost. */
   incident(what: string, why: string): void {
     this.#log.error({ trouble: what, reason: why }, "degraded");
     this.#announce("degraded", { trouble: what, reason: why });
   }
 
-  /** What could not be stored when it was said is stored as soon as it can be; until then /healthz tells of it. */
+  /** Stores pending events as soon as possible; until then /healthz shows them. */
   retell(): void {
     try {
       for (let next = this.#pending[0]; next; next = this.#pending[0]) {

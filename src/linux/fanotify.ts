@@ -5,10 +5,10 @@ import { decodePath } from "../core/path.ts";
 import { declare, errno, errnoName } from "./libc.ts";
 
 /*
- * fanotify(7): a group of marks on inodes, and the events that it gives. Numbers: include/uapi/linux/fanotify.h.
+ * fanotify(7): a group of marks on inodes, and its events. Numbers: include/uapi/linux/fanotify.h.
  */
 
-/** What an event can say. A group merges events that wait, so one event can say several, in unknown order. */
+/** The steps of an event. A group merges waiting events, so that one event can hold several, in unknown order. */
 export const bits = {
   modify: 0x2,
   attrib: 0x4,
@@ -26,7 +26,7 @@ export const bits = {
 } as const;
 export type Bit = keyof typeof bits;
 
-/** To be reported for the entries of a marked directory too, and for directories. */
+/** Also for the entries of a marked directory, and for directories. */
 const FAN_EVENT_ON_CHILD = 0x0800_0000;
 const FAN_ONDIR = 0x4000_0000;
 
@@ -42,11 +42,11 @@ const FAN_MARK_ADD = 0x1;
 const FAN_MARK_DONT_FOLLOW = 0x4;
 const AT_FDCWD = -100;
 
-/** What a group tells of an event; kernels learned it one after the other. */
+/** What a group reports of an event, by kernel version. */
 export type Level =
-  /** 5.17: FAN_RENAME, and the handle of what was created, renamed or deleted. */
+  /** 5.17: FAN_RENAME, and the handle of the created, renamed or deleted object. */
   | "target"
-  /** 5.9: directory handle, name, and the object's own handle of what is not about names. */
+  /** 5.9: the directory's handle and name, and the object's own handle for events without a name. */
   | "file";
 export const levels: readonly Level[] = ["target", "file"];
 
@@ -56,7 +56,7 @@ const flagsOf: Readonly<Record<Level, number>> = {
   file: usualFlags | FAN_REPORT_FID,
 };
 
-/** "bounded": fs.fanotify.max_queued_events wait at most, and what is more is lost with a word. */
+/** "bounded": at most fs.fanotify.max_queued_events wait; beyond that the kernel reports an overflow. */
 export type QueueSize = "unlimited" | "bounded";
 
 export interface Group {
@@ -64,7 +64,10 @@ export interface Group {
   readonly level: Level;
 }
 
-/** Opens a group with the most that this kernel tells. Throws UNSUPPORTED: no right (CAP_SYS_ADMIN), or older than 5.9. */
+/**
+ * Opens a group with the best level of this kernel. Throws UNSUPPORTED: no permission (CAP_SYS_ADMIN), or older than
+ * 5.9.
+ */
 export function openGroup(
   allowed: readonly Level[] = levels,
   size: QueueSize = "unlimited",
@@ -87,7 +90,7 @@ export function openGroup(
 
 export interface Mark {
   readonly group: Group;
-  /** Names of what is wanted; a directory also says whether its entries are meant. */
+  /** The wanted steps; a directory also says whether its entries count. */
   readonly wanted: readonly Bit[];
   readonly target: "file" | "directory" | "directory and entries";
 }
@@ -97,12 +100,12 @@ type MarkCall = (
 ) => number;
 let markCall: MarkCall | undefined;
 
-/** Marks the inode that the name (NUL at its end) stands for, not followed. Gives 0, or minus errno. */
+/** Marks the inode of a name (NUL at its end) without following it. Returns 0, or minus errno. */
 export function markEntry(mark: Mark, dirFd: number, name: Buffer): number {
   return addMark(FAN_MARK_ADD | FAN_MARK_DONT_FOLLOW, mark, { dirFd, name });
 }
 
-/** The inode behind a descriptor, which may be O_PATH. Gives 0, or minus errno. */
+/** The inode behind a descriptor, which may be O_PATH. Returns 0, or minus errno. */
 export function markDescriptor(mark: Mark, fd: number): number {
   return addMark(FAN_MARK_ADD, mark, {
     dirFd: AT_FDCWD,
@@ -124,7 +127,7 @@ function addMark(
   return markCall(group.fd, flags, mask, dirFd, name) === 0 ? 0 : -errno();
 }
 
-/** A name in a directory that is known by its handle. "." is the directory itself. */
+/** A name in a directory known by its handle. "." is the directory itself. */
 export interface NamedEntry {
   readonly dir: string;
   readonly name: string;
@@ -138,14 +141,14 @@ export interface FanotifyEvent {
   /** The object's own handle. */
   readonly object?: string;
   readonly entry?: NamedEntry;
-  /** The two sides of a rename; one is absent when it is not in a marked directory. */
+  /** The two sides of a rename; one is absent when its directory is not marked. */
   readonly oldEntry?: NamedEntry;
   readonly newEntry?: NamedEntry;
 }
 
 export interface Parsed {
   readonly events: readonly FanotifyEvent[];
-  /** False: the bytes did not make sense to their end; something was lost. */
+  /** False: the bytes were malformed; something was lost. */
   readonly isWhole: boolean;
 }
 
@@ -155,7 +158,7 @@ const metadataVersion = 3;
 const maskAt = 8;
 const pidAt = 20;
 
-/** Bytes that read(2) gave -> events. Never throws and always ends, whatever the bytes are. */
+/** Bytes from read(2) -> events. Never throws and always ends, whatever the bytes are. */
 export function parseEvents(bytes: Buffer): Parsed {
   const events: FanotifyEvent[] = [];
   let at = 0;
@@ -211,7 +214,7 @@ const fidAt = 4;
 const handleBytesAt = 12;
 const handleAt = 20;
 
-/** A record of an unknown type or with an impossible handle is left out: the event then says less. */
+/** Skips a record of an unknown type or with an impossible handle: the event then says less. */
 function addRecord(records: Records, info: Buffer): void {
   if (info.length < handleAt) return;
   const end = handleAt + info.readUInt32LE(handleBytesAt);
@@ -243,7 +246,7 @@ function bitsOf(mask: number): readonly Bit[] {
 
 let readCall: ((fd: number, into: Buffer, size: number) => number) | undefined;
 
-/** As many events as fit and wait. Gives their size, or minus errno: EAGAIN when none waits. */
+/** Reads as many events as fit. Returns their size, or minus errno: EAGAIN when none waits. */
 export function readEvents(groupFd: number, into: Buffer): number {
   readCall ??= declare("long read(int fd, void *into, size_t size)");
   const size = readCall(groupFd, into, into.length);

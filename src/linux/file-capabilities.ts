@@ -85,7 +85,7 @@ function stateOf(bytes: Buffer, number: number): number {
   return isEffective && state > 0 ? state + effective : state;
 }
 
-/** As cap_to_text(3): what most named capabilities have, then by groups how the others differ from it. */
+/** As cap_to_text(3): the sets that most named capabilities have, then the differences by groups. */
 function textOf(all: readonly number[]): string {
   const named = all.slice(0, names.length);
   const base = commonest(named);
@@ -109,7 +109,7 @@ function textOf(all: readonly number[]): string {
   return text;
 }
 
-/** Of equally common ones that with fewer sets. */
+/** Of equally common ones, the one with fewer sets. */
 function commonest(states: readonly number[]): number {
   const counts = allStates.map((state) => states.filter((one) => one === state).length);
   return 7 - counts.lastIndexOf(Math.max(...counts));

@@ -6,7 +6,7 @@ import { checked, declare, errno } from "./libc.ts";
 import type { Call } from "./libc.ts";
 
 /*
- * Descriptors. A function that returns a number returns what the kernel does: the result, or minus errno.
+ * Descriptors. A function that returns a number returns the kernel's result, or minus errno.
  */
 
 const syscallOpenat2 = 437; // every architecture (asm-generic/unistd.h)
@@ -16,14 +16,14 @@ const syscallGetdents64 = process.arch === "arm64" ? 61 : 217;
 const resolveInRoot = 0x10; // RESOLVE_IN_ROOT, linux/openat2.h
 const fadviseDontNeed = 4; // POSIX_FADV_DONTNEED, linux/fadvise.h
 const pathMax = 4096; // PATH_MAX with its NUL, linux/limits.h
-/** Times that openat2 may answer EAGAIN because a rename elsewhere raced with a ".." of the path (openat2(2)). */
+/** Retries after EAGAIN from openat2, when a rename elsewhere raced with a ".." of the path (openat2(2)). */
 const maxRaces = 64;
 
 const pathFlag = 0x200000; // O_PATH, asm-generic/fcntl.h; the same on x64 and arm64
 const closeOnExec = 0x80000; // O_CLOEXEC
 const { O_DIRECTORY, O_NOATIME, O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = constants;
 
-/** For looking at a path itself, never at what a symbolic link there points to, and without opening it. */
+/** For looking at a path itself, without following a symbolic link and without opening it. */
 export const lookFlags = pathFlag | O_NOFOLLOW | closeOnExec;
 /** For listing a directory. */
 export const listFlags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_NONBLOCK | closeOnExec;
@@ -57,16 +57,16 @@ const emptyPath = Buffer.alloc(1);
 const how = Buffer.alloc(24); // struct open_how: u64 flags, mode, resolve
 how.writeUInt32LE(resolveInRoot, 16);
 
-/** Reading leaves no access time behind. Permitted to the owner and with CAP_FOWNER, else EPERM. */
+/** Reading leaves no access time. Permitted to the owner and with CAP_FOWNER, else EPERM. */
 export const noAtimeFlag = O_NOATIME;
 
-/** A directory as the starting point of `openInRoot`. Throws: without it nothing can be seen. */
+/** The starting directory for `openInRoot`. Throws: without it nothing is visible. */
 export function openRoot(root: string): number {
   const fd = openPlain(-1, root, pathFlag | O_DIRECTORY | closeOnExec);
   return fd >= 0 ? fd : checked(-1, "open", root);
 }
 
-/** Opens an absolute path as if `rootFd` were "/": neither ".." nor a symbolic link leads out of it. Linux 5.6. */
+/** Opens an absolute path as if `rootFd` were "/": neither ".." nor a symbolic link leads out. Linux 5.6. */
 export function openInRoot(rootFd: number, path: string, flags: number): number {
   const bytes = pathFor(path);
   if (typeof bytes === "number") return bytes;
@@ -80,7 +80,7 @@ export function openInRoot(rootFd: number, path: string, flags: number): number 
   }
 }
 
-/** Opens a path as the process itself sees it. */
+/** Opens a path as this process sees it. */
 export function openPlain(dirFd: number, path: string, flags: number): number {
   const bytes = pathFor(path);
   if (typeof bytes === "number") return bytes;
@@ -92,7 +92,7 @@ export function openPlain(dirFd: number, path: string, flags: number): number {
   }
 }
 
-/** Opens for reading what an O_PATH descriptor stands for, through the directory /proc/self/fd. */
+/** Opens the object of an O_PATH descriptor for reading, through the directory /proc/self/fd. */
 export function reopen(procFd: number, fd: number): number {
   const flags = O_RDONLY | O_NONBLOCK | closeOnExec;
   const opened = openPlain(procFd, String(fd), flags | noAtimeFlag);
@@ -103,7 +103,7 @@ export function close(fd: number): void {
   closeFd(fd);
 }
 
-/** Fills the buffer from its start with what the file has at this offset, as far as one read does. */
+/** Fills the buffer from its start with one read of the file at this offset. */
 export function readAt(fd: number, offset: number, into: Buffer): number {
   for (;;) {
     const size = pread(fd, into, into.length, offset);
@@ -115,7 +115,7 @@ export function readAt(fd: number, offset: number, into: Buffer): number {
 
 const linkBytes = Buffer.allocUnsafeSlow(pathMax);
 
-/** The target of a symbolic link that was opened with O_PATH | O_NOFOLLOW, or minus errno. */
+/** The target of a symbolic link opened with O_PATH | O_NOFOLLOW, or minus errno. */
 export function readLink(fd: number): string | number {
   const size = readlinkat(fd, emptyPath, linkBytes, linkBytes.length);
   return size < 0 ? -errno() : decodePath(linkBytes.subarray(0, size));
@@ -131,12 +131,12 @@ export function cachedBytes(fd: number): number | undefined {
   return Number(cacheStat.readBigUInt64LE(0)) * pageSize;
 }
 
-/** Lets the page cache forget a file. It is advice: nothing depends on its success. */
+/** Drops a file from the page cache. Advice only. */
 export function dropCache(fd: number): void {
   posixFadvise(fd, 0, 0, fadviseDontNeed);
 }
 
-/** A name in a directory. "unknown": this filesystem does not tell without a look at the name itself. */
+/** A name in a directory. "unknown": the filesystem gives no type in a listing. */
 export interface Entry {
   readonly name: string;
   readonly kind: "directory" | "other" | "unknown";
@@ -151,8 +151,8 @@ const direntName = 19;
 const direntBytes = Buffer.allocUnsafeSlow(32 * 1024);
 
 /**
- * The names in a directory that was opened for listing, without "." and "..", or minus errno. Each once, although
- * the kernel may tell one twice that moved while it listed (readdir(3p)).
+ * The names in a directory opened for listing, without "." and "..", or minus errno. Each once, although the kernel
+ * may list a name twice that moved meanwhile (readdir(3p)).
  */
 export function readDirectory(fd: number): Entry[] | number {
   const entries = new Map<string, Entry>();

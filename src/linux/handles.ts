@@ -5,12 +5,12 @@ import { close, listFlags, lookFlags, openPlain, pathOfDescriptor } from "./file
 import { declare, errno } from "./libc.ts";
 
 /*
- * File handles: the identity of an inode that fanotify puts into its events. A key is the filesystem's id and
- * the handle, as one latin1 string of the same bytes that an event's record has: id (8), u32 size, s32 type, handle.
+ * File handles: the identity of an inode in fanotify's events. A key is the filesystem's id and the handle, as a
+ * latin1 string of the bytes of an event's record: id (8), u32 size, s32 type, handle.
  */
 
 const AT_EMPTY_PATH = 0x1000;
-/** Linux 6.5: a handle that identifies, but need not be one that can be opened (overlayfs). */
+/** Linux 6.5: a handle for identification only, which need not be openable (overlayfs). */
 const AT_HANDLE_FID = 0x200;
 const MAX_HANDLE_SZ = 128;
 /** struct statfs on 64-bit Linux: seven longs, then f_fsid. */
@@ -34,7 +34,7 @@ const mountIdBytes = Buffer.alloc(8);
 const statfsBytes = Buffer.alloc(statfsSize + 64);
 const empty = Buffer.alloc(1);
 
-/** A directory whose entries' handles are asked for. */
+/** A directory, for the handles of its entries. */
 export interface HandleDirectory {
   readonly fd: number;
   readonly key: string;
@@ -50,7 +50,7 @@ export function directoryHandle(fd: number): HandleDirectory | number {
   return { fd, key: currentKey(), mountId: mountIdBytes.readInt32LE(0) };
 }
 
-/** The key of a name (NUL at its end) in a directory, not followed, or minus errno. */
+/** The key of a name (NUL at its end) in a directory, without following it, or minus errno. */
 export function entryKey(dir: HandleDirectory, name: Buffer): string | number {
   const result = readHandle(dir.fd, name, 0);
   if (result !== 0) return result;
@@ -64,7 +64,7 @@ export function entryKey(dir: HandleDirectory, name: Buffer): string | number {
 /** A name is at most 255 bytes (NAME_MAX), and a UTF-16 unit at most three. */
 const nameBuffer = Buffer.alloc(1024);
 
-/** The name as the kernel takes it, with a NUL, in a buffer that the next call overwrites. */
+/** The name with a NUL, in a buffer that the next call overwrites. */
 export function nameBytes(name: string): Buffer {
   const short = name.slice(0, 256);
   const length = isUtf8Path(short) ? nameBuffer.write(short) : encodePath(short).copy(nameBuffer);
@@ -73,8 +73,8 @@ export function nameBytes(name: string): Buffer {
 }
 
 /**
- * The path of a directory that is known by its handle alone, seen from the mount that `mountFd` lies on.
- * Needs CAP_DAC_READ_SEARCH; undefined without it, and for a directory that is gone.
+ * The path of a directory known only by its handle, seen from the mount of `mountFd`. Undefined: gone, or without
+ * CAP_DAC_READ_SEARCH.
  */
 export function directoryOf(key: string, mountFd: number): string | undefined {
   const fd = openHandle(Buffer.from(key.slice(fsidSize), "latin1"), mountFd, listFlags);
@@ -104,7 +104,7 @@ export function cgroupPathOf(id: bigint, mountFd: number): string | undefined {
   }
 }
 
-/** Gives a descriptor, or minus errno. */
+/** Returns a descriptor, or minus errno. */
 function openHandle(handle: Buffer, mountFd: number, flags: number): number {
   openByHandle ??= declare("int open_by_handle_at(int mount, const void *handle, int flags)");
   const fd = openByHandle(mountFd, handle, flags);
@@ -134,7 +134,7 @@ function readHandle(dirFd: number, name: Buffer, flags: number): number {
   return readHandle(dirFd, name, flags | AT_HANDLE_FID);
 }
 
-/** Something else is mounted on the name: its filesystem has another id. */
+/** Another filesystem is mounted on the name: its id differs. */
 function mountedKey(dir: HandleDirectory, name: Buffer): string | number {
   const fd = openPlain(dir.fd, decodePath(name.subarray(0, name.indexOf(0))), lookFlags);
   if (fd < 0) return fd;

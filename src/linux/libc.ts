@@ -4,8 +4,7 @@ import type { LibraryHandle } from "koffi";
 import { IntegrityError } from "../core/error.ts";
 
 /*
- * The C library, and errno. The other files of this folder declare the functions they need with `declare`
- * and nothing outside this folder does.
+ * The C library, and errno. Only the files of this folder declare C functions, with `declare`.
  */
 
 /** glibc's name, then musl's (Alpine). */
@@ -18,7 +17,7 @@ function libc(): LibraryHandle {
   return library;
 }
 
-/** A C function of these arguments that answers with an int or a long. */
+/** A C function with these arguments that returns an int or a long. */
 export type Call<Arguments extends unknown[]> = (...values: Arguments) => number;
 
 /**
@@ -33,7 +32,7 @@ export function declare<Native extends (...values: never[]) => unknown>(
   return libc().func(definition) as unknown as Native;
 }
 
-/** The number that the last call left behind. Only meaningful right after a call that failed. */
+/** The errno of the last call. Valid only right after a call that failed. */
 export function errno(): number {
   return koffi.errno();
 }
@@ -41,7 +40,7 @@ export function errno(): number {
 const names = new Map<number, string>();
 for (const [name, number] of Object.entries(constants.errno))
   if (!names.has(number)) names.set(number, name);
-/** Names that Node lacks, or of which it knows the less usual one (asm-generic/errno.h). */
+/** Names that Node lacks, or for which it has the less usual one (asm-generic/errno.h). */
 for (const [name, number] of [
   ["EOPNOTSUPP", 95],
   ["EUCLEAN", 117],
@@ -66,7 +65,7 @@ export function syscallError(call: string, path: string, number: number): Integr
   return new IntegrityError("SYSCALL", `${what}: ${errnoName(number)}`);
 }
 
-/** The result of a call that returns -1 when it failed; then an error with the call, the path and errno's name. */
+/** The result of a call that returns -1 on failure; then an error with the call, the path and errno's name. */
 export function checked(result: number, call: string, path: string): number {
   if (result < 0) throw syscallError(call, path, errno());
   return result;

@@ -8,7 +8,7 @@ const lockNonBlocking = 4;
 
 const flock = declare<(fd: number, operation: number) => number>("int flock(int, int)");
 
-/** Holds a file for this process alone (flock(2)) until it is disposed or the process ends, however it ends. */
+/** Holds a file for this process alone (flock(2)) until disposal or the end of the process. */
 export function lockFile(file: string): Disposable {
   const fd = open(file);
   if (flock(fd, lockExclusive | lockNonBlocking) === 0)

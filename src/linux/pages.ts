@@ -11,19 +11,19 @@ export interface Mapping {
 }
 
 /**
- * Gives back the pages of programs and libraries that this process only ever reads: after its start it needs a few
- * of them again, and those come back from the page cache (madvise(2), MADV_DONTNEED).
+ * Gives back pages of programs and libraries that this process only reads: it needs few of them after its start, and
+ * they come back from the page cache (madvise(2), MADV_DONTNEED).
  */
 export function giveBackProgramPages(): void {
   const madvise = declare<Call<[from: number, length: number, advice: number]>>(
     "int madvise(uintptr_t from, size_t length, int advice)",
   );
-  // One that the kernel refuses stays as it is: nothing depends on it.
+  // A refused mapping stays as it is: this is an optimisation.
   for (const { from, length } of pureMappings(readFileSync("/proc/self/smaps", "latin1")))
     madvise(from, length, MADV_DONTNEED);
 }
 
-/** Mappings of files that cannot be written and of which no page was ever: what is given back is as it is on disk. */
+/** Mappings of files that are not writable and have no changed page: their pages are as on disk. */
 export function pureMappings(smaps: string): readonly Mapping[] {
   return smaps.split(/^(?=[0-9a-f]+-[0-9a-f]+ )/m).flatMap((text) => {
     const [, from, to, inode] = /^([0-9a-f]+)-([0-9a-f]+) r-.p \S+ \S+ (\d+) /.exec(text) ?? [];

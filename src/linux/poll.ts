@@ -8,21 +8,21 @@ interface PollCall {
   async(...args: [Buffer, number, number, (error: Error | null, result: number) => void]): void;
 }
 
-/** poll(2). What is wrong with a descriptor (POLLERR, POLLHUP) is always told. */
+/** poll(2). Errors of a descriptor (POLLERR, POLLHUP) are always reported. */
 const events = { readable: 0x1, changed: 0x2 } as const;
 
 let pollCall: PollCall | undefined;
 
-/** A process that exits joins the threads of its pool: whoever still waits there is woken. */
+/** A process that exits joins the threads of its pool, so it wakes the waiting ones. */
 const open = new Set<Waiter>();
 process.once("exit", () => {
   for (const waiter of open) waiter.wake();
 });
 
 /**
- * Waits for one descriptor in a thread of libuv's pool, which costs next to no memory (a worker thread costs 19 MB) and
- * nothing at all while nothing happens. "readable" is POLLIN; "changed" is POLLPRI, by which the kernel's tables tell
- * that they are not what they were when they were opened (proc_pid_mountinfo(5)).
+ * Waits for one descriptor in a thread of libuv's pool, which costs almost no memory (a worker thread costs 19 MB)
+ * and nothing while idle. "readable" is POLLIN; "changed" is POLLPRI, with which kernel tables report a change since
+ * they were opened (proc_pid_mountinfo(5)).
  */
 export class Waiter implements Disposable {
   readonly #wakeFd = openWakeUp();
@@ -39,7 +39,7 @@ export class Waiter implements Disposable {
     open.add(this);
   }
 
-  /** Calls back once, on this thread: undefined when poll(2) failed. Not while it waits already. */
+  /** Calls back once, on this thread: undefined when poll(2) failed. Not while a wait is pending. */
   wait(then: (outcome: "event" | "woken" | undefined) => void): void {
     pollCall ??= declare<(...args: never[]) => unknown>(
       "int poll(void *descriptors, unsigned long count, int milliseconds)",
@@ -54,13 +54,13 @@ export class Waiter implements Disposable {
     });
   }
 
-  /** Ends the wait, and every later one, at once. */
+  /** Ends this wait and every later one. */
   wake(): void {
     // struct eventfd: one u64 that is added.
     writeSync(this.#wakeFd, Buffer.of(1, 0, 0, 0, 0, 0, 0, 0));
   }
 
-  /** The descriptor that is waited for stays open: it is its owner's, to be closed when nobody waits any more. */
+  /** The owner closes the descriptor, after the last wait. */
   [Symbol.dispose](): void {
     if (this.#isDisposed) return;
     this.#isDisposed = true;
@@ -70,7 +70,7 @@ export class Waiter implements Disposable {
   }
 }
 
-/** eventfd(2): writing eight bytes to it wakes whoever waits for it. */
+/** eventfd(2): a write of eight bytes wakes the waiting thread. */
 function openWakeUp(): number {
   const eventfd = declare<(value: number, flags: number) => number>(
     "int eventfd(unsigned int, int)",

@@ -3,8 +3,8 @@ import type { CapabilitySets } from "./process-capabilities.ts";
 import { checked, declare } from "./libc.ts";
 
 /*
- * prctl(2): everything that decides what a thread may do and what a program that it executes may gain.
- * Numbers: include/uapi/linux/prctl.h, securebits.h.
+ * prctl(2): what a thread may do, and what a program that it executes may gain. Numbers: include/uapi/linux/prctl.h,
+ * securebits.h.
  */
 
 const PR_CAPBSET_READ = 23;
@@ -18,14 +18,14 @@ const PR_CAP_AMBIENT_RAISE = 2;
 const PR_CAP_AMBIENT_CLEAR_ALL = 4;
 const SECBIT_NOROOT = 1;
 
-/** The width of a set; a kernel knows fewer and says so. */
+/** The width of a set; a kernel knows fewer. */
 const mostCapabilities = 64;
 
-/** What this thread may do, and what it can still gain by executing a program. */
+/** What this thread may do, and what it can gain by executing a program. */
 export interface Privileges extends CapabilitySets {
   readonly bounding: bigint;
   readonly ambient: bigint;
-  /** No program that is executed gives more than the thread already has (no_new_privs). */
+  /** No executed program gains more than the thread has (no_new_privs). */
   readonly gainsNothing: boolean;
 }
 
@@ -38,20 +38,23 @@ export function readPrivileges(): Privileges {
   };
 }
 
-/** Nothing is held, or can be gained, beyond what may be kept. */
+/** Holds nothing, and can gain nothing, beyond what it may keep. */
 export function isLimited(now: Privileges, kept: bigint): boolean {
   return now.gainsNothing && excessOf(now, kept) === 0n;
 }
 
-/** What is held beyond what may be kept. The bounding set counts while it can be reduced; later it gives nothing. */
+/**
+ * What the thread holds beyond what it may keep. The bounding set counts while it can be reduced; later it gives
+ * nothing.
+ */
 export function excessOf(now: Privileges, kept: bigint): bigint {
   const held = now.effective | now.permitted | now.inheritable | now.ambient;
   return (held | (hasCapability(now.effective, "CAP_SETPCAP") ? now.bounding : 0n)) & ~kept;
 }
 
 /**
- * Gives up, in this thread, everything but what may be kept, for good: not even a set-user-id program, or a file with
- * capabilities, gives it back.
+ * Drops, in this thread and for good, everything but what it may keep: not even a set-user-id program or a file with
+ * capabilities brings it back.
  */
 export function limitPrivileges(kept: bigint): void {
   const before = readPrivileges();
@@ -63,13 +66,13 @@ export function limitPrivileges(kept: bigint): void {
   writeCapabilities({ effective: permitted, permitted, inheritable: passed });
   checked(prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL), "prctl PR_CAP_AMBIENT", "");
   for (const number of numbersOf(passed)) {
-    // Where securebits forbid it, they are lost with the next program: it then says what it lacks.
+    // Where securebits forbid it, the next program loses them, and says what it lacks.
     prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, number);
   }
   checked(prctl(PR_SET_NO_NEW_PRIVS, 1), "prctl PR_SET_NO_NEW_PRIVS", "");
 }
 
-/** The user to whom execve(2) leaves the permitted set; everybody else keeps only what is ambient. */
+/** The user to whom execve(2) leaves the permitted set; other users keep only the ambient set. */
 function isRoot(): boolean {
   return process.geteuid?.() === 0 && (prctl(PR_GET_SECUREBITS) & SECBIT_NOROOT) === 0;
 }
@@ -85,7 +88,7 @@ function prctl(option: number, first = 0, second = 0): number {
   return prctlCall(option, first, second, 0, 0);
 }
 
-/** The capabilities for which the kernel says 1; -1 is one that it does not know. */
+/** The capabilities for which the kernel answers 1; -1 is an unknown one. */
 function setOf(ask: (number: number) => number): bigint {
   let set = 0n;
   for (let number = 0; number < mostCapabilities; number += 1)

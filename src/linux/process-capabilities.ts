@@ -2,11 +2,10 @@ import { Buffer } from "node:buffer";
 import { checked, declare } from "./libc.ts";
 
 /*
- * The capabilities (capabilities(7)) of this thread. The kernel keeps them for each thread; one that is started
- * later has those of its parent.
+ * The capabilities (capabilities(7)) of this thread. Each thread has its own; a new thread inherits its parent's.
  */
 
-/** Bit numbers of those that are asked for by name, linux/capability.h. */
+/** Bit numbers of the named capabilities, linux/capability.h. */
 const numbers = {
   CAP_DAC_READ_SEARCH: 2,
   CAP_FOWNER: 3,
@@ -45,7 +44,7 @@ export function readCapabilities(): CapabilitySets {
   };
 }
 
-/** What was given up cannot be taken back. */
+/** A dropped capability cannot be regained. */
 export function writeCapabilities(sets: CapabilitySets): void {
   const capset = declare<CapCall>("int capset(void *header, const void *data)");
   const data = Buffer.alloc(2 * halfSize);
@@ -56,7 +55,7 @@ export function writeCapabilities(sets: CapabilitySets): void {
   checked(capset(header(), data), "capset", "");
 }
 
-/** A set of these. */
+/** One of the sets. */
 export function capabilityBits(names: readonly CapabilityName[]): bigint {
   return names.reduce((set, name) => set | (1n << BigInt(numbers[name])), 0n);
 }

@@ -2,7 +2,7 @@ import { constants } from "node:fs";
 import { close, lookFlags, openInRoot, openRoot, pathOfDescriptor } from "./files.ts";
 import { Stat } from "./statx.ts";
 
-/** A file that exists: its path without symbolic links, as the node has it, and which inode that is. */
+/** An existing file: its path without symbolic links, on the node, and its inode. */
 export interface Resolved {
   readonly path: string;
   /** "major:minor" */
@@ -14,7 +14,7 @@ export interface Resolved {
 const followFlags = lookFlags & ~constants.O_NOFOLLOW;
 const stat = new Stat();
 
-/** Follows an absolute path through its symbolic links, never out of `root`. Undefined: it leads to nothing. */
+/** Follows an absolute path through its symbolic links, never out of `root`. Undefined: it leads nowhere. */
 export function resolveInRoot(root: string, path: string): Resolved | undefined {
   const rootFd = openRoot(root);
   try {
@@ -33,7 +33,7 @@ export function resolveInRoot(root: string, path: string): Resolved | undefined 
   }
 }
 
-/** Where an open file lies below an open directory. */
+/** The path of an open file below an open directory. */
 function pathIn(rootFd: number, fd: number): string | undefined {
   const [root, path] = [pathOfDescriptor(rootFd), pathOfDescriptor(fd)];
   if (root === undefined || path === undefined) return undefined;

@@ -58,7 +58,7 @@ export interface Time {
   readonly nanoseconds: number;
 }
 
-/** What statx(2) says of a descriptor, read from the kernel's bytes when it is asked for. Made once, filled often. */
+/** The result of statx(2) for a descriptor, decoded on demand. Made once, filled often. */
 export class Stat {
   readonly #bytes = Buffer.alloc(256);
 
@@ -122,13 +122,13 @@ export class Stat {
     return this.#time(offset.ctime);
   }
 
-  /** Undefined where the filesystem does not keep it. */
+  /** Undefined where the filesystem has none. */
   get btime(): Time | undefined {
     const isKnown = (this.#bytes.readUInt32LE(offset.mask) & birthTime) !== 0;
     return isKnown ? this.#time(offset.btime) : undefined;
   }
 
-  /** "append", "immutable", "verity", as far as set, in that order; undefined when none is. */
+  /** "append", "immutable", "verity", those that are set, in that order; undefined when none is. */
   get flags(): readonly string[] | undefined {
     const attributes = this.#bytes.readUInt32LE(offset.attributes);
     if ((attributes & anyFlag) === 0) return undefined;
@@ -142,7 +142,7 @@ export class Stat {
     return this.#isSame(later, offset.ctime + 8) && this.#isSame(later, offset.mtime + 8);
   }
 
-  /** Eight bytes. Those behind the nanoseconds are always zero. */
+  /** Eight bytes. The ones after the nanoseconds are zero. */
   #isSame(other: Stat, at: number): boolean {
     return (
       this.#bytes.readUInt32LE(at) === other.#bytes.readUInt32LE(at) &&

@@ -33,8 +33,8 @@ export interface Xattr {
 const none: readonly Xattr[] = [];
 
 /**
- * The extended attributes of a descriptor, or minus errno. One opened with O_PATH (isPathOnly), a symbolic link's
- * too, is asked through its name in /proc, because the calls for descriptors refuse it (open(2), O_PATH).
+ * The extended attributes of a descriptor, or minus errno. One opened with O_PATH (isPathOnly), also a symbolic
+ * link's, is read through its name in /proc, because the calls for descriptors refuse it (open(2), O_PATH).
  */
 export function readXattrs(fd: number, isPathOnly: boolean): readonly Xattr[] | number {
   const path = isPathOnly ? `/proc/self/fd/${fd}` : "";
@@ -62,13 +62,13 @@ export function readXattrs(fd: number, isPathOnly: boolean): readonly Xattr[] | 
   return found;
 }
 
-/** Asks for one that nobody has: a filesystem without extended attributes answers otherwise than one without this one. */
+/** Asks for an attribute that never exists: a filesystem without extended attributes answers differently. */
 export function supportsXattrs(path: string): boolean {
   const size = getxattr(path, encodePath("security.fim-agent\0"), valueBytes, maxBytes);
   return size >= 0 || errno() === ENODATA;
 }
 
-/** Removed since it was listed, or listed by a filesystem that does not give it out. */
+/** Removed since the listing, or listed by a filesystem that does not give it. */
 function isGone(number: number): boolean {
   return number === ENODATA || number === ENOTSUP;
 }

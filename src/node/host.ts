@@ -4,7 +4,7 @@ import type { HostFacts } from "../core/record/alert.ts";
 import type { Names } from "../core/record/ocsf-subject.ts";
 import { close, openInRoot, openPlain, openRoot, readAt } from "../linux/files.ts";
 
-/** What the node says of itself in its own files. */
+/** Facts from the node's own files. */
 export function readHostFacts(root: string): HostFacts {
   const described = osRelease(read(root, "/etc/os-release") ?? read(root, "/usr/lib/os-release"));
   const machineId = read(root, "/etc/machine-id")?.trim();
@@ -19,7 +19,7 @@ export function readHostFacts(root: string): HostFacts {
   };
 }
 
-/** Names of users and groups from the node's own files, read again when they change hands too often to matter. */
+/** User and group names from the node's own files, read again when they change. */
 export function namesOf(root: string): Names {
   const users = idNames(read(root, "/etc/passwd"));
   const groups = idNames(read(root, "/etc/group"));
@@ -27,10 +27,10 @@ export function namesOf(root: string): Names {
 }
 
 const readFlags = constants.O_RDONLY | constants.O_NONBLOCK;
-/** More than any such file holds. */
+/** No such file is larger. */
 const largest = 4 << 20;
 
-/** As the node sees it: a link does not lead out of its root, and a FIFO holds nobody up. */
+/** Opened inside the node's root: no link leads out, and no FIFO blocks. */
 function read(root: string, path: string): string | undefined {
   const rootFd = root === "/" ? -1 : openRoot(root);
   const fd = rootFd < 0 ? openPlain(-1, path, readFlags) : openInRoot(rootFd, path, readFlags);

@@ -11,12 +11,12 @@ import type { Rows } from "../baseline/rows.ts";
 import type { Settings } from "../config/settings.ts";
 import { peekStatement } from "./state.ts";
 
-/** Where the shipped policies are, from src/ and from dist/ alike. */
+/** Where the shipped policies are, both from src/ and from dist/. */
 export const policyDirs: readonly string[] = [
   fileURLToPath(new URL("../../baselines", import.meta.url)),
 ];
 
-/** The node as it is seen from here, and what of it is watched. */
+/** The node's root, and the watched part of it. */
 export interface Node extends Disposable {
   readonly root: string;
   readonly policy: Policy;
@@ -25,7 +25,7 @@ export interface Node extends Disposable {
   readonly observer: Observer;
 }
 
-/** With the policy that the settings name, unless it was read before. */
+/** With the policy of the settings, unless the caller has read it. */
 export async function openNode(
   settings: Pick<Settings, "root" | "policy" | "state">,
   given?: Policy,
@@ -60,13 +60,13 @@ function openObserver(root: string): Observer {
   }
 }
 
-/** The policy that the settings name, or that fits the node; `anew`: whatever its baseline was approved under. */
+/** The policy of the settings, or the one that fits the node. `fresh`: ignore the policy of the baseline. */
 export async function readPolicy(
   settings: Pick<Settings, "root" | "policy" | "state">,
-  { anew = false }: { readonly anew?: boolean } = {},
+  { fresh = false }: { readonly fresh?: boolean } = {},
 ): Promise<Policy> {
   using observer = openObserver(settings.root);
-  return await policyOf(anew ? { policy: settings.policy } : settings, observer);
+  return await policyOf(fresh ? { policy: settings.policy } : settings, observer);
 }
 
 type Choice = Pick<Settings, "policy"> & Partial<Pick<Settings, "state">>;
@@ -84,13 +84,13 @@ async function policyOf({ policy: given, state }: Choice, observer: Observer): P
   return await loadPolicy(names, { dirs: policyDirs });
 }
 
-/** The names of the policies, without those that they include, under which the baseline was signed. */
+/** Names of the policies under which the baseline was signed, without included ones. */
 function approvedUnder(state: string | undefined): readonly string[] {
   const statement = state === undefined ? undefined : peekStatement(state);
   return statement?.policy.name.split("+") ?? [];
 }
 
-/** Refuses paths that were mistyped: nothing can be there that anybody watches, or nothing is and nothing was. */
+/** Refuses mistyped paths: unwatched ones, and ones that neither exist nor existed. */
 export function requireKnown(
   node: Node,
   paths: readonly string[],
@@ -114,7 +114,7 @@ export function requireKnown(
   }
 }
 
-/** What the agent itself writes all the time: to watch that would be to watch itself watching. */
+/** The agent's own state, whose watch would report its own writes. */
 function ownFiles(state: string): readonly string[] {
   const names = [
     "fim.db",

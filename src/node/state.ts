@@ -17,7 +17,7 @@ import { Queue } from "../outbox/queue.ts";
 import type { Settings } from "../config/settings.ts";
 import { version } from "./version.ts";
 
-/** Everything that the agent keeps on disk, open. */
+/** Everything that the agent keeps on disk, opened. */
 export interface State extends Disposable {
   readonly db: Database;
   readonly key: AgentKey;
@@ -30,13 +30,13 @@ export interface State extends Disposable {
 
 type Where = Pick<Settings, "state" | "node" | "cluster">;
 
-/** Opens the state directory, and makes it where there is none. */
+/** Opens the state directory; makes it where it is missing. */
 export function createState(where: Where): State {
   const key = loadKey(where.state) ?? createKey(where.state);
   return open(where, key);
 }
 
-/** Opens the state directory of an agent that has a baseline; else BASELINE_MISSING, and nothing is made. */
+/** Opens the state directory of an agent with a baseline; throws BASELINE_MISSING and makes nothing. */
 export function openState(where: Where): State {
   const key = loadKey(where.state);
   if (!key && !existsSync(databaseFile(where.state)))
@@ -45,12 +45,12 @@ export function openState(where: Where): State {
     });
   if (!key)
     throw new IntegrityError("KEY_INVALID", `key ${join(where.state, "agent.key")}: gone`, {
-      hint: "find out who removed it; when the node is in order, move the state directory away and capture anew",
+      hint: "find out who removed it; when the node is in order, move the state directory away and capture again",
     });
   return open(where, key);
 }
 
-/** What the agent last signed, where that can be read. It is not compared with the rows, and nothing is written. */
+/** The agent's last signature, if readable. Does not compare it with the rows and writes nothing. */
 export function peekStatement(stateDir: string): Statement | undefined {
   try {
     const key = loadKey(stateDir);
@@ -62,7 +62,7 @@ export function peekStatement(stateDir: string): Statement | undefined {
       db.close();
     }
   } catch (error) {
-    // What is wrong is told by who opens it to work with it.
+    // The command that opens it for work reports the fault.
     if (error instanceof IntegrityError) return undefined;
     throw error;
   }

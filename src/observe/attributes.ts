@@ -14,7 +14,7 @@ const nothing: Attributes = {};
 
 const accessAcl = "system.posix_acl_access";
 const defaultAcl = "system.posix_acl_default";
-/** Those of "system." that are stored with the file and grant access; the others are made up when they are read. */
+/** Those of "system." that the file stores and that grant access; the kernel makes up the others. */
 const storedSystem = new Set([
   accessAcl,
   defaultAcl,
@@ -24,7 +24,7 @@ const storedSystem = new Set([
   "system.richacl",
 ]);
 
-/** Reads what has a text form; the rest, and what is not well-formed, is kept as base64 under its name. */
+/** Decodes attributes that have a text form; keeps the others, and malformed ones, as base64. */
 export function readAttributes(xattrs: readonly Xattr[]): Attributes {
   if (xattrs.length === 0) return nothing;
   let access: string | undefined;
@@ -65,7 +65,7 @@ function textOf({ name, value }: Xattr): string | undefined {
   }
 }
 
-/** Sorted by name. From entries, not by assignment, because assignment would give some names a meaning. */
+/** Sorted by name. Built from entries, because assignment would give some names a meaning. */
 function keep(xattrs: readonly Xattr[]): Record<string, string> | undefined {
   const kept = xattrs
     .filter(({ name }) => !name.startsWith("system.") || storedSystem.has(name))

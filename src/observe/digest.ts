@@ -3,13 +3,13 @@ import { createHash, hash } from "node:crypto";
 import { cachedBytes, dropCache, readAt } from "../linux/files.ts";
 import { Stat } from "../linux/statx.ts";
 
-/** Larger pieces are slower: they fall out of the processor's cache between the read and the hash. */
+/** Larger pieces are slower: they leave the processor's cache between the read and the hash. */
 const pieceBytes = 64 * 1024;
-/** A larger file is not left in the page cache, which etcd needs more than we do. */
+/** Drops a larger file from the page cache, which etcd needs more. */
 const keepCacheBytes = 8 * 1024 * 1024;
-/** Files of /proc and /sys say they are empty, or one page long, and are not: read them, up to here. */
+/** Files of /proc and /sys report a wrong size: read them up to here. */
 const maxUnknownBytes = 1024 * 1024;
-/** After so much of a file it is asked whether it still has a name: else nobody wants to know what is in it. */
+/** After this many bytes, checks that the file still has a name: otherwise its content no longer matters. */
 const linkCheckBytes = 16 * 1024 * 1024;
 
 /** How much of an open file to read: all of the given size, its first bytes, or both. */
@@ -17,7 +17,7 @@ export interface Extent {
   readonly size: number;
   readonly hash: boolean;
   readonly prefix?: number;
-  /** Do not read a larger file: it may have grown since that was asked for the first time. */
+  /** Reads no larger file: it may have grown since its size was read. */
   readonly maxBytes?: number;
 }
 
@@ -26,7 +26,7 @@ export interface Digest {
   readonly prefix?: { readonly size: number; readonly sha256: string };
 }
 
-/** Told after each piece; may take its time, or throw to end the reading. */
+/** Called after each piece; may wait, or throw to end the reading. */
 export type Pace = (bytes: number) => void;
 
 /** Reads files into one buffer that it keeps. */
@@ -39,7 +39,7 @@ export class Digester {
     this.#pace = pace;
   }
 
-  /** The digests of a file's content, or minus errno. None of a large file that lost its last name meanwhile. */
+  /** The digests of a file's content, or minus errno. None for a large file that lost its last name. */
   digest(fd: number, extent: Extent): Digest | number {
     if (extent.hash && extent.size > (extent.maxBytes ?? Infinity)) return {};
     const wasCached = extent.size <= keepCacheBytes || isCached(fd, extent.size);
@@ -60,7 +60,7 @@ export class Digester {
     return this.#stream(fd, extent, first);
   }
 
-  /** Goes on from the first piece, which the buffer holds. */
+  /** Continues after the first piece, which is in the buffer. */
   #stream(fd: number, extent: Extent, first: number): Digest | number {
     const { prefix } = extent;
     const size = extent.size === 0 ? maxUnknownBytes : extent.size;
@@ -96,7 +96,7 @@ export class Digester {
   }
 }
 
-/** Somebody had read it before us. A kernel that cannot tell counts as no. */
+/** Whether the page cache held it before. False where the kernel cannot say. */
 function isCached(fd: number, size: number): boolean {
   const cached = cachedBytes(fd);
   return cached !== undefined && cached * 2 >= size;

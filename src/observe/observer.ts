@@ -23,36 +23,36 @@ import { Digester } from "./digest.ts";
 import type { Digest, Pace } from "./digest.ts";
 import { formatTime } from "./time.ts";
 
-/** What to learn beyond the inode. */
+/** What to read beyond the inode. */
 export interface Want {
   readonly hash: boolean;
-  /** Also the digest of the first so many bytes; of all when the file is shorter. */
+  /** Also the digest of the first bytes, or of the whole file if it is shorter. */
   readonly prefix?: number;
-  /** Do not read the content at all when more than this would have to be read. */
+  /** Read no content if more than this must be read. */
   readonly maxBytes?: number;
 }
 
 export interface Listing {
   /** In no particular order. */
   readonly entries: readonly Entry[];
-  /** The errno's name: the directory is there, but could not be listed. */
+  /** The errno's name: the directory exists but could not be listed. */
   readonly unreadable?: string;
 }
 
 const { E2BIG, EBADF, EFAULT, EMFILE, ENFILE, ENOENT, ENOMEM, ENOSYS, ENOTDIR, EPERM } =
   constants.errno;
-/** They say something of this process, and nothing of the file. */
+/** Links that concern this process, not the file. */
 const ownFaults = new Set([E2BIG, EBADF, EFAULT, EMFILE, ENFILE, ENOMEM, ENOSYS]);
 const maxTries = 3;
 
-/** What one look at a path gave, beside its inode. */
+/** The result of one look at a path, beside its inode. */
 interface Seen {
   readonly digest: Digest;
   readonly attributes: Attributes;
   readonly target?: string;
-  /** Errno of what could not be read, or 0. */
+  /** Errno of the unreadable part, or 0. */
   readonly fault: number;
-  /** The content was read, and the inode looked at again after it. */
+  /** The content was read, and the inode checked after it. */
   readonly isRead: boolean;
   readonly isUnstable: boolean;
 }
@@ -79,8 +79,8 @@ export class Observer {
   }
 
   /**
-   * What is at the path, or undefined: nothing. Where not even the inode could be looked at, the observation is
-   * that of an empty file of inode 0 without links, and `unreadable` says why.
+   * The observation of a path. Undefined: it does not exist. Where even the inode is unreadable, an empty file of
+   * inode 0 without links, with `unreadable`.
    */
   observe(path: string, want: Want): Observation | undefined {
     for (let attempt = 1; ; attempt += 1) {
@@ -91,7 +91,7 @@ export class Observer {
         if (fault !== 0) return missing(path, fault);
         const seen = this.#look(fd, want);
         if (ownFaults.has(seen.fault)) throw syscallError("observe", path, seen.fault);
-        // Without a link it was deleted or replaced since it was opened: it is not what the path names now.
+        // A file without a link was deleted or replaced since it was opened: the path names another one now.
         const last = seen.isRead ? this.#after : this.#before;
         if (last.nlink > 0 || attempt === maxTries) return write(this.#before, seen);
       } finally {
@@ -100,7 +100,7 @@ export class Observer {
     }
   }
 
-  /** The names in a directory; undefined when there is no directory at the path (a symbolic link is none). */
+  /** The names in a directory. Undefined: no directory at the path (a symbolic link is none). */
   list(dir: string): Listing | undefined {
     const quiet = this.#open(this.#root, dir, listFlags | noAtimeFlag);
     const fd = quiet === -EPERM ? this.#open(this.#root, dir, listFlags) : quiet;
@@ -132,7 +132,7 @@ export class Observer {
     }
   }
 
-  /** Reads a file until its inode says that nobody wrote meanwhile. */
+  /** Reads a file until its inode shows no write meanwhile. */
   #lookInside(file: number, want: Want): Seen {
     for (let attempt = 1; ; attempt += 1) {
       const digest = this.#digester.digest(file, { ...want, size: this.#before.size });
@@ -146,7 +146,7 @@ export class Observer {
   }
 }
 
-/** openat2 where the kernel has it and seccomp lets it through; plain openat suffices for the real root. */
+/** openat2 where the kernel has it and seccomp allows it; plain openat for the real root. */
 function chooseOpen(rootFd: number, root: string): typeof openInRoot {
   const probe = openInRoot(rootFd, "/", lookFlags);
   if (probe >= 0) {
@@ -160,7 +160,7 @@ function chooseOpen(rootFd: number, root: string): typeof openInRoot {
   });
 }
 
-/** How much of a file of this size would have to be read. */
+/** How much of a file of this size must be read. */
 export function bytesToRead(size: number, want: Want): number {
   return want.hash ? size : Math.min(size, want.prefix ?? 0);
 }

@@ -4,20 +4,23 @@ import { fsPath } from "../core/path.ts";
 import { close, lookFlags, openInRoot, openRoot } from "../linux/files.ts";
 import { Stat } from "../linux/statx.ts";
 
-/** Milliseconds of the inode's last change, to a quarter of a microsecond. BigInts would be three times the work. */
+/**
+ * Milliseconds of the inode's change time, exact to a quarter of a microsecond. BigInts would be three times the
+ * work.
+ */
 type Fingerprint = number;
 const absent: Fingerprint = -1;
 
 /**
- * The quick sweep: the change time of every known inode, in memory. Whatever is done to an inode (content, mode,
- * owner, xattr, flags, links) moves its ctime (inode(7)), and a directory's tells that an entry came or went.
+ * The quick sweep: keeps the change time of every known inode in memory. Every change of an inode (content, mode,
+ * owner, xattr, flags, links) moves its ctime (inode(7)), and a directory's ctime moves when an entry comes or goes.
  */
 export class QuickSweep implements Disposable {
-  /** Absent: it is our own, and two calls can be spared. */
+  /** Absent for our own root, which saves two calls a path. */
   readonly #root: Root | undefined;
   readonly #urgent = new Ring();
   readonly #others = new Ring();
-  /** No rule holds for them, only for what is in them. */
+  /** Directories without a rule of their own that lead to watched paths. */
   readonly #places = new Map<string, Fingerprint>();
   #present = 0;
 
@@ -29,12 +32,12 @@ export class QuickSweep implements Disposable {
     this.#root?.[Symbol.dispose]();
   }
 
-  /** How many of the known paths are there. */
+  /** Number of known paths that exist. */
   get present(): number {
     return this.#present;
   }
 
-  /** What the last look saw. Urgent paths have a budget of their own in every sweep. */
+  /** Notes the last look. Urgent paths have a budget of their own in every sweep. */
   learn(path: string, observation: Observation | undefined, urgent: boolean): void {
     this.forget(path);
     if (observation) this.#present += 1;
@@ -43,14 +46,14 @@ export class QuickSweep implements Disposable {
   }
 
   /**
-   * A directory in which watched paths lie, or will. Nobody keeps what was seen of it: from now on the last sweep is
-   * what the next one is held against.
+   * A directory that leads to watched paths. No observation of it is stored: each sweep compares it with the last
+   * sweep.
    */
   learnPlace(path: string): void {
     this.#places.set(path, this.#now(path));
   }
 
-  /** Forgets a path that nobody waits for. */
+  /** Forgets a path. */
   forget(path: string): void {
     const seen = this.#urgent.seen.get(path) ?? this.#others.seen.get(path);
     if (seen !== undefined && seen !== absent) this.#present -= 1;
@@ -59,8 +62,8 @@ export class QuickSweep implements Disposable {
   }
 
   /**
-   * Paths that are no longer as they were seen: of as many urgent ones, and of as many others, as the budgets (ms)
-   * allow. The next sweep goes on where this one ended.
+   * Paths that differ from the last look: as many urgent ones and as many others as the budgets (ms) allow. The next
+   * sweep continues there.
    */
   sweep(budget: number, urgentBudget = Infinity): readonly string[] {
     return [
@@ -101,7 +104,7 @@ export class QuickSweep implements Disposable {
   }
 }
 
-/** A root other than ours: absolute symbolic links lead to what lies inside of it. */
+/** A root other than ours, with absolute symbolic links resolved inside of it. */
 class Root implements Disposable {
   readonly #fd: number;
   readonly #stat = new Stat();
@@ -127,12 +130,12 @@ class Root implements Disposable {
   }
 }
 
-/** Paths with what was seen of them, in a circle. */
+/** Paths with their change times, in a circle. */
 class Ring {
   readonly seen = new Map<string, Fingerprint>();
   #rest: Iterator<[string, Fingerprint]> | undefined;
 
-  /** The next one. Undefined: the circle is empty. */
+  /** The next entry. Undefined: empty. */
   next(): [string, Fingerprint] | undefined {
     for (let round = 0; round < 2; round += 1) {
       this.#rest ??= this.seen.entries();

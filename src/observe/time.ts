@@ -1,7 +1,7 @@
 import type { Time } from "../linux/statx.ts";
 
 const secondsPerDay = 86_400;
-/** The years that RFC 3339 can write: 0000 to 9999. Some filesystems store far more, and anyone may set an mtime. */
+/** The years of RFC 3339: 0000 to 9999. Some filesystems store far more, and a user may set any mtime. */
 const firstSecond = -62_167_219_200;
 const lastSecond = 253_402_300_799;
 

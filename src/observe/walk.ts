@@ -3,23 +3,23 @@ import type { Rule, RuleIndex } from "../core/policy/rule.ts";
 import type { Entry } from "../linux/files.ts";
 import type { Observer } from "./observer.ts";
 
-/** What a walk comes upon. */
+/** A finding of a walk. */
 export type Found =
-  /** There was a name here when its directory was listed, and this rule holds for it. */
+  /** The listing had this name, and this rule matches it. */
   | { readonly kind: "path"; readonly path: string; readonly rule: Rule }
-  /** What is below this directory was not seen: the walk is incomplete. */
+  /** The directory could not be listed: the walk is incomplete. */
   | { readonly kind: "unlisted"; readonly path: string; readonly errno: string };
 
 export interface Where {
-  /** Walk this path and what is below it, instead of all the rules' roots. */
+  /** Walk this path and everything below it, instead of all the rules' roots. */
   readonly from?: string;
-  /** Leave these directories out: the agent's own state. */
+  /** Skip these directories: the agent's own state. */
   readonly skip?: readonly string[];
 }
 
 /**
- * Every watched path, a directory before what is in it. Symbolic links are found, not followed. What vanishes on
- * the way is left out, what cannot be listed is told.
+ * Every watched path, a directory before its entries. Symbolic links are found, not followed. Skips what vanishes
+ * meanwhile, reports what cannot be listed.
  */
 export function* walk(observer: Observer, index: RuleIndex, where: Where = {}): Generator<Found> {
   const roots = where.from === undefined ? index.roots : [where.from];

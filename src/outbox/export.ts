@@ -10,8 +10,8 @@ import type { ChainReport } from "./verify.ts";
 const format = "fim-agent/export/1";
 
 /**
- * Writes all that is kept of the chain as NDJSON (docs/formats.md): a head line, then each batch's envelope and
- * its records. The head line names the key that signed the first of them, which must be among these keys.
+ * Writes the retained chain as NDJSON (docs/formats.md): a head line, then each batch's envelope and its records. The
+ * head line names the key that signed the first batch, which must be among these keys.
  */
 export function exportChain(
   db: Database,
@@ -38,8 +38,8 @@ export function exportChain(
 }
 
 /**
- * Verifies an exported chain, line by line, with nothing but the file. Without trusted keys it shows that
- * the file is whole and by one signer, whom the report names; not that this signer is the agent.
+ * Verifies an exported chain, line by line, from the file alone. Without trusted keys it shows that the file is whole
+ * and has one signer, which the report names; not that this signer is the agent.
  */
 export async function verifyExport(
   lines: AsyncIterable<string> | Iterable<string>,
@@ -60,7 +60,7 @@ interface Reader {
   readonly chain: string;
   readonly walk: Walk;
   readonly first?: number;
-  /** A batch whose records are still being read. */
+  /** A batch whose records are not complete yet. */
   readonly open?: { readonly batch: Parameters<typeof followBatch>[1]; readonly records: Buffer[] };
 }
 

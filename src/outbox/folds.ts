@@ -2,17 +2,17 @@ import type { Database, Statement } from "better-sqlite3";
 import { IntegrityError } from "../core/error.ts";
 import type { Severity } from "../core/policy/rule.ts";
 
-/** Like changes under one rule that are being counted, not told singly. */
+/** Like changes under one rule, counted instead of reported singly. */
 export interface Fold {
   readonly rule: string;
   readonly change: string;
   readonly severity: Severity;
   readonly count: number;
-  /** Milliseconds since 1970, of the first and of the last. */
+  /** Milliseconds since 1970 of the first and the last change. */
   readonly since: number;
   readonly at: number;
   readonly examples: readonly string[];
-  /** One of them, as the caller wants to find it again: {"change":{"kind":…}…}. */
+  /** One of them, for the report: {"change":{"kind":…}…}. */
   readonly sample: unknown;
 }
 
@@ -23,7 +23,7 @@ interface FoldRow extends Omit<Fold, "examples" | "sample"> {
   readonly sample: string;
 }
 
-/** Counts that outlive a restart. Written in the caller's transaction. */
+/** Counts that survive a restart. Runs in the caller's transaction. */
 export class Folds {
   readonly #get: Statement<[string, string, string], FoldRow>;
   readonly #all: Statement<[], FoldRow>;
@@ -56,7 +56,7 @@ export class Folds {
     this.#delete.run(rule, change, severity);
   }
 
-  /** The one that began first comes first. */
+  /** Oldest first. */
   all(): Fold[] {
     return this.#all.all().map(parse);
   }
@@ -85,7 +85,7 @@ function areTexts(value: unknown): value is readonly string[] {
   return Array.isArray(value) && value.every((one) => typeof one === "string");
 }
 
-/** Whether it is a change of this kind, as what was put is. */
+/** Whether it is a change of this kind, as was stored. */
 function isOfKind(sample: unknown, kind: string): boolean {
   return (sample as { change?: { kind?: unknown } } | null | undefined)?.change?.kind === kind;
 }

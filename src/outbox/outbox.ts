@@ -12,16 +12,16 @@ import { readMeta, transact } from "../sqlite/open.ts";
 import { headKey, parseTail } from "./tail.ts";
 import type { Tail } from "./tail.ts";
 
-/** What is to be recorded. The body is made when its number is known. */
+/** A record to append. Its body is made when its number is known. */
 export interface Entry {
   readonly kind: RecordKind;
   readonly severity: Severity;
   readonly body: (seq: number) => unknown;
 }
 
-/** Who signs, and how a chain begins where there is none yet. */
+/** The signing key, and the first record of a new chain. */
 export interface OutboxOptions {
-  /** Read within each transaction that signs: another process may have replaced it before. */
+  /** Read in each signing transaction, because another process may have replaced it. */
   readonly key: KeyObject;
   readonly genesis: {
     /** "<cluster>/<node>/<epoch>" */
@@ -32,13 +32,12 @@ export interface OutboxOptions {
   };
 }
 
-/** No batch is larger, so that whoever receives it can hold it. */
+/** Batches are never larger, so that a receiver can hold one. */
 export const maxBatchRecords = 128;
 
 /**
- * The chain and the queue in one: every record is linked to the one before it, signed with its batch,
- * and kept until each sink has it. Several processes may append, and one may replace the key; head and key are
- * therefore read anew each time.
+ * Chain and queue in one: links every record to the one before, signs it with its batch, and keeps it until each sink
+ * has it. Several processes may append, and one may replace the key: head and key are read for each append.
  */
 export class Outbox {
   readonly chain: string;
@@ -63,7 +62,7 @@ export class Outbox {
     this.chain = readMeta(db, "chain") ?? transact(db, () => this.#begin(options));
   }
 
-  /** Links, signs and queues, in the caller's transaction: what it reports is then as durable as what it changed. */
+  /** Links, signs and queues in the caller's transaction: the report is as durable as its change. */
   append(entries: readonly Entry[], at: string): Head {
     if (!this.#db.inTransaction) throw new Error("append without a transaction");
     for (let from = 0; from < entries.length; from += maxBatchRecords)
@@ -105,10 +104,10 @@ export class Outbox {
 
   #tail(): Tail {
     const tail = parseTail(this.#head.get(headKey));
-    // Records that were cut off leave a gap that verification shows; a head that was put back must not fill it.
+    // Cut-off records leave a gap that verification shows; an older head must not fill it.
     if (tail && tail.seq >= (this.#last.get() ?? 0)) return tail;
     throw new IntegrityError("CHAIN_BROKEN", "chain: its head is older than its last record", {
-      hint: "the database was altered: keep the state directory as evidence and begin anew with another",
+      hint: "the database was altered: keep the state directory as evidence and start over with another",
     });
   }
 }

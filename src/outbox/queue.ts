@@ -5,7 +5,7 @@ import type { Severity } from "../core/policy/rule.ts";
 import { readMeta, transact } from "../sqlite/open.ts";
 import { headKey, parseTail } from "./tail.ts";
 
-/** A record that is waiting for a sink, and its exact bytes. */
+/** A queued record with its exact bytes. */
 export interface Leased {
   readonly seq: number;
   readonly kind: RecordKind;
@@ -17,11 +17,11 @@ interface RecordRow extends Omit<Leased, "severity"> {
   readonly severity: number;
 }
 
-/** A whole batch that is waiting: the signature and the records that it covers. */
+/** A queued batch: the signature and its records. */
 export interface LeasedBatch {
   readonly first: number;
   readonly last: number;
-  /** JSON of the DSSE envelope, as it was signed. */
+  /** JSON of the DSSE envelope, as signed. */
   readonly envelope: string;
   readonly records: readonly Leased[];
 }
@@ -33,7 +33,7 @@ export interface LeaseLimits {
 }
 
 export interface SinkState {
-  /** The last record that is settled. */
+  /** The last settled record. */
   readonly seq: number;
   readonly attempts: number;
   /** Milliseconds since 1970 before which nothing is leased. */
@@ -42,7 +42,7 @@ export interface SinkState {
   readonly reason?: string;
 }
 
-/** Where a sink that is new begins: at the oldest record that is kept, or after the newest. */
+/** Where a new sink begins: at the oldest retained record, or after the newest. */
 export interface NewSink {
   readonly name: string;
   readonly from: "oldest" | "head";
@@ -61,7 +61,7 @@ interface SinkRow {
   readonly reason: string | null;
 }
 
-/** Each sink's place in the chain. One consumer a sink; what is not settled is leased again. */
+/** Each sink's place in the chain. One consumer a sink; unsettled records are leased again. */
 export class Queue {
   readonly #db: Database;
   readonly #sink: Statement<[string], SinkRow>;
@@ -91,7 +91,7 @@ export class Queue {
     return this.#db.prepare<[], number>("SELECT count(*) FROM sink").pluck().get() === 0;
   }
 
-  /** Makes exactly these the sinks that records are kept for. One that comes back goes on where it was. */
+  /** Makes exactly these the sinks that records are kept for. A returning sink continues at its place. */
   register(sinks: readonly NewSink[]): void {
     const add = this.#db.prepare(
       `INSERT INTO sink (name, seq) VALUES (?, ?)
@@ -109,7 +109,7 @@ export class Queue {
     });
   }
 
-  /** The next records for a sink, in order, at least one; none while it waits for its time or is disabled. */
+  /** The next records for a sink, in order, at least one; none while it must wait or is disabled. */
   lease(sink: string, limits: LeaseLimits): Leased[] {
     const cursor = this.#due(sink, limits.now);
     if (cursor === undefined) return [];
@@ -123,7 +123,7 @@ export class Queue {
     return leased;
   }
 
-  /** The same in whole batches, which is what a signature covers; the first may begin before the sink's place. */
+  /** The same in whole batches, which a signature covers; the first may begin before the sink's place. */
   leaseBatches(sink: string, limits: LeaseLimits): LeasedBatch[] {
     const cursor = this.#due(sink, limits.now);
     if (cursor === undefined) return [];
@@ -147,7 +147,7 @@ export class Queue {
     return leased;
   }
 
-  /** Everything up to this record is done with. An older number changes nothing. */
+  /** Marks everything up to this record as settled. An older number changes nothing. */
   settle(sink: string, seq: number): void {
     transact(this.#db, () => this.#settle.run({ name: sink, seq }));
   }
@@ -157,7 +157,7 @@ export class Queue {
     transact(this.#db, () => update.run(attempts, Math.ceil(nextAt), sink));
   }
 
-  /** Nothing is leased to it or kept for it until it is enabled, restarts included. */
+  /** Leases and keeps nothing for it until it is enabled, also after restarts. */
   disable(sink: string, reason: string): void {
     const update = this.#db.prepare(
       "UPDATE sink SET state = 'disabled', reason = ? WHERE name = ?",
@@ -184,21 +184,21 @@ export class Queue {
     };
   }
 
-  /** What waits for a sink. */
+  /** The records that wait for a sink. */
   pending(sink: string): Backlog {
     const row = this.#sink.get(sink);
     return row ? this.#since(row.seq) : { records: 0, bytes: 0 };
   }
 
-  /** What waits for the active sink that is furthest behind. */
+  /** The records that wait for the slowest active sink. */
   backlog(): Backlog {
     const slowest = this.#slowest();
     return slowest === undefined ? { records: 0, bytes: 0 } : this.#since(slowest);
   }
 
   /**
-   * Deletes whole batches that every active sink has, oldest first, while more than this is kept; never the
-   * last one. At most some thousand records a call, so that nobody waits for it: how many went.
+   * Deletes whole batches that every active sink has, oldest first, while more than this is kept; never the last one.
+   * At most some thousand records a call, to stay quick. Returns their number.
    */
   prune({ keepBytes }: { readonly keepBytes: number }): number {
     return transact(this.#db, () => {
@@ -240,7 +240,7 @@ export class Queue {
     return seq ?? undefined;
   }
 
-  /** Each record holds the sum of all sizes up to it, so that no sum need ever be taken. */
+  /** Each record holds the total of all sizes up to it, so that a backlog needs no sum. */
   #since(seq: number): Backlog {
     const from = this.#db
       .prepare<[number], { before: number; behind: number }>(

@@ -1,8 +1,8 @@
-/** Where a chain ends: kept apart from the records, so that cutting off the last ones shows. */
+/** The end of the chain, kept apart from the records so that cutting off the last ones shows. */
 export interface Tail {
   readonly seq: number;
   readonly hash: string;
-  /** Bytes of all records that ever were. */
+  /** Total bytes of all records ever written. */
   readonly total: number;
 }
 

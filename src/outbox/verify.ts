@@ -8,7 +8,7 @@ import { parseEnvelope } from "../core/record/dsse.ts";
 import { inSnapshot, readMeta } from "../sqlite/open.ts";
 import { headKey, parseTail } from "./tail.ts";
 
-/** What a verification found: how much is there and sound, or where it stops being so. */
+/** The result of a verification: how much is there and sound, or the first fault. */
 export type ChainReport =
   | {
       readonly ok: true;
@@ -34,7 +34,7 @@ interface RecordRow {
   readonly bytes: Buffer;
 }
 
-/** Walks every batch and record that is kept: signatures, order, hashes, and that the end is where it was. */
+/** Walks every retained batch and record: signatures, order, hashes, and the noted end. */
 export function verifyChain(db: Database, keys: readonly KeyObject[]): ChainReport {
   return inSnapshot(db, () => walkBatches(db, keys));
 }
@@ -43,7 +43,7 @@ function walkBatches(db: Database, keys: readonly KeyObject[]): ChainReport {
   const batches = db.prepare<[], BatchRow>("SELECT first, last, envelope FROM batch ORDER BY last");
   const pruned = Number(readMeta(db, "pruned") ?? "0");
   if (!Number.isSafeInteger(pruned) || pruned < 0)
-    return fault(1, "it is not told with which record the chain begins");
+    return fault(1, "first retained record number is missing");
   const first = pruned + 1;
   let walk: Walk = { keys };
   let next = first;
@@ -79,7 +79,9 @@ function checkRow(db: Database, walk: Walk, row: BatchRow): Walk | { fault: stri
     : step;
 }
 
-/** By what stands beside its bytes a record is found and sent: that is not signed, and must say the same. */
+/**
+ * The columns beside a record's bytes are unsigned and decide what is found and sent: they must agree with the bytes.
+ */
 function isLabelled({ kind, severity, size, bytes }: RecordRow): boolean {
   const record = parseRecord(bytes);
   const { severity_id: id } = (record?.body ?? {}) as { severity_id?: unknown };

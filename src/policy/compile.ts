@@ -6,7 +6,7 @@ import { parsePolicy } from "./parse.ts";
 import type { Parsed } from "./parse.ts";
 
 /*
- * A step of the build: reads the shipped policies, so that the agent need not at each start.
+ * A step of the build: parses the shipped policies, so that the agent need not at each start.
  */
 
 const shipped = fileURLToPath(new URL("../../baselines", import.meta.url));

@@ -2,14 +2,14 @@ import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import type { Parsed } from "./parse.ts";
 
-/** What the build made of the shipped policies, each under the SHA-256 of its text. */
+/** The shipped policies as the build parsed them, by the SHA-256 of their text. */
 export const compiledFile: URL = new URL("../policies.json", import.meta.url);
 
 let compiled: Readonly<Record<string, Parsed>> | undefined;
 
 /**
- * Reads one policy file. A text that the build has read is not read again: yaml and zod, which cost each start a
- * tenth of a second and the agent 20 MB, are loaded for other texts only.
+ * Parses one policy file, unless the build has parsed this text: yaml and zod cost each start a tenth of a second and
+ * the agent 20 MB.
  */
 export async function readPolicy(text: string, file: string): Promise<Parsed> {
   compiled ??= readCompiled();
@@ -23,7 +23,7 @@ export function textKey(text: string): string {
   return createHash("sha256").update(text).digest("hex");
 }
 
-/** Beside sources that nobody built there is none. */
+/** Absent beside sources that were not built. */
 function readCompiled(): Readonly<Record<string, Parsed>> {
   try {
     return JSON.parse(readFileSync(compiledFile, "utf8")) as Readonly<Record<string, Parsed>>;

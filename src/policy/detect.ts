@@ -3,24 +3,21 @@ import { readPolicy } from "./compiled.ts";
 import { invalidPolicy, policyFiles } from "./load.ts";
 import type { Detect } from "./parse.ts";
 
-/** The policy for a node on which none is recognised. */
+/** The policy for a node that no other fits. */
 const fallback = "linux";
 
-/** What the choice of a policy rests on. */
+/** The inputs of the choice. */
 export interface Recognition {
-  /** Whether a path is on the node, confined to its root. */
+  /** Whether a path exists on the node, confined to its root. */
   readonly exists: (path: string) => boolean;
   /**
-   * Policies that the node's baseline was approved under. Such a one stays: else whoever removed the file by which
-   * the node was recognised, or added another's, would have the rest of it watched no more.
+   * The policies under which the node's baseline was approved. They stay: otherwise an attacker who removes the file
+   * that identifies the node would end the watch of the rest.
    */
   readonly approved: readonly string[];
 }
 
-/**
- * The name of the policy whose `detect` fits the node best: more paths in `all` are more specific, then the
- * earlier name.
- */
+/** The policy whose `detect` fits the node best: more paths in `all` are more specific, then the earlier name. */
 export async function detectPolicy(
   dirs: readonly string[],
   { exists, approved }: Recognition,

@@ -3,20 +3,20 @@ import { printable, showPath } from "../core/path.ts";
 import type { Policy, Rule } from "../core/policy/rule.ts";
 import type { Candidate, Explanation } from "../core/policy/rules.ts";
 
-/** What `policy lint` says of a policy without a problem. */
+/** The result of `policy lint` for a policy without a problem. */
 export function formatLint(name: string, policy: Policy): string {
   const count = policy.rules.length === 1 ? "1 rule" : `${policy.rules.length} rules`;
   return `OK: ${printable(name)}, ${count}`;
 }
 
-/** The merged policy, every default filled in. */
+/** The merged policy with every default. */
 export function formatPolicy(policy: Policy, format: "yaml" | "json"): string {
   return format === "json"
     ? JSON.stringify(policy, undefined, 2)
     : stringify(policy, { lineWidth: 100, aliasDuplicateObjects: false }).trimEnd();
 }
 
-/** What `policy explain PATH` prints: the rule that holds, and every other that speaks of the path. */
+/** The result of `policy explain PATH`: the deciding rule, and every other rule that matches the path. */
 export function formatExplanation(explanation: Explanation): string {
   const { path, match, candidates } = explanation;
   const [first, second] = candidates;

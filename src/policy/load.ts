@@ -8,7 +8,7 @@ import { readPolicy } from "./compiled.ts";
 import { nearest } from "./nearest.ts";
 import type { PolicyFile, Problem } from "./parse.ts";
 
-/** Where policies are looked for by name: "<dir>/<name>.yaml", the first directory first. */
+/** Directories searched for "<dir>/<name>.yaml", first one first. */
 interface PolicyOptions {
   readonly dirs: readonly string[];
 }
@@ -21,14 +21,14 @@ interface Loaded {
 
 interface Loading {
   readonly options: PolicyOptions;
-  /** Files already read, by their absolute path. */
+  /** Files read so far, by absolute path. */
   readonly seen: Set<string>;
-  /** In the order of merging. */
+  /** In merging order. */
   readonly policies: Loaded[];
   readonly problems: Problem[];
 }
 
-/** The canonical form, of which the digest is made, has a rule's keys in this order. */
+/** The key order of a rule in the canonical form, which the digest covers. */
 const ruleKeys: (keyof Rule)[] = [
   "id",
   "paths",
@@ -48,7 +48,7 @@ const ruleKeys: (keyof Rule)[] = [
 
 /**
  * Loads and merges policies, included ones first, each file once. A name with a "/" or an ending .yaml is a file.
- * An invalid policy is refused with every problem in every file.
+ * Refuses an invalid policy with every problem in every file.
  */
 export async function loadPolicy(
   names: readonly string[],
@@ -75,7 +75,7 @@ export async function loadPolicy(
   };
 }
 
-/** The policies that can be named, by name: "<dir>/<name>.yaml", the first directory's first. */
+/** The policies by name: "<dir>/<name>.yaml", first directory first. */
 export function policyFiles(dirs: readonly string[]): ReadonlyMap<string, string> {
   const files = new Map<string, string>();
   for (const dir of dirs) {
@@ -87,7 +87,7 @@ export function policyFiles(dirs: readonly string[]): ReadonlyMap<string, string
   return files;
 }
 
-/** The error that tells every problem, each with its file and line. */
+/** The error with every problem, each with its file and line. */
 export function invalidPolicy(
   names: readonly string[],
   problems: readonly Problem[],
@@ -128,7 +128,7 @@ async function read(file: string, including: readonly string[], loading: Loading
   if (policy) loading.policies.push({ file: whole, policy, lines });
 }
 
-/** A node that nobody guards would else be called fine. */
+/** Without rules an unwatched node would count as fine. */
 function watchesNothing(file: string): Problem {
   return { file, line: 1, message: "there is no rule in it, so it would watch nothing" };
 }
@@ -163,7 +163,7 @@ function filesIn(dir: string): string[] {
   try {
     return readdirSync(dir);
   } catch (error) {
-    // A directory that an operator may fill need not be there.
+    // An operator's directory need not exist.
     if (errnoOf(error) === "ENOENT" || errnoOf(error) === "ENOTDIR") return [];
     throw error;
   }

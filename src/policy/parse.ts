@@ -6,27 +6,27 @@ import { severities } from "../core/policy/rule.ts";
 import type { ContentKind, FileClass, Rule } from "../core/policy/rule.ts";
 import { nearest } from "./nearest.ts";
 
-/** Something that an operator has to mend, and where. */
+/** A problem for the operator, and its place. */
 export interface Problem {
   readonly file: string;
   readonly line: number;
   readonly message: string;
 }
 
-/** A name of something, and the line on which it stands. */
+/** A name, and the line that it stands on. */
 interface Named {
   readonly name: string;
   readonly line: number;
 }
 
-/** When a policy is the right one for a node: which paths exist. */
+/** When a policy fits a node: which paths exist. */
 export interface Detect {
   readonly all: readonly string[];
   readonly any: readonly string[];
   readonly none: readonly string[];
 }
 
-/** One policy file, its rules' ids still without the policy's name. */
+/** One policy file; its rules' ids do not yet have the policy's name. */
 export interface PolicyFile {
   readonly name: string;
   readonly description: string;
@@ -34,7 +34,7 @@ export interface PolicyFile {
   readonly rules: readonly Rule[];
 }
 
-/** What could be read of a policy file. */
+/** The result of parsing a policy file. */
 export interface Parsed {
   /** Absent when there is any problem. */
   readonly policy?: PolicyFile;
@@ -119,7 +119,7 @@ const policySchema = z.strictObject({
 
 type Key = string | number;
 
-/** A policy file's text -> the policy, or every problem in it. */
+/** A policy file's text -> the policy, or every problem. */
 export function parsePolicy(text: string, file: string): Parsed {
   const counter = new LineCounter();
   const document = parseDocument(text, { lineCounter: counter, prettyErrors: false });
@@ -142,7 +142,7 @@ export function parsePolicy(text: string, file: string): Parsed {
   const { raw } = plain;
   const result = policySchema.safeParse(raw);
   for (const issue of result.error?.issues ?? [])
-    for (const { keys, message } of told(issue, raw))
+    for (const { keys, message } of faultsOf(issue, raw))
       problems.push({ file, line: lineOf(keys), message });
   for (const { keys, id } of repeatedIds(raw))
     problems.push({ file, line: lineOf(keys), message: `rule id ${id} is used twice` });
@@ -157,7 +157,7 @@ export function parsePolicy(text: string, file: string): Parsed {
 
 type Plain = { readonly raw: unknown } | { readonly problem: string; readonly offset: number };
 
-/** What a document says, or why that cannot be told: an alias to nothing, or aliases that multiply without end. */
+/** A document's content, or why it has none: an alias to nothing, or aliases that multiply without end. */
 export function plainOf(document: Document.Parsed): Plain {
   try {
     return { raw: document.toJS({ maxAliasCount: 100 }) };
@@ -167,7 +167,7 @@ export function plainOf(document: Document.Parsed): Plain {
   }
 }
 
-/** The first alias to an anchor that is not there. */
+/** The first alias without an anchor. */
 function lostAlias(document: Document.Parsed): Alias | undefined {
   let lost: Alias | undefined;
   visit(document, {
@@ -185,7 +185,7 @@ function definedOnly({ mode, owner, ...rule }: z.infer<typeof ruleSchema>): Rule
   return { ...rule, ...(mode !== undefined && { mode }), ...(owner !== undefined && { owner }) };
 }
 
-/** Where a value (or, of a missing one, the nearest thing around it) begins; of a map's entry, its key. */
+/** Offset of the value, or of the nearest thing around a missing one; for a map's entry, of its key. */
 function offsetOf(document: Document.Parsed, keys: readonly Key[]): number {
   for (let length = keys.length; length > 0; length -= 1) {
     const parent = document.getIn(keys.slice(0, length - 1), true);
@@ -199,12 +199,12 @@ function offsetOf(document: Document.Parsed, keys: readonly Key[]): number {
   return document.contents?.range?.[0] ?? 0;
 }
 
-interface Told {
+interface Fault {
   readonly keys: readonly Key[];
   readonly message: string;
 }
 
-function told(issue: z.core.$ZodIssue, raw: unknown): Told[] {
+function faultsOf(issue: z.core.$ZodIssue, raw: unknown): Fault[] {
   const keys = issue.path.filter((key) => typeof key !== "symbol");
   const where = keys.length > 0 ? `${spell(keys)}: ` : "";
   if (issue.code === "unrecognized_keys") {

@@ -1,7 +1,7 @@
 import type { Database, Statement } from "better-sqlite3";
 import { attempt } from "./fault.ts";
 
-/** Whoever uses this connection, and whenever: what SQLite throws says in words what is wrong with the database. */
+/** A connection whose SQLite errors are put into words. */
 export function explained(db: Database): Database {
   const prepare = db.prepare.bind(db) as (sql: string) => Statement;
   const exec = db.exec.bind(db);

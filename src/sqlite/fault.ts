@@ -1,7 +1,7 @@
 import Database from "better-sqlite3";
 import { IntegrityError } from "../core/error.ts";
 
-/** Says in words what SQLite's error codes (sqlite.org/rescode.html) mean to an operator; leaves other errors alone. */
+/** Puts SQLite's error codes (sqlite.org/rescode.html) into an operator's words; leaves other errors alone. */
 export function explain(error: unknown, file: string): unknown {
   if (!(error instanceof Database.SqliteError)) return error;
   const unusable = (found: string, hint: string): IntegrityError =>
@@ -28,12 +28,12 @@ export function explain(error: unknown, file: string): unknown {
     case "SQLITE_IOERR":
       return unusable(`cannot be read or written (${error.code})`, "check the disk");
     default:
-      // Our statements fit the schema that we made: a table, a column or a row is not as we left it.
+      // Our statements fit our schema: a table, a column or a row was altered.
       return unusable(`altered or damaged (${error.message})`, damagedHint);
   }
 }
 
-/** Runs it; what SQLite throws is thrown in words. */
+/** Runs it, with SQLite's errors put into words. */
 export function attempt<T>(work: () => T, file: string): T {
   try {
     return work();

@@ -16,8 +16,8 @@ export interface OpenOptions {
 }
 
 /**
- * Opens a database, every commit of which reaches the disk before it returns.
- * Memory stays small: 2 MB of page cache, nothing mapped; no file is ever put in /tmp, which may not be writable.
+ * Opens a database whose commits reach the disk before they return. Uses little memory: 2 MB of page cache, no
+ * mapping; no file in /tmp, which may not be writable.
  */
 export function openDatabase(file: string, options: OpenOptions): Database.Database {
   const { readonly = false, migrations } = options;
@@ -38,8 +38,8 @@ export function openDatabase(file: string, options: OpenOptions): Database.Datab
 }
 
 /**
- * One transaction that takes the write lock at once, so that it never fails half-way for want of it.
- * When it returns, everything is on the disk; hence it may not be nested.
+ * One transaction that takes the write lock first, so that it never fails half-way for want of it. It is on the disk
+ * when it returns, and therefore must not be nested.
  */
 export function transact<T>(db: Database.Database, work: () => T): T {
   if (db.inTransaction) throw new Error("transact within a transaction");
@@ -50,7 +50,7 @@ export function transact<T>(db: Database.Database, work: () => T): T {
   }
 }
 
-/** Several reads of one state of the database; takes no lock that others would wait for. */
+/** Several reads of one state of the database, without a lock that others would wait for. */
 export function inSnapshot<T>(db: Database.Database, work: () => T): T {
   try {
     return db.transaction(work).deferred();
@@ -67,7 +67,7 @@ export function writeMeta(db: Database.Database, key: string, value: string): vo
   db.prepare("INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)").run(key, value);
 }
 
-/** SQLite gives -wal and -shm the mode of the database, so the mode is settled before it is opened. */
+/** SQLite gives -wal and -shm the database's mode, so it is set before the database is opened. */
 function prepareFile(file: string): void {
   const flags = constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW | constants.O_NONBLOCK;
   let fd: number | undefined;
@@ -102,12 +102,12 @@ function prepare(db: Database.Database, { readonly, migrations }: Required<OpenO
   db.pragma("synchronous = FULL");
   expectPragma(db, "synchronous", full);
   if (readonly) return expectSchema(db, migrations.length);
-  // Only takes effect in a database that is still empty; pruned records give their pages back.
+  // Takes effect only in an empty database: pruned records give their pages back.
   db.pragma("auto_vacuum = INCREMENTAL");
   db.pragma("journal_mode = WAL");
   expectPragma(db, "journal_mode", "wal");
   db.pragma("journal_size_limit = 8388608");
-  // 1 MiB: only a commit empties the log, so that on a small disk a log of the usual 4 MiB would bar every commit for good.
+  // 1 MiB: only a commit empties the log, so on a small disk a log of the usual 4 MiB would block every commit for good.
   db.pragma("wal_autocheckpoint = 256");
   migrate(db, migrations);
 }

@@ -26,7 +26,7 @@ export async function acceptPaths(
   using node = await openNode(settings);
   using state = openState(settings);
   const { statement, looks } = await accept(node, state, { settings, paths, reason });
-  // Of the others only times moved that nobody compares.
+  // In the other paths only times moved, which are not compared.
   const accepted = looks.filter((look) => compare(look) !== undefined).map(({ path }) => path);
   const { counter, digest, rows, at } = statement;
   const result = {

@@ -21,7 +21,7 @@ export async function baseline(
     throw new IntegrityError("USAGE", "baseline --replace: expected --reason TEXT, found none", {
       hint: "say why the present baseline is given up; it goes into the signed record",
     });
-  using node = await openNode(settings, await readPolicy(settings, { anew: true }));
+  using node = await openNode(settings, await readPolicy(settings, { fresh: true }));
   using state = createState(settings);
   const started = performance.now();
   using progress = new ProgressLine();

@@ -40,7 +40,7 @@ export async function check(
   return incomplete ? exit.incomplete : exit.fine;
 }
 
-/** What could not be read was not compared: it is listed, and the check incomplete. */
+/** Unreadable paths were not compared: list them, and the check is incomplete. */
 function isDrift({ verdict, change }: JudgedChange): boolean {
   return verdict === "unexpected" && change.kind !== "unreadable";
 }

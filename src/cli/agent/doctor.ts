@@ -13,7 +13,7 @@ import { out, table } from "../print.ts";
 
 const mebibyte = 2 ** 20;
 
-/** One finding: good, or what it costs and what to do. */
+/** One finding: good, or its cost and remedy. */
 interface Finding {
   readonly what: string;
   readonly ok: boolean;
@@ -68,7 +68,7 @@ function watchedText({ paths, directories, unlisted }: Watched): string {
   return `${paths} paths in ${directories} directories${hidden}`;
 }
 
-/** The kernel's own defaults: with fewer, other programs leave none for the agent, or a busy moment loses events. */
+/** The kernel's defaults: with less, other programs leave none for the agent, or a busy moment loses events. */
 const fewestInstances = 128;
 const fewestEvents = 16_384;
 
@@ -88,7 +88,7 @@ function disk(state: string): Finding {
   const place = nearest(state);
   const { bavail, bsize, files, ffree } = statfsSync(place);
   const free = Math.floor((bavail * bsize) / mebibyte);
-  // Filesystems that make inodes as they are needed count none.
+  // Filesystems without an inode table report none.
   const isFull = free < 512 || (files > 0 && ffree < 1000);
   const inodes = files > 0 ? `, ${ffree} inodes` : "";
   return {
@@ -98,7 +98,7 @@ function disk(state: string): Finding {
   };
 }
 
-/** What the node has left, or the container's limit when that is less. The agent takes about 100 MiB. */
+/** The node's free memory, or the container's limit if that is less. The agent takes about 100 MiB. */
 function memory(): Finding {
   const free = Math.floor(process.availableMemory() / mebibyte);
   return { what: "memory", ok: free >= 256, detail: `${free} MiB available` };

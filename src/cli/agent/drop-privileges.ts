@@ -3,7 +3,7 @@ import { readPolicy } from "../../node/node.ts";
 import type { Settings } from "../../config/settings.ts";
 import { handOver } from "./handover.ts";
 
-/** Privileges are given up before anything is read; what is handed over to then has no thread that still has them. */
+/** Drops privileges before it reads anything, then executes the second half, whose threads never had them. */
 export async function loadWatch(): Promise<(settings: Settings) => Promise<never>> {
   limitToNeeded();
   return async (settings) => handOver(program, { settings, policy: await readPolicy(settings) });

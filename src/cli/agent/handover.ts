@@ -5,8 +5,8 @@ import { openMemory } from "../../linux/memfd.ts";
 const variable = "FIM_HANDOVER";
 
 /**
- * Goes on as another program of ours, in the same process: what was loaded to read the command line, YAML and policies
- * (30 MB) is gone with the first. The value goes along in memory, for it may be larger than an environment.
+ * Executes another program of ours in the same process: the memory for reading command line, YAML and policies (30
+ * MB) goes with the first. The value goes along in memory, because it may be larger than an environment.
  */
 export function handOver(program: URL, value: unknown): never {
   const { execPath, execArgv, argv, argv0, env } = process;
@@ -18,7 +18,7 @@ export function handOver(program: URL, value: unknown): never {
   return process.execve(execPath, args, { ...env, [variable]: String(fd) });
 }
 
-/** What was handed over. Undefined: this program was not started by another one of ours. */
+/** The value of the first program. Undefined: this program was not started by ours. */
 export function takeOver(): unknown {
   const fd = Number(process.env[variable] ?? Number.NaN);
   delete process.env[variable];

@@ -40,8 +40,8 @@ export async function rotate(settings: Settings): Promise<Exit> {
 }
 
 /**
- * The last record that the old key signs names the new one. The key file is replaced while the chain is locked:
- * whoever appends before has the old key, and whoever appends after finds the new one.
+ * The old key's last record names the new key. The chain is locked while the key file is replaced: another process
+ * that appends before has the old key, and one that appends after has the new one.
  */
 function handOver(settings: Settings, at: string): AgentKey {
   using state = openState(settings);

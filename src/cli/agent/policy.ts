@@ -17,13 +17,13 @@ import { out, printResult } from "../print.ts";
 
 type Given = Readonly<Record<string, unknown>>;
 
-/** What was found out of one policy. */
+/** The result for one policy. */
 interface Linted {
   readonly name: string;
   readonly result: Policy | IntegrityError;
 }
 
-/** `policy lint [FILE…]`: of no file, the policy in force. Every file is looked at, whatever is wrong with the others. */
+/** `policy lint [FILE…]`: without a file, the policy in force. Checks every file, whatever is wrong with the others. */
 export async function lint(settings: Settings, given: Given): Promise<Exit> {
   const files = listOf(given, "file");
   const linted: Linted[] = [];
@@ -51,7 +51,7 @@ async function lintFile(file: string): Promise<Linted> {
   }
 }
 
-/** For people only what is fine, since what is not is told on stderr; for machines both. */
+/** For people only the good ones, since problems go to stderr; for machines both. */
 function printLinted(format: Format, linted: readonly Linted[]): void {
   if (format === "json") out(JSON.stringify(linted.map(lintedObject), undefined, 2));
   else

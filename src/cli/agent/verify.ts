@@ -48,7 +48,7 @@ function verifyOwn(settings: Settings): Exit {
   return chain.ok ? exit.fine : exit.drift;
 }
 
-/** Undefined, and told: a chain that cannot even be opened has failed its check. */
+/** Undefined after a report: a chain that cannot be opened has failed its check. */
 function opened(settings: Settings): State | undefined {
   try {
     return openState(settings);

@@ -7,7 +7,7 @@ import { takeOver } from "./handover.ts";
 import { watch } from "./watch.ts";
 
 /*
- * The second half of `watch`: everything that people wrote has been read by the first.
+ * The second half of `watch`: the first half has read all settings and policies.
  */
 
 failUncaught("fim-agent");

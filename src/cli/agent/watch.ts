@@ -9,16 +9,16 @@ import type { Exit } from "../fail.ts";
 import { createLog } from "../log.ts";
 import { printAlert, whenUnwritable } from "../print.ts";
 
-/** Left alone they would end it without a word, or, SIGUSR1, open a debugger to every user of this machine. */
+/** By default these end the process silently or, SIGUSR1, open a debugger to every user of this machine. */
 const meaningless = ["SIGHUP", "SIGUSR1", "SIGUSR2"] as const;
 
-/** `watch`, once its privileges are limited and its policy is read. */
+/** `watch`, with limited privileges and a policy. */
 export async function watch(settings: Settings, policy: Policy): Promise<Exit> {
   const stop = new AbortController();
   for (const name of ["SIGTERM", "SIGINT"] as const) process.once(name, () => stop.abort());
   for (const name of meaningless) process.on(name, () => undefined);
   const log = createLog(settings);
-  // Alerts are queued for delivery whether or not they can be printed.
+  // Alerts are queued for delivery even if they cannot be printed.
   whenUnwritable((reason) => log.error({ reason }, "alerts cannot be printed"));
   using node = await openNode(settings, policy);
   requireWritable(settings.state);

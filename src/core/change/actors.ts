@@ -1,7 +1,7 @@
 import type { Change, Field } from "./change.ts";
 import type { Actor } from "./hint.ts";
 
-/** At most so many, of every program the last at least: who may not write stays among them, whoever writes after it. */
+/** Caps the list but keeps each program's latest actor, so that a disallowed writer stays in it. */
 export function atMost(actors: readonly Actor[], most: number): readonly Actor[] {
   if (actors.length <= most) return actors;
   const programs = new Map<string, Actor>();
@@ -16,7 +16,7 @@ export function atMost(actors: readonly Actor[], most: number): readonly Actor[]
 const changesAttributes = ({ only }: Actor): boolean => only === "attributes";
 const changesMore = ({ only }: Actor): boolean => only !== "attributes";
 
-/** Who can have changed what is in a file, or its name, comes last; in order where that is the same. */
+/** Puts actors last that can have changed content or name; otherwise keeps the order. */
 export function weakestFirst(actors: readonly Actor[]): readonly Actor[] {
   return [
     ...actors.filter(changesAttributes),
@@ -25,7 +25,7 @@ export function weakestFirst(actors: readonly Actor[]): readonly Actor[] {
   ];
 }
 
-/** The same for one change: of a change of attributes alone, who is known for nothing else comes last. */
+/** The same for one change: for a change of attributes alone, actors known only for attributes come last. */
 export function likeliestLast(actors: readonly Actor[], change: Change): readonly Actor[] {
   if (!isOfAttributes(change)) return weakestFirst(actors);
   return [...weakestFirst(actors.filter(changesMore)), ...actors.filter(changesAttributes)];
@@ -42,7 +42,7 @@ const attributes: ReadonlySet<Field> = new Set<Field>([
   "flags",
 ]);
 
-/** A time may have changed along: it is the lesser part. */
+/** A time may change along with the attribute: it does not count. */
 function isOfAttributes(change: Change): boolean {
   return (
     change.kind === "modified" &&
@@ -51,13 +51,13 @@ function isOfAttributes(change: Change): boolean {
   );
 }
 
-/** What is left when it may have executed its program only after what it did. */
+/** The actor without its program, for when it may have executed that only after the change. */
 export function withoutProgram(actor: Actor): Actor {
   const { comm: _comm, exe: _exe, executable: _executable, cmdline: _cmdline, ...rest } = actor;
   return rest;
 }
 
-/** Two for whom this is the same are judged alike. */
+/** Two actors with the same key are judged alike. */
 function programOf({ exe, executable, cgroup, container }: Actor): string {
   return JSON.stringify([
     exe,

@@ -44,7 +44,7 @@ export type Change =
       readonly kind: "renamed";
       readonly from: string;
       readonly fields: readonly Field[];
-      /** Of the file itself under its old name; of the overwritten file when it replaced a known one. */
+      /** The same file under its old name, or the overwritten file when it replaced a known one. */
       readonly before: Observation;
       readonly after: Observation;
       /** Of a directory: how many known paths below it moved along. */
@@ -78,7 +78,7 @@ export type Change =
 
 export type Verdict = "unexpected" | "approved";
 
-/** A change and what the policy says of it: what one line of `check` and one alert carry. */
+/** A change and its judgement: one line of `check`, one alert. */
 export interface JudgedChange {
   readonly change: Change;
   /** "<policy>/<id>" */
@@ -86,23 +86,23 @@ export interface JudgedChange {
   readonly class: FileClass;
   readonly severity: Severity;
   readonly verdict: Verdict;
-  /** Sentences that say what a difference means. Never holds a secret. */
+  /** Sentences that say what a difference means. Never hold a secret. */
   readonly meaning: readonly string[];
   readonly attack: readonly string[];
-  /** A rule's reason, in a sentence. */
+  /** The rule's reason, in a sentence. */
   readonly why: string;
   /** Milliseconds since 1970: of the kernel's event, else of the observation. */
   readonly at: number;
   readonly engine?: EngineName;
   readonly actor?: Actor;
-  /** It happened while the agent was not running. */
+  /** The change happened while the agent was not running. */
   readonly offline?: true;
 }
 
-/** Many like changes under one rule, told as one. */
+/** Many like changes under one rule, reported as one. */
 export interface FoldedChange extends JudgedChange {
   readonly count: number;
   readonly examples: readonly string[];
-  /** Milliseconds since 1970 of the first of them; `at` is that of the last. */
+  /** Milliseconds since 1970 of the first one; `at` is that of the last. */
   readonly since: number;
 }

@@ -1,14 +1,14 @@
 import type { Change, Field } from "./change.ts";
 import type { Observation } from "./observation.ts";
 
-/** What was seen at one path, then and now. */
+/** The observations of one path, before and now. */
 export interface Look {
   readonly path: string;
   readonly before?: Observation;
   readonly after?: Observation;
 }
 
-/** The change at one path on its own, names of other paths left aside. Undefined: none that counts. */
+/** The change at one path, regardless of other names. Undefined: no change that counts. */
 export function compare({ path, before, after }: Look): Change | undefined {
   if (!before) return after && { kind: "created", path, after };
   if (!after) return { kind: "deleted", path, before };
@@ -19,8 +19,8 @@ export function compare({ path, before, after }: Look): Change | undefined {
 }
 
 /**
- * The fields in which two observations differ, in the order of the contract.
- * A changed type says it all but for owner and mode. mtime is told only where nothing told explains it.
+ * The fields in which two observations differ, in the contract's order. A changed type covers all but owner and mode.
+ * mtime counts only where no other field explains it.
  */
 export function differences(before: Observation, after: Observation): readonly Field[] {
   const sameType = before.type === after.type;
@@ -48,7 +48,7 @@ export function differences(before: Observation, after: Observation): readonly F
   return (Object.keys(differs) as Field[]).filter((field) => differs[field]);
 }
 
-/** Where one of the two was not hashed, another size, time or file means another content: nothing says that it is the same. */
+/** Without both digests, another size, time or file counts as another content. */
 function contentDiffers(before: Observation, after: Observation): boolean {
   if (before.type !== "file") return false;
   if (before.sha256 === undefined || after.sha256 === undefined)
@@ -58,7 +58,7 @@ function contentDiffers(before: Observation, after: Observation): boolean {
   return before.sha256 !== after.sha256;
 }
 
-/** Device numbers are left out: they may differ after a reboot. */
+/** Device numbers do not count: they may differ after a reboot. */
 function inodeDiffers(before: Observation, after: Observation): boolean {
   if (before.ino !== after.ino) return true;
   return before.btime !== undefined && after.btime !== undefined && before.btime !== after.btime;

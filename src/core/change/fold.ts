@@ -1,7 +1,7 @@
 import { isAtLeast } from "../policy/rule.ts";
 import type { Severity } from "../policy/rule.ts";
 
-/** How many alerts one rule may raise singly before the rest is told as one. */
+/** Alerts that one rule may raise singly before the rest is folded into one. */
 export interface FoldLimits {
   readonly burst: number;
   readonly perSecond: number;
@@ -9,13 +9,13 @@ export interface FoldLimits {
 
 export const foldLimits: FoldLimits = { burst: 200, perSecond: 5 };
 
-/** A token bucket: what is left, and when (milliseconds) that was true. */
+/** A token bucket: its level, and when (milliseconds) it had that. */
 export interface Bucket {
   readonly tokens: number;
   readonly at: number;
 }
 
-/** Takes one token if there is one. High and critical changes never come here: see `mayFold`. */
+/** Takes one token if there is one. High and critical changes never need one: see `mayFold`. */
 export function spend(
   bucket: Bucket | undefined,
   now: number,

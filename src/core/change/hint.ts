@@ -2,7 +2,7 @@ import type { Mount } from "./mount.ts";
 
 export type EngineName = "fanotify" | "chokidar" | "sweep" | "mounts";
 
-/** What the kernel said was done. "changed": an engine that cannot tell. */
+/** The step that the kernel reported. "changed": from an engine that cannot say. */
 export type Step =
   | "created"
   | "deleted"
@@ -13,16 +13,16 @@ export type Step =
   | "linked"
   | "changed";
 
-/** Who did it. Everything but the pid is absent where it could not be learned. */
+/** The process that made a change. Only the pid is always known. */
 export interface Actor {
   readonly pid: number;
   readonly comm?: string;
   readonly exe?: string;
-  /** Which file that is, seen while the process lived or noted when it was executed; as in an observation. Never shown. */
+  /** The identity of the executable, seen while the process lived or noted at its execution. Never shown. */
   readonly executable?: { readonly dev: string; readonly ino: string };
-  /** Milliseconds on the monotonic clock at which it was made, or executed its program. Never shown. */
+  /** Milliseconds on the monotonic clock of its last execution, or of its fork. Never shown. */
   readonly executedAt?: number;
-  /** All that it is known to have done to the path, where it is only that. Never shown. */
+  /** Present where the process is known only to have changed attributes or closed the file. Never shown. */
   readonly only?: "attributes" | "closed";
   readonly cmdline?: readonly string[];
   readonly uid?: number;
@@ -48,22 +48,22 @@ interface From {
   readonly at: number;
 }
 
-/** Where to look. It carries no truth but a transient's evidence and a rename's names. */
+/** Where to look. Only a transient's evidence and a rename's names are taken as facts. */
 export type Hint =
-  /** Look at this path. Of an engine that cannot name the file: at the directory, which is listed. */
+  /** Look at this path. An engine that cannot name the file gives the directory, which is then listed. */
   | (From & {
       readonly kind: "path";
       readonly path: string;
       readonly step: Step;
       /** The old name of a rename, when it lies on a watched path. */
       readonly from?: string;
-      /** The other name of the file (a hard link) by which it was done. */
+      /** The other name (a hard link) through which the file was changed. */
       readonly through?: string;
       readonly actor?: Actor;
     })
   /** Look at this directory and everything below it. */
   | (From & { readonly kind: "tree"; readonly path: string; readonly why: string })
-  /** Events were lost: everything must be looked at, and said. */
+  /** Events were lost: look everywhere and report it. */
   | (From & { readonly kind: "overflow"; readonly detail: string })
   /** This directory cannot be watched by this engine (a limit, an unsupported filesystem). */
   | (From & { readonly kind: "unwatched"; readonly path: string; readonly detail: string })

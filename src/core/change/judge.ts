@@ -4,18 +4,18 @@ import { nameOf } from "../path.ts";
 import { isAtLeast } from "../policy/rule.ts";
 import type { FileClass, Rule, Severity } from "../policy/rule.ts";
 
-/** What is known beside the change itself. */
+/** Facts about a change beside the change itself. */
 export interface Circumstances {
   readonly actor?: Actor;
-  /** The actor's executable is the node's own file of that name, and is as it was approved. */
+  /** The actor ran the approved file of that name. */
   readonly isApprovedExecutable?: boolean;
-  /** The actor's executable is one of the rule's writers, under whichever name. Undefined: the names are compared. */
+  /** The actor's executable is one of the rule's writers, under any name. Undefined: compare names. */
   readonly isAllowedWriter?: boolean;
-  /** Names of the other files that are in the directory under the same rule: for class sealed. */
+  /** Other files of the directory under the same rule, for class sealed. */
   readonly siblings: readonly string[];
-  /** Names of those that were there before. */
+  /** Those that were there before. */
   readonly formerSiblings?: readonly string[];
-  /** Of the rule for the old name of a rename. */
+  /** The rule for the old name of a rename. */
   readonly fromClass?: FileClass;
   /** The rule's validators ran and all held. Undefined: it has none, or they could not run. */
   readonly valid?: boolean;
@@ -28,22 +28,22 @@ export interface Judgement {
 }
 
 /**
- * Whether the rule allows a change. Undefined: the class expects it and nobody needs to hear of it.
- * Who is unknown is never an allowed writer; who is known and not listed is never allowed, whatever the class.
+ * Whether the rule allows a change. Undefined: the class expects it, so it is not reported. An unknown actor is never
+ * an allowed writer; a known actor that is not listed is never allowed, whatever the class.
  */
 export function judge(change: Change, rule: Rule, facts: Circumstances): Judgement | undefined {
   const writer = judgeWriter(rule, facts);
-  const told = writer === "stranger" ? change : withoutExpected(change, rule, facts);
-  if (!told) return undefined;
+  const rest = writer === "stranger" ? change : withoutExpected(change, rule, facts);
+  if (!rest) return undefined;
   const approved =
     writer !== "stranger" &&
-    (isExpectedByClass(told, rule, facts) || isAllowed(writer, rule, facts));
-  if (approved && told.kind !== "mounted" && told.kind !== "unreadable")
-    return { change: told, severity: "info", verdict: "approved" };
-  return { change: told, severity: severityOf(told, rule.severity), verdict: "unexpected" };
+    (isExpectedByClass(rest, rule, facts) || isAllowed(writer, rule, facts));
+  if (approved && rest.kind !== "mounted" && rest.kind !== "unreadable")
+    return { change: rest, severity: "info", verdict: "approved" };
+  return { change: rest, severity: severityOf(rest, rule.severity), verdict: "unexpected" };
 }
 
-/** A step of which nothing will ever be told, whoever takes it: the class lets the content change, and no writer is named. */
+/** A step that is never reported: the class allows any content, and the rule names no writer. */
 export function isFreeStep(step: Step, rule: Rule): boolean {
   const isOfContent = step === "modified" || step === "closed";
   return isOfContent && rule.class === "volatile" && rule.writers.length === 0;
@@ -51,7 +51,7 @@ export function isFreeStep(step: Step, rule: Rule): boolean {
 
 type Writer = "allowed" | "stranger" | "unknown";
 
-/** By path and by identity: a copy, a bind mount or an altered file of that name is a stranger. */
+/** By path and identity: a copy, a bind mount or an altered file of that name does not count. */
 function judgeWriter(
   rule: Rule,
   { actor, isApprovedExecutable, isAllowedWriter }: Circumstances,
@@ -73,25 +73,25 @@ type Contents = Change & { readonly kind: "modified" | "renamed" };
 
 const followsContent: readonly Field[] = ["content", "mtime", "inode"];
 
-/** What the class lets happen all day long is taken out of the change. */
+/** Removes from a change what the class allows. */
 function withoutExpected(change: Change, rule: Rule, facts: Circumstances): Change | undefined {
   if (!isOfContents(change, facts) || !isFree(change, rule, facts)) return change;
   const fields = change.fields.filter((field) => !followsContent.includes(field));
   return fields.length > 0 ? { ...change, fields } : undefined;
 }
 
-/** A file's own modification, or its replacement by one that was made beside it to take its place. */
+/** The file's own modification, or its replacement by a fresh file beside it. */
 function isOfContents(change: Change, { fromClass }: Circumstances): change is Contents {
   if (change.kind === "renamed") return fromClass === "volatile" && replaces(change);
   return change.kind === "modified";
 }
 
-/** The name was another file's before. */
+/** Another file had the name before. */
 function replaces({ fields }: Contents): boolean {
   return fields.includes("inode");
 }
 
-/** True when the content of this file may be what it now is. A directory has none: another in its place is told. */
+/** True when the file's content is allowed. A replaced directory has no content and is always reported. */
 function isFree(change: Contents, rule: Rule, facts: Circumstances): boolean {
   switch (rule.class) {
     case "volatile":
@@ -132,7 +132,7 @@ function isExpectedByClass(change: Change, rule: Rule, facts: Circumstances): bo
   }
 }
 
-/** Sealed files come and go in the order of their names: newer ones than there were appear, the oldest is removed. */
+/** Sealed files come and go in the order of their names: newer ones appear, the oldest is removed. */
 function isNextInOrder(change: Change, facts: Circumstances): boolean {
   const { siblings, formerSiblings = siblings } = facts;
   const name = nameOf(change.path);
@@ -142,7 +142,7 @@ function isNextInOrder(change: Change, facts: Circumstances): boolean {
   return isMade && change.after.type === "file" && formerSiblings.every((one) => one < name);
 }
 
-/** Of files that are made for moments, which only info says: they come, go and are renamed. */
+/** Temporary files under a rule of severity info: they come, go and are renamed. */
 function isOfNames(change: Change): boolean {
   switch (change.kind) {
     case "created":
@@ -167,7 +167,7 @@ function isNewest(path: string, siblings: readonly string[]): boolean {
 const slightSteps: readonly Step[] = ["attributes", "linked"];
 const slight: readonly Field[] = ["mtime", "inode", "links"];
 
-/** Only the time, the inode or the link count changed, or an attribute for a moment (or to what it was): low at most. */
+/** Only time, inode or link count changed, or an attribute briefly or to the same value: low at most. */
 function severityOf(change: Change, severity: Severity): Severity {
   const isSlight =
     (change.kind === "modified" && change.fields.every((one) => slight.includes(one))) ||

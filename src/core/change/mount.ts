@@ -2,7 +2,7 @@
 export interface Mount {
   readonly id: number;
   readonly path: string;
-  /** The path inside the filesystem that is mounted: tells a bind mount. */
+  /** The path inside the mounted filesystem: shows a bind mount. */
   readonly root: string;
   readonly type: string;
   readonly source: string;

@@ -17,7 +17,7 @@ export function parseMountinfo(bytes: Buffer): Mount[] {
   return lines.filter((line) => line !== "").map(parseLine);
 }
 
-/** What was mounted and unmounted on, above or inside watched paths; unmounted first, so that a replaced mount reads in order. */
+/** Mounts and unmounts at, above or inside watched paths; unmounts first, so that a replaced mount reads in order. */
 export function diffMounts(
   before: readonly Mount[],
   after: readonly Mount[],
@@ -27,8 +27,8 @@ export function diffMounts(
 }
 
 /**
- * The same from one start of the agent to the next. Ids, devices and the names of disks may be others after a reboot,
- * and so may what the root itself is mounted from after an update: none of that is news.
+ * The same between two runs of the agent. Ids, devices and disk names may differ after a reboot, and the root's
+ * source after an update: none of these is a change.
  */
 export function diffRemembered(
   before: readonly Mount[],
@@ -51,7 +51,7 @@ function diffBy(nameOf: Naming, before: readonly Mount[], after: readonly Mount[
   ];
 }
 
-/** Those of which there are fewer among the others: of one name, as many as are too many. */
+/** Multiset difference by name. */
 function beyond(nameOf: Naming, some: readonly Mount[], others: readonly Mount[]): Mount[] {
   const known = new Map<string, number>();
   for (const name of others.map(nameOf)) known.set(name, (known.get(name) ?? 0) + 1);
@@ -63,7 +63,7 @@ function beyond(nameOf: Naming, some: readonly Mount[], others: readonly Mount[]
   });
 }
 
-/** Ids are used again after an unmount. Options are left out: a remount hides and shows nothing. */
+/** Ids are reused after an unmount. Options do not count: a remount hides and shows nothing. */
 function identityOf(mount: Mount): string {
   const { id, path, root, type, source, dev } = mount;
   return JSON.stringify([id, path, root, type, source, dev]);

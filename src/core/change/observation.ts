@@ -1,9 +1,9 @@
 import { IntegrityError } from "../error.ts";
 
-/** What kind of thing a path names. */
+/** The type of a filesystem object. */
 export type FileType = "file" | "directory" | "symlink" | "fifo" | "socket" | "block" | "char";
 
-/** What was seen at a path. Never differs from itself; holds nothing that reading it changes. */
+/** An observation of a path. Never differs from itself; holds nothing that reading changes. */
 export interface Observation {
   readonly type: FileType;
   /** The twelve permission bits. */
@@ -15,7 +15,7 @@ export interface Observation {
   /** RFC 3339 in UTC with nine digits of seconds. */
   readonly mtime: string;
   readonly ctime: string;
-  /** Birth time, where the filesystem tells it. */
+  /** Birth time, where the filesystem has it. */
   readonly btime?: string;
   /** "major:minor" of the filesystem's device. */
   readonly dev: string;
@@ -36,9 +36,9 @@ export interface Observation {
   readonly xattrs?: Readonly<Record<string, string>>;
   /** "immutable", "append", "verity": sorted. Absent: none. */
   readonly flags?: readonly string[];
-  /** It changed while it was being read, three times: sha256 is of the last reading. */
+  /** The file changed during three readings: sha256 is of the last one. */
   readonly unstable?: true;
-  /** The errno's name: it is there, but could not be read. */
+  /** The errno's name: the path exists but could not be read. */
   readonly unreadable?: string;
   /** Digest of the first bytes, when asked for (class append-only). Not stored. */
   readonly prefix?: { readonly size: number; readonly sha256: string };
@@ -68,8 +68,8 @@ const rowKeys = [
 ] as const satisfies readonly (keyof Observation)[];
 
 /**
- * The stored and signed form of an observation: JSON with the keys in the order above, absent ones left out
- * (docs/formats.md). The bytes are kept as they were written and never made again from the parsed value.
+ * The stored and signed form of an observation: JSON with the keys in the order above, without absent ones
+ * (docs/formats.md). Its bytes are kept as written, never re-serialised.
  */
 export function rowOf(observation: Observation): string {
   const row: Partial<Record<keyof Observation, unknown>> = {};
@@ -77,12 +77,12 @@ export function rowOf(observation: Observation): string {
   return JSON.stringify(row);
 }
 
-/** Not even its inode could be looked at: something may be there, or nothing. */
+/** Even its inode is unreadable: the path may exist or not. */
 export function isUnseen({ unreadable, nlink }: Observation): boolean {
   return unreadable !== undefined && nlink === 0;
 }
 
-/** A stored row -> observation. Rows are ours; what lacks a part that every row has was altered or damaged. */
+/** A stored row -> observation. A row without a mandatory part was altered or damaged. */
 export function parseRow(row: string): Observation {
   const parsed = parseObject(row);
   if (parsed && texts.every((key) => typeof parsed[key] === "string"))
@@ -104,7 +104,7 @@ function parseObject(text: string): Partial<Observation> | undefined {
   }
 }
 
-/** Same inode, and (where the filesystem tells) born at the same time: the same file, whatever its name. */
+/** Same inode and, where known, same birth time: the same file under any name. */
 export function isSameInode(a: Observation, b: Observation): boolean {
   return a.ino === b.ino && a.dev === b.dev && a.type === b.type && a.btime === b.btime;
 }

@@ -6,7 +6,7 @@ import { isSameInode } from "./observation.ts";
 import type { Observation } from "./observation.ts";
 import { parentOf } from "../path.ts";
 
-/** A rename as the kernel told it: believed for the names alone. */
+/** A rename as the kernel reported it, believed for its names alone. */
 export interface RenameFact {
   readonly from: string;
   readonly to: string;
@@ -15,8 +15,9 @@ export interface RenameFact {
 type Moved = { readonly from: Look; readonly to: Look };
 
 /**
- * Turns looks at many paths into changes, pairing names: first by the kernel's word and by inode, then by digest.
- * Every look that differs appears in exactly one change, as its path, as its `from`, or within a directory's count.
+ * Turns looks at many paths into changes and pairs names: first by the kernel's rename events and by inode, then by
+ * digest. Each differing look appears in exactly one change: as its path, as its `from`, or within a directory's
+ * count.
  */
 export function pair(looks: readonly Look[], facts: readonly RenameFact[] = []): readonly Change[] {
   const byPath = new Map(looks.map((look) => [look.path, look]));
@@ -58,7 +59,7 @@ function movesByInode(looks: readonly Look[]): Moved[] {
   return moves;
 }
 
-/** A file deleted here and created there with the same content, when there is no second candidate for either. */
+/** A file deleted at one path and created with the same content at another, if neither has a second candidate. */
 function movesByDigest(looks: readonly Look[], known: ReadonlyMap<string, Moved>): Moved[] {
   const taken = new Set([...known.values()].map((move) => move.from.path));
   const staying = new Set(looks.filter(stayed).map(({ after }) => after && inodeKey(after)));
@@ -67,7 +68,7 @@ function movesByDigest(looks: readonly Look[], known: ReadonlyMap<string, Moved>
   for (const look of looks) {
     const { path, before, after } = look;
     if (before && !after && !taken.has(path)) push(deleted, digestKey(before), look);
-    // One more name of a file that is still where it was comes from nowhere else.
+    // A further name of a file that still has its old one is no rename.
     if (after && !before && !known.has(path) && !staying.has(inodeKey(after)))
       push(created, digestKey(after), look);
   }
@@ -80,7 +81,7 @@ function movesByDigest(looks: readonly Look[], known: ReadonlyMap<string, Moved>
   return moves;
 }
 
-/** What was replaced in a directory that was moved: its name moved along, and holds another file now. */
+/** A file replaced inside a moved directory: the name moved along and holds another file. */
 function movesByPlace(
   looks: ReadonlyMap<string, Look>,
   known: ReadonlyMap<string, Moved>,
@@ -103,7 +104,7 @@ function directoriesOf(moves: readonly Moved[]): ReadonlyMap<string, Moved> {
   return new Map(directories.map((move) => [move.from.path, move]));
 }
 
-/** For every path that moved only because a directory above it did: the outermost such directory's move. */
+/** For each path that moved with a directory above it: the outermost such directory's move. */
 function carriersOf(moves: readonly Moved[]): ReadonlyMap<Moved, Moved> {
   const directories = directoriesOf(moves);
   const carriers = new Map<Moved, Moved>();
@@ -134,7 +135,7 @@ function renamed({ from, to }: Moved, carriers: ReadonlyMap<Moved, Moved>): Chan
   return { ...base, count };
 }
 
-/** A file replaced by renaming a fresh one over it: says the name from which it came. */
+/** A file replaced by renaming a fresh one over it: `via` holds the fresh one's name. */
 function withVia(
   change: Change | undefined,
   facts: readonly RenameFact[],
@@ -153,7 +154,7 @@ function stayed({ before, after }: Look): boolean {
   return before !== undefined && after !== undefined && isSameFile(before, after);
 }
 
-/** Where the birth time is unknown an inode number may have been used again: then the content must be the same too. */
+/** Without a birth time an inode number may have been reused: then the content must match too. */
 function isSameFile(before: Observation, after: Observation): boolean {
   if (!isSameInode(before, after)) return false;
   if (before.btime !== undefined) return true;

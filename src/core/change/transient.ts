@@ -4,26 +4,27 @@ import type { Look } from "./compare.ts";
 import type { Step } from "./hint.ts";
 
 /**
- * A change that was over before anyone could look: nothing is left of it but what the kernel said.
- * Undefined: the look shows it, or the kernel's word is no evidence ("changed" is a guess of an engine that cannot tell).
+ * A change that ended before a look: only the kernel's events show it. Undefined: the look shows it, or the events
+ * prove nothing ("changed" is a guess of an engine that cannot say).
  */
 export function transient(look: Look, steps: readonly Step[]): Change | undefined {
-  const told = toldSteps(steps);
-  if (told.length === 0) return undefined;
+  const proven = provenSteps(steps);
+  if (proven.length === 0) return undefined;
   const { path, before, after } = look;
-  // A name that was there for a moment: made there, or moved there.
-  const appeared = told.includes("created") || told.includes("renamed");
-  if (!before && !after) return appeared ? { kind: "transient", path, steps: told } : undefined;
+  // A name that existed briefly: made or moved there.
+  const appeared = proven.includes("created") || proven.includes("renamed");
+  if (!before && !after) return appeared ? { kind: "transient", path, steps: proven } : undefined;
   if (!before || !after || compare(look)) return undefined;
-  // A write moves mtime, and to put that back is a step of its own: without one it was only open for writing.
+  // A write moves mtime, and setting mtime back is a step of its own: without that step the file was only opened for
+  // writing.
   if (steps.every((step) => step === "closed" || step === "changed")) return undefined;
   return before.ctime === after.ctime
     ? undefined
-    : { kind: "transient", path, steps: told, before };
+    : { kind: "transient", path, steps: proven, before };
 }
 
-/** A file that was closed after writing was modified: mmap(2) writes say nothing else. */
-function toldSteps(steps: readonly Step[]): readonly Step[] {
+/** A file closed after writing was modified: mmap(2) writes give no other event. */
+function provenSteps(steps: readonly Step[]): readonly Step[] {
   const named = steps
     .filter((step) => step !== "changed")
     .map((step): Step => (step === "closed" ? "modified" : step));

@@ -1,9 +1,9 @@
 import type { EngineName, Step } from "./hint.ts";
 
-/** Milliseconds: no path waits longer than this from its first hint, however often it is hinted again. */
+/** Milliseconds: no path waits longer from its first hint. */
 export const longestWait = 1000;
 
-/** Milliseconds: what falls due this soon after something due is taken along, so that it is seen as one. */
+/** Milliseconds: paths that fall due this close together are looked at together. */
 export const together = 15;
 
 const structuralQuiet = 30;
@@ -12,10 +12,9 @@ const untoldQuiet = 40;
 const mostSteps = 32;
 
 /**
- * Milliseconds of quiet after the last of these steps before the path is looked at, so that one save is one
- * change. A name that comes or goes, or is not known, may be half of an editor's or package manager's
- * save; a file that is being written is worth looking at when it is closed; a single step on a known path
- * is complete.
+ * Milliseconds of quiet after the last of these steps before the path is looked at, so that one save is one change. A
+ * name that comes or goes, or is unknown, may be half of a save; a file being written is looked at when it is closed;
+ * a single step on a known path is complete.
  */
 export function settle(steps: readonly Step[], isKnown: boolean, engine: EngineName): number {
   if (engine === "chokidar" || steps.includes("changed")) return untoldQuiet;
@@ -23,7 +22,7 @@ export function settle(steps: readonly Step[], isKnown: boolean, engine: EngineN
   return isKnown && !isStructural(steps) ? 0 : structuralQuiet;
 }
 
-/** Some step made, removed or moved a name. */
+/** Whether a step made, removed or moved a name. */
 export function isStructural(steps: readonly Step[]): boolean {
   return steps.some((step) => {
     switch (step) {
@@ -41,7 +40,7 @@ export function isStructural(steps: readonly Step[]): boolean {
   });
 }
 
-/** Written and, as far as the engine can tell, not closed since. A removal ends it too. */
+/** Written and, as far as the engine knows, not closed or removed since. */
 export function isBeingWritten(steps: readonly Step[]): boolean {
   for (const step of steps.toReversed()) {
     if (step === "modified" || step === "changed") return true;
@@ -50,7 +49,7 @@ export function isBeingWritten(steps: readonly Step[]): boolean {
   return false;
 }
 
-/** In order, without repeats in a row, and bounded: what is dropped is neither the beginning nor the end. */
+/** In order, without repeats in a row, bounded: drops from the middle. */
 export function appendStep(steps: readonly Step[], step: Step): readonly Step[] {
   if (steps.at(-1) === step) return steps;
   return steps.length < mostSteps ? [...steps, step] : [...steps.slice(0, -1), step];

@@ -2,7 +2,7 @@ import { parseGlob } from "./globs.ts";
 import type { Observation } from "../change/observation.ts";
 import type { Match } from "./rule.ts";
 
-/** One check of a rule at a path, and what came of it. */
+/** One check of a rule at a path, and its result. */
 export interface AuditResult {
   readonly path: string;
   readonly rule: string;
@@ -19,8 +19,8 @@ export interface OwnerNames {
 }
 
 /**
- * Owner and mode as the rule wants them. Symbolic links have neither of their own. The mode is meant for files,
- * and for a directory that the rule names: one that a wildcard brings along needs its search bits.
+ * Compares owner and mode with the rule's. Symbolic links have none of their own. The mode holds for files and for a
+ * directory that the rule names: a directory matched by a wildcard needs its search bits.
  */
 export function audit(
   path: string,
@@ -50,7 +50,7 @@ export function audit(
   return results;
 }
 
-/** To the kernel root is 0: the accounts of the node, which an intruder may write, have no say in that. */
+/** To the kernel root is 0: the node's accounts, which an intruder may write, do not decide. */
 function isOf(expected: string, id: number, name: string | undefined): boolean {
   return expected === "root" ? id === 0 : expected === name || expected === `${id}`;
 }
@@ -60,7 +60,10 @@ function isNamed(path: string, glob: string): boolean {
   return "globs" in parsed && parsed.globs.some((one) => one.literal && one.prefix === path);
 }
 
-/** No bit is set that the greatest allowed mode lacks, over all twelve bits (CIS Kubernetes Benchmark, kube-bench's bitmask). */
+/**
+ * No bit is set that the greatest allowed mode lacks, over all twelve bits (CIS Kubernetes Benchmark, kube-bench's
+ * bitmask).
+ */
 export function isStricter(mode: number, greatest: number): boolean {
   return (mode & ~greatest & 0o7777) === 0;
 }

@@ -2,13 +2,13 @@
 export type Component =
   | { readonly kind: "literal"; readonly name: string }
   | { readonly kind: "pattern"; readonly source: string; readonly regex: RegExp }
-  /** "**": any number of names, none included. */
+  /** "**": any number of names, also none. */
   | { readonly kind: "deep" };
 
 /** A glob without braces, ready to be put into a trie. */
 export interface Glob {
   readonly components: readonly Component[];
-  /** The text before the first wildcard, without a "/" at its end. */
+  /** The text before the first wildcard, without a final "/". */
   readonly prefix: string;
   /** No wildcard at all: it names exactly one path. */
   readonly literal: boolean;

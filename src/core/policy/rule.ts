@@ -1,4 +1,4 @@
-/** What a rule expects of the content of its files. */
+/** What a rule expects of its files' content. */
 export type FileClass = "immutable" | "rotates" | "append-only" | "sealed" | "volatile";
 
 export const severities = ["info", "low", "medium", "high", "critical"] as const;
@@ -8,7 +8,7 @@ export function isAtLeast(severity: Severity, least: Severity): boolean {
   return severities.indexOf(severity) >= severities.indexOf(least);
 }
 
-/** The moreSevere of two. */
+/** The more severe of two. */
 export function moreSevere(a: Severity, b: Severity): Severity {
   return isAtLeast(a, b) ? a : b;
 }
@@ -61,7 +61,7 @@ export interface Match {
   readonly glob: string;
 }
 
-/** Rules made ready for looking up paths (core/rules.ts). */
+/** Rules prepared for finding paths (core/policy/rules.ts). */
 export interface RuleIndex {
   /** The rule that holds for the path, or undefined: not watched. */
   find(path: string): Match | undefined;

@@ -4,7 +4,7 @@ import type { Glob } from "./globs.ts";
 import { joinPath } from "../path.ts";
 import type { Match, Rule, RuleTree } from "./rule.ts";
 
-/** A glob that matches a path, and whether its rule excludes the path. */
+/** A glob that matches a path, and the exclusion of its rule, if any. */
 export interface Candidate extends Match {
   /** The glob's text before its first wildcard: the longer, the more specific. */
   readonly prefix: string;
@@ -14,17 +14,17 @@ export interface Candidate extends Match {
   readonly excludedBy?: string;
 }
 
-/** Every rule that speaks of a path, the one that decides first. */
+/** Every rule that matches a path, the deciding one first. */
 export interface Explanation {
   readonly path: string;
   /** Absent: not watched. */
   readonly match?: Match;
   readonly candidates: readonly Candidate[];
-  /** How many trie nodes and patterns the look-up touched. */
+  /** Number of trie nodes and patterns visited. */
   readonly steps: number;
 }
 
-/** A RuleTree that can also say why. */
+/** A RuleTree that also explains. */
 export interface Rules extends RuleTree {
   explain(path: string): Explanation;
 }
@@ -53,7 +53,7 @@ interface Node {
   readonly entries: Entry[];
 }
 
-/** Makes rules ready for looking up paths: a trie by name, so that the cost does not grow with the number of rules. */
+/** Prepares rules for finding paths: a trie by name, so that the cost does not grow with the number of rules. */
 export function compileRules(rules: readonly Rule[]): Rules {
   const trie = newNode(false);
   for (const [order, rule] of rules.entries()) {
@@ -108,7 +108,7 @@ function nodeOf(trie: Node, glob: Glob): Node {
   return node;
 }
 
-/** The nodes that a path leads to: all ways through the trie at once, so that "**" costs no backtracking. */
+/** The nodes that a path leads to: all ways through the trie at once, so that "**" needs no backtracking. */
 function walk(trie: Node, path: string): { readonly nodes: readonly Node[]; steps: number } {
   let nodes: Node[] = [];
   enter(trie, nodes);
@@ -174,7 +174,7 @@ function explain(trie: Node, path: string): Explanation {
 
 function mayMatchBelow(trie: Node, dir: string): boolean {
   const { nodes } = walk(trie, dir);
-  // What matches here and everything below decides there, unless something more specific does.
+  // A match here decides for everything below, unless a more specific rule does.
   const settled = decisive(nodes.filter((node) => node.stays));
   return nodes.some((node) => leadsToMatch(node, dir, settled));
 }
@@ -191,7 +191,7 @@ function leadsToMatch(node: Node, dir: string, settled: Entry | undefined): bool
   return node.deep ? leadsToMatch(node.deep, dir, settled) : false;
 }
 
-/** What a wider "**" says of the directory itself it says of what is inside too: that is asked with `find`. */
+/** A wider "**" that covers the directory covers its entries too: `find` asks for it. */
 function inside(trie: Node, dir: string): ReadonlySet<Rule> {
   const found = new Set<Rule>();
   const waiting = [...walk(trie, dir).nodes];

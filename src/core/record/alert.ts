@@ -10,7 +10,7 @@ import { isFolded, isoTime, showChange } from "../text/change-json.ts";
 import { dashedUuid, integer, observablesOf, subjectsOf, toActor } from "./ocsf-subject.ts";
 import type { Names } from "./ocsf-subject.ts";
 
-/** What is known of the machine; what is not is left out. */
+/** Facts about the machine; unknown ones are absent. */
 export interface HostFacts {
   readonly hostname?: string;
   /** PRETTY_NAME or NAME of os-release(5). */
@@ -23,7 +23,7 @@ export interface HostFacts {
   readonly bootId?: string;
 }
 
-/** All that an event says beyond the change itself. */
+/** The context of an event beyond its change. */
 export interface EventContext {
   /** A version 7 UUID, one for each event. */
   readonly uid: string;
@@ -111,7 +111,7 @@ function activityOf(change: Change): Activity {
     case "renamed":
       return rename;
     case "modified":
-      return gravest(change.fields);
+      return mostSevere(change.fields);
     case "transient":
       return change.steps[0] === undefined ? other(change.kind) : activityOfStep(change.steps[0]);
     case "mounted":
@@ -123,7 +123,7 @@ function activityOf(change: Change): Activity {
   }
 }
 
-/** OCSF asks for the source's own word where it has none. */
+/** OCSF asks for the source's own word where its list has none. */
 function other(kind: ChangeKind): Activity {
   return { id: 99, name: kind };
 }
@@ -145,7 +145,7 @@ const activityOfField = {
   mtime: setAttributes,
 } as const satisfies Record<Field, Activity>;
 
-function gravest(fields: readonly Field[]): Activity {
+function mostSevere(fields: readonly Field[]): Activity {
   const all = fields.map((field) => activityOfField[field]);
   return [update, setSecurity].find((activity) => all.includes(activity)) ?? setAttributes;
 }

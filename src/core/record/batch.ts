@@ -12,26 +12,26 @@ export function sealBatch(batch: Omit<Batch, "key">, key: KeyObject): Envelope {
   return seal(batchType, Buffer.from(JSON.stringify(payload)), key);
 }
 
-/** How far a chain has been followed, and whose signatures are accepted from here on. */
+/** How far the walk along a chain has come, and which keys it accepts from there. */
 export interface Walk {
-  /** Newest first: one that signed a batch, or that a record of kind "rekey" names, retires those after it. */
+  /** Newest first: a key that signed a batch, or that a "rekey" record names, retires the keys after it. */
   readonly keys: readonly KeyObject[];
-  /** Key ids that were accepted before, and are no more. */
+  /** Key ids accepted before and no longer. */
   readonly retired?: readonly string[];
-  /** Absent: nothing was read yet. */
+  /** Absent: nothing read yet. */
   readonly at?: { readonly chain: string; readonly head: Head };
 }
 
-/** A sentence about the first thing that is wrong, and the record at which it is. */
+/** A sentence about the first fault, and its record. */
 export interface BatchFault {
   readonly fault: string;
   readonly seq: number;
 }
 
-/** A batch whose signature holds and that begins where the walk ended. Its records are not looked at yet. */
+/** Checks a batch's signature and that it begins where the walk ended. Does not check its records. */
 export function openBatch(walk: Walk, envelope: Envelope): { readonly batch: Batch } | BatchFault {
   const seq = (walk.at?.head.seq ?? 0) + 1;
-  const keyid = envelope.signatures[0]?.keyid ?? "nobody";
+  const keyid = envelope.signatures[0]?.keyid ?? "no key";
   const key = walk.keys.find((one) => keyIdOf(one) === keyid);
   if (!key) {
     const why = walk.retired?.includes(keyid) ? "was replaced before" : "is not trusted";
@@ -51,7 +51,7 @@ export function openBatch(walk: Walk, envelope: Envelope): { readonly batch: Bat
   return { batch };
 }
 
-/** The walk after these records, which must be exactly those that the batch names. */
+/** The walk after these records, which must be exactly the batch's. */
 export function followBatch(
   walk: Walk,
   batch: Batch,
@@ -73,7 +73,7 @@ export function followBatch(
   };
 }
 
-/** A stolen key is worth nothing from the batch on that follows its replacement. */
+/** A replaced key counts no more from the next batch on, so a stolen one is worthless. */
 function keysAfter(
   keys: readonly KeyObject[],
   batch: Batch,
@@ -86,7 +86,7 @@ function keysAfter(
   return known.length > 0 ? known : [named];
 }
 
-/** This key and those that are newer; none when it is not among them. */
+/** This key and the newer ones. Empty: unknown key. */
 function upTo(keys: readonly KeyObject[], id: string): readonly KeyObject[] {
   return keys.slice(0, keys.findIndex((one) => keyIdOf(one) === id) + 1);
 }
@@ -115,7 +115,7 @@ function sayFault({ seq, ...fault }: ChainFault, batch: Batch): BatchFault {
     case "sequence":
       return { seq, fault: `expected record ${seq}, found ${fault.found}` };
     case "link":
-      // A record is found altered by the hash that the next one holds.
+      // The hash in the next record shows an altered one.
       return seq === batch.first
         ? { seq, fault: "the record does not follow the batch before it" }
         : { seq: seq - 1, fault: "this record or the next was altered" };

@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 
 export type RecordKind = "genesis" | "alert" | "agent" | "baseline" | "dropped" | "rekey";
 
-/** What a record holds; its bytes are the JSON of this, kept as first written. */
+/** The content of a record; its bytes are this JSON, kept as first written. */
 export interface ChainRecord {
   readonly v: 1;
   /** "<cluster>/<node>/<epoch>" */
@@ -26,7 +26,7 @@ export interface Linked extends Head {
   readonly bytes: Buffer;
 }
 
-/** What the signature over one commit's records says (docs/formats.md). */
+/** The payload of the signature over one commit's records (docs/formats.md). */
 export interface Batch {
   readonly chain: string;
   readonly first: number;
@@ -66,7 +66,7 @@ export type ChainFault =
   | { readonly kind: "sequence"; readonly seq: number; readonly found: number }
   | { readonly kind: "link"; readonly seq: number };
 
-/** Follows the records from a head. The new head, or the first fault. */
+/** Follows the records from a head. Returns the new head, or the first fault. */
 export function follow(
   head: Head,
   chain: string,
@@ -84,7 +84,7 @@ export function follow(
   return { head: at };
 }
 
-/** Bytes -> record, or undefined when they are not one. */
+/** Bytes -> record, or undefined. */
 export function parseRecord(bytes: Buffer): ChainRecord | undefined {
   try {
     const value = JSON.parse(bytes.toString("utf8")) as Partial<ChainRecord>;

@@ -25,7 +25,9 @@ export function seal(payloadType: string, payload: Buffer, key: KeyObject): Enve
   };
 }
 
-/** The payload's bytes when a signature by this key verifies, else undefined. The signed type must be the expected one. */
+/**
+ * The payload's bytes if a signature by this key verifies, else undefined. The signed type must be the expected one.
+ */
 export function open(payloadType: string, envelope: Envelope, key: KeyObject): Buffer | undefined {
   if (envelope.payloadType !== payloadType) return undefined;
   const payload = Buffer.from(envelope.payload, "base64");
@@ -55,7 +57,7 @@ export function keyIdOf(key: KeyObject): string {
   return `ed25519:${createHash("sha256").update(rawPublicKey(key)).digest("hex").slice(0, 16)}`;
 }
 
-/** Text -> envelope, or undefined when it is not one. */
+/** Text -> envelope, or undefined. */
 export function parseEnvelope(text: string): Envelope | undefined {
   try {
     const value = JSON.parse(text) as Partial<Envelope>;

@@ -8,13 +8,13 @@ import { nameOf, parentOf, printable, showPath } from "../path.ts";
 import { present } from "../present.ts";
 import { octalMode, xattrDigests } from "../text/change-json.ts";
 
-/** The node's names of users and groups, where it has them. */
+/** The node's user and group names, where it has them. */
 export interface Names {
   readonly user: (uid: number) => string | undefined;
   readonly group: (gid: number) => string | undefined;
 }
 
-/** Whom and what an event is about. */
+/** The actor and the file of an event. */
 export interface Subjects {
   readonly file: OcsfFile;
   readonly file_result?: OcsfFile;
@@ -32,7 +32,7 @@ export function subjectsOf(change: Change, names: Names): Subjects {
     case "modified":
       return { file: at(path, change.before), file_result: at(path, change.after) };
     case "renamed": {
-      // The overwritten file never had the old name: what had it is the file that is now at the new one.
+      // The overwritten file never had the old name: the file that has the new name now did.
       const moved = isSameInode(change.before, change.after) ? change.before : change.after;
       return { file: at(change.from, moved), file_result: at(path, change.after) };
     }
@@ -146,7 +146,7 @@ function withMount(file: OcsfFile, mount: Mount): OcsfFile {
   };
 }
 
-/** An actor that is not known is said to be so; a user is never invented. */
+/** An unknown actor is marked so; a user is never invented. */
 export function toActor(actor: Actor | undefined, names: Names): OcsfActor {
   if (!actor) return { app_name: "Unknown" };
   const user = actor.uid === undefined ? undefined : toUser(actor.uid, names);
@@ -164,7 +164,7 @@ export function toActor(actor: Actor | undefined, names: Names): OcsfActor {
   return present({ process, user });
 }
 
-/** OCSF's integer has 32 bits with a sign; what does not fit is left out. */
+/** OCSF's integer has 32 bits with a sign: a larger value is absent. */
 export function integer(value: number | undefined): number | undefined {
   return value !== undefined && Math.abs(value) < 2 ** 31 ? value : undefined;
 }
@@ -192,7 +192,7 @@ function toContainer(container: NonNullable<Actor["container"]>): OcsfContainer 
   });
 }
 
-/** A UUID with its dashes: a machine id (machine-id(5)) and a static pod's uid are written without. */
+/** A UUID with dashes: a machine id (machine-id(5)) and a static pod's uid have none. */
 export function dashedUuid(text: string): string | undefined {
   const dashed = /^[0-9a-f]{32}$/i.test(text)
     ? text.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5")
@@ -200,7 +200,7 @@ export function dashedUuid(text: string): string | undefined {
   return uuidPattern.test(dashed) ? dashed : undefined;
 }
 
-/** What a SIEM may search for: every name, path, digest and process of the event. */
+/** Search terms for a SIEM: every name, path, digest and process of the event. */
 export function observablesOf(hostname: string, who: OcsfActor, what: Subjects): OcsfObservable[] {
   const process = "process" in who ? who.process : undefined;
   return [

@@ -1,8 +1,8 @@
 import type { ChangeObject } from "../text/change-json.ts";
 
 /*
- * The part of OCSF 1.8.0 that we write (schema.ocsf.io/1.8.0/classes/file_activity), with the profiles
- * below. The names are the standard's. All times are milliseconds since 1970.
+ * The part of OCSF 1.8.0 that we write (schema.ocsf.io/1.8.0/classes/file_activity), with the profiles below, in the
+ * standard's names. All times are milliseconds since 1970.
  */
 
 export const ocsfVersion = "1.8.0";
@@ -33,7 +33,7 @@ export interface OcsfProcess {
   readonly auid?: number;
   readonly user?: OcsfUser;
   readonly container?: OcsfContainer;
-  /** Nearest first. OCSF's parent_process needs a pid, which we do not know of a dead parent. */
+  /** Nearest first. OCSF's parent_process needs a pid, which a dead parent does not have. */
   readonly ancestry?: readonly { readonly name: string }[];
 }
 

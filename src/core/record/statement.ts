@@ -7,14 +7,14 @@ import type { Envelope } from "./dsse.ts";
 export const statementType = "application/vnd.fim-agent.baseline.v1+json";
 const anchorType = "application/vnd.fim-agent.anchor.v1+json";
 
-/** What was approved: the payload of a baseline's signature (docs/formats.md). */
+/** The approved state: the payload of a baseline's signature (docs/formats.md). */
 export interface Statement {
   readonly v: 1;
   readonly node: string;
   readonly cluster: string;
-  /** Only ever rises, by one for each signature. */
+  /** Rises by one with each signature. */
   readonly counter: number;
-  /** How many rows are signed. */
+  /** Number of signed rows. */
   readonly rows: number;
   /** Lower-case hex, of digestRows. */
   readonly digest: string;
@@ -28,7 +28,7 @@ export interface Statement {
   readonly previous?: string;
 }
 
-/** What is kept beside the database, so that a database that was removed or put back to an older state is noticed. */
+/** Kept beside the database, to detect a removed or older database. */
 export interface Anchor {
   readonly v: 1;
   /** Of the last statement; 0 before the first one is committed. */
@@ -45,7 +45,7 @@ export interface RowsDigest {
   readonly digest: string;
 }
 
-/** A row as it is signed: the path's bytes and the row's bytes. A string stands for its UTF-8. */
+/** A row as signed: the bytes of path and row. A string stands for its UTF-8. */
 export type SignedRow = readonly [path: Buffer | string, row: Buffer | string];
 
 const chunkSize = 65_536;
@@ -53,7 +53,7 @@ const chunkSize = 65_536;
 /** SHA-256 over u32be length and bytes of each path and row. The rows must come in ascending order of path bytes. */
 export function digestRows(rows: Iterable<SignedRow>): RowsDigest {
   const hash = createHash("sha256");
-  // One call into OpenSSL a chunk, not four a row: a third of the time.
+  // One OpenSSL call for each chunk instead of four for each row: a third of the time.
   const chunk = Buffer.allocUnsafe(chunkSize);
   let used = 0;
   let count = 0;
@@ -118,7 +118,7 @@ export function payloadHash(envelope: Envelope): string {
 
 export type Opened<T> =
   | { readonly kind: "good"; readonly value: T }
-  /** Signed by none of our keys. */
+  /** None of our keys signed it. */
   | { readonly kind: "foreign"; readonly keyid: string }
   /** It names our key, but that key did not sign these bytes. */
   | { readonly kind: "forged" };
@@ -131,7 +131,7 @@ export function openAnchor(envelope: Envelope, keys: readonly KeyObject[]): Open
   return openBy(envelope, keys, { type: anchorType, parse: parseAnchor });
 }
 
-/** Payload -> statement, or undefined when it is not one. */
+/** Payload -> statement, or undefined. */
 function parseStatement(payload: Buffer): Statement | undefined {
   const value: Partial<Statement> | undefined = parseObject(payload);
   const good =

@@ -3,7 +3,7 @@ import { keyIdOf, parseEnvelope } from "./dsse.ts";
 import { openAnchor, openStatement, payloadHash, sha256 } from "./statement.ts";
 import type { Anchor, RowsDigest, Statement } from "./statement.ts";
 
-/** Everything that says what the baseline is, as it was found. Texts are not parsed yet: none of it is trusted. */
+/** All evidence about the baseline, unparsed and untrusted. */
 export interface Evidence {
   /** The row of the statement table. */
   readonly stored?: {
@@ -13,26 +13,26 @@ export interface Evidence {
   };
   /** Text of the anchor file. */
   readonly anchor?: string;
-  /** What the newest "baseline" record of the chain says. */
+  /** The content of the chain's newest "baseline" record. */
   readonly recorded?: { readonly counter: number; readonly digest: string };
-  /** The chain is kept from its first record on: what it does not name now, it never named. */
+  /** The chain is complete from its first record: a baseline that it does not name never existed. */
   readonly isChainWhole?: boolean;
-  /** Of the rows that are there now. */
+  /** Of the present rows. */
   readonly rows: RowsDigest;
 }
 
-/** What was altered. */
+/** The altered part. */
 type Part = "signature" | "key" | "counter" | "policy" | "anchor" | "rows";
 
 export type Judgement =
   | { readonly kind: "trusted"; readonly statement: Statement; readonly anchorIsBehind: boolean }
-  /** There never was one. */
+  /** There never was a baseline. */
   | { readonly kind: "missing" }
-  /** There was one. */
+  /** There was a baseline. */
   | { readonly kind: "gone"; readonly counter: number; readonly where: string }
   | { readonly kind: "untrusted"; readonly part: Part; readonly why: string };
 
-/** Whether a baseline may be compared with. The first key is the agent's own, the others are its former ones. */
+/** Whether a baseline may be used. The first key is the agent's own, the others are its former ones. */
 export function judge(evidence: Evidence, keys: readonly KeyObject[]): Judgement {
   const anchor = readAnchor(evidence.anchor, keys);
   if (!evidence.stored) return judgeAbsence(anchor, evidence.recorded);
@@ -58,7 +58,7 @@ export function judge(evidence: Evidence, keys: readonly KeyObject[]): Judgement
   );
 }
 
-/** An anchor whose signature holds, or why there is none. */
+/** An anchor with a valid signature, or the reason why there is none. */
 export function readAnchor(
   text: string | undefined,
   keys: readonly KeyObject[],
@@ -123,7 +123,7 @@ function judgeAnchor(
   return undefined;
 }
 
-/** Every signature is recorded in the same commit, and records are only ever given up from the oldest on. */
+/** Each signature is recorded in its own commit, and pruning removes the oldest records first. */
 function judgeRecord(
   { recorded, isChainWhole }: Evidence,
   statement: Statement,

@@ -17,9 +17,9 @@ export type WebhookKey =
   | { readonly version: "v1"; readonly secret: Buffer }
   | { readonly version: "v1a"; readonly key: KeyObject };
 
-/** What a webhook's signature covers. */
+/** The content that a webhook's signature covers. */
 export interface WebhookMessage {
-  /** The same on every attempt: the receiver's key against duplicates. Holds no ".". */
+  /** The same on every attempt, so that the receiver can drop duplicates. Holds no ".". */
   readonly id: string;
   /** Whole seconds since 1970 of this attempt. */
   readonly timestamp: number;
@@ -27,30 +27,30 @@ export interface WebhookMessage {
   readonly body: Buffer;
 }
 
-/** A request as it was received; header names in lower case. */
+/** A received request; header names in lower case. */
 export interface ReceivedWebhook {
   readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>;
   readonly body: Buffer;
 }
 
-/** The event type that a change is sent under. */
+/** The event type of a change. */
 export function webhookType(kind: ChangeKind): `fim.alert.${ChangeKind}` {
   return `fim.alert.${kind}`;
 }
 
-/** The body of a webhook. The event's JSON text is put in as it is, so that its bytes stay those that were signed. */
+/** The body of a webhook. Inserts the event's JSON text as it is, so that its bytes stay the signed ones. */
 export function webhookBody(type: string, at: string, eventJson: string): Buffer {
   const head = `{"type":${JSON.stringify(type)},"timestamp":${JSON.stringify(at)}`;
   return Buffer.from(`${head},"data":${eventJson}}`);
 }
 
-/** The header webhook-signature: one signature for each key, so that a receiver may change keys in its own time. */
+/** The header webhook-signature: one signature for each key, so that a receiver can change keys at any time. */
 export function signatureHeader(message: WebhookMessage, keys: readonly WebhookKey[]): string {
   const bytes = signedBytes(String(message.timestamp), message);
   return keys.map((key) => `${key.version},${signWith(key, bytes).toString("base64")}`).join(" ");
 }
 
-/** True when the timestamp is within the tolerance (seconds) and one signature is by one of the keys. */
+/** True when the timestamp is within the tolerance (seconds) and one of the keys made one signature. */
 export function verifyWebhook(
   received: ReceivedWebhook,
   keys: readonly WebhookKey[],
@@ -65,11 +65,11 @@ export function verifyWebhook(
   if (id === "" || id.includes(".") || !/^\d{1,12}$/.test(timestamp)) return false;
   if (Math.abs(clock.now - Number(timestamp)) > clock.tolerance) return false;
   const bytes = signedBytes(timestamp, { id, body: received.body });
-  // A header is a stranger's: no more work is done for it than a change of keys needs.
+  // The header is hostile: verify no more signatures than a change of keys needs.
   return list.split(" ", 16).some((one) => keys.some((key) => matches(key, one, bytes)));
 }
 
-/** Keys, one a line; blank lines and lines that begin with "#" are passed over. Errors name the line, never the key. */
+/** Keys, one a line; skips blank lines and lines that begin with "#". Errors name the line, never the key. */
 export function parseKeys(text: string): readonly WebhookKey[] {
   const keys = text.split("\n").flatMap((line, index) => {
     const entry = line.trim();
@@ -96,7 +96,7 @@ function parseKey(entry: string, line: number): WebhookKey {
   return { version: "v1", secret: bytes };
 }
 
-// RFC 8410 §7: what comes before the 32 bytes of the seed in an Ed25519 PKCS #8 key.
+// RFC 8410 §7: the bytes before the 32-byte seed in an Ed25519 PKCS #8 key.
 const pkcs8Head = Buffer.from("302e020100300506032b657004220420", "hex");
 
 /** 32 bytes are the seed; 64 are the seed and its public key. */

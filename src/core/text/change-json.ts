@@ -8,7 +8,7 @@ import { showPath } from "../path.ts";
 import { present, wellFormed } from "../present.ts";
 import type { FileClass, Severity } from "../policy/rule.ts";
 
-/** An observation as machines are shown it. It holds digests, never content. */
+/** An observation for machines. It holds digests, never content. */
 interface ShownObservation {
   readonly type: FileType;
   /** Four octal digits. */
@@ -34,7 +34,7 @@ interface ShownObservation {
   readonly unstable?: true;
 }
 
-/** A change as machines are shown it: one line of `check --format ndjson`, and `unmapped.fim` of an alert. */
+/** A change for machines: one line of `check --format ndjson`, and `unmapped.fim` of an alert. */
 export interface ChangeObject {
   readonly path: string;
   readonly pathBase64?: string;
@@ -62,7 +62,7 @@ export interface ChangeObject {
   readonly offline?: true;
 }
 
-/** True when many like changes are told as one. */
+/** True when it stands for many like changes. */
 export function isFolded(judged: JudgedChange | FoldedChange): judged is FoldedChange {
   return "examples" in judged;
 }
@@ -71,7 +71,7 @@ export function toChangeObject(judged: JudgedChange | FoldedChange): ChangeObjec
   return wellFormed(showChange(judged));
 }
 
-/** The same with its strings as they are, for whoever makes all of what it is part of well-formed. */
+/** The same with strings as they are, for a caller that makes the whole well-formed. */
 export function showChange(judged: JudgedChange | FoldedChange): ChangeObject {
   const { change } = judged;
   const path = showPath(change.path);

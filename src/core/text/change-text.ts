@@ -34,7 +34,7 @@ export function toRow(judged: JudgedChange | FoldedChange): ChangeRow {
   };
 }
 
-/** What happened, who did it and what it means, without the severity. */
+/** What happened, the actor and the meaning, without the severity. */
 export function toSentence(judged: JudgedChange | FoldedChange): string {
   const many = isFolded(judged)
     ? `${judged.count} changes under rule ${printable(judged.rule)}, the last of them: `
@@ -132,9 +132,9 @@ function difference(field: Field, { before, after }: Pair): string {
     case "links":
       return between((seen) => seen.nlink);
     case "inode":
-      // The number may have been used again at once: then only the birth time differs.
+      // The inode number may have been reused: then only the birth time differs.
       return before.ino === after.ino
-        ? `inode ${after.ino} made anew`
+        ? `inode ${after.ino} reused`
         : between((seen) => seen.ino);
   }
 }
@@ -152,7 +152,7 @@ function shortDigest(seen: Observation): string {
   return shown(seen.sha256?.slice(0, 12));
 }
 
-/** The names of the attributes that were added (+), removed (-) or given another value (~); never their values. */
+/** Names of the added (+), removed (-) or changed (~) attributes; never their values. */
 function xattrDifference(pair: Pair): readonly string[] {
   const before = new Map(Object.entries(pair.before.xattrs ?? {}));
   const after = new Map(Object.entries(pair.after.xattrs ?? {}));

@@ -16,9 +16,9 @@ export interface WebhookSettings {
   /** File with one key a line. */
   readonly secret: string;
   readonly format: "standard";
-  /** Alerts below this are not sent; what the agent says of itself always is. */
+  /** Sends no alert below this severity; events of the agent are always sent. */
   readonly minSeverity: Severity;
-  /** File with the only certificate authorities to trust. */
+  /** File with the only trusted certificate authorities. */
   readonly ca?: string;
 }
 
@@ -30,20 +30,20 @@ export interface WebhookContext {
   readonly timeout?: number;
 }
 
-/** What is sent for a record: its id is the receiver's key against duplicates. */
+/** The request for a record; its id lets the receiver drop duplicates. */
 export interface WebhookEvent {
   readonly id: string;
   readonly body: Buffer;
   readonly severity: Severity | "always";
 }
 
-/** The sink's name in the outbox and in metrics: stable for a URL, and tells nothing of the URL but its host. */
+/** The sink's name in the outbox and in metrics: stable for a URL, and reveals only its host. */
 export function webhookName(url: string): string {
   const digest = createHash("sha256").update(url).digest("hex").slice(0, 8);
   return `webhook:${new URL(url).host}:${digest}`;
 }
 
-/** Record -> what a webhook sends for it, or undefined: nothing that concerns a webhook. */
+/** Record -> its webhook request. Undefined: no webhook carries this kind. */
 export function webhookEvent(bytes: Buffer): WebhookEvent | undefined {
   const record = parseRecord(bytes);
   if (!record) {
@@ -121,7 +121,7 @@ interface Described {
   readonly severity: Severity | "always";
 }
 
-/** What the agent says of itself and a webhook passes on. Heartbeats are for the collector alone. */
+/** Agent events that webhooks carry. Heartbeats go to the collector alone. */
 const agentEvents = new Set(["started", "stopped", "degraded", "recovered", "baseline", "dropped"]);
 
 function describe(record: ChainRecord): Described | undefined {
@@ -155,12 +155,12 @@ function describeAgent(event: string, body: Fields): Described | undefined {
   return { type: `fim.agent.${event}`, uid: idOf(body["uid"]), severity: "always" };
 }
 
-/** The id may hold no "." for the signature's sake; ours are UUIDs. */
+/** The signature forbids "." in an id; ours are UUIDs. */
 function idOf(value: unknown): string | undefined {
   return typeof value === "string" && /^[\w-]{1,128}$/.test(value) ? value : undefined;
 }
 
-/** The text of a record's body as it was first written: `link` puts the body last, and a quote in a string is escaped. */
+/** The text of a record's body as first written: `link` puts the body last, and JSON escapes quotes in strings. */
 function bodyText(bytes: Buffer): string {
   const mark = ',"body":';
   return bytes.toString("utf8", bytes.indexOf(mark) + mark.length, bytes.length - 1);

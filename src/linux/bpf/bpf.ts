@@ -28,7 +28,7 @@ type BpfCall = (...args: [number: number, command: number, attr: Buffer, size: n
 let bpfFunction: BpfCall | undefined;
 
 export interface MapShape {
-  /** A hash table that forgets what was not used for longest, or an array of which each processor has its own. */
+  /** A hash table that evicts the least recently used entries, or an array with a copy for each processor. */
   readonly type: keyof typeof mapTypes;
   /** At most fifteen letters, digits and underscores. */
   readonly name: string;
@@ -37,7 +37,7 @@ export interface MapShape {
   readonly maxEntries: number;
 }
 
-/** Gives the map's descriptor (close-on-exec). */
+/** Returns the map's descriptor (close-on-exec). */
 export function createMap(shape: MapShape): number {
   const attr = Buffer.alloc(attrSize);
   attr.writeUInt32LE(mapTypes[shape.type], 0);
@@ -63,7 +63,7 @@ export function loadProgram(name: string, instructions: Buffer): number {
   });
 }
 
-/** Copies the key's value into `value`. False: the map does not have it. */
+/** Copies the key's value into `value`. False: no such key. */
 export function lookup(mapFd: number, key: Buffer, value: Buffer): boolean {
   return bpf(MAP_LOOKUP_ELEM, elementAttr(mapFd, key, value)) === 0;
 }
@@ -72,7 +72,7 @@ export function update(mapFd: number, key: Buffer, value: Buffer): void {
   checked(bpf(MAP_UPDATE_ELEM, elementAttr(mapFd, key, value)), "bpf MAP_UPDATE_ELEM", "");
 }
 
-/** False: the map has the key already, or cannot take it. */
+/** False: the key exists, or the map is full. */
 export function insert(mapFd: number, key: Buffer, value: Buffer): boolean {
   const attr = elementAttr(mapFd, key, value);
   attr.writeBigUInt64LE(BPF_NOEXIST, 24);

@@ -2,8 +2,8 @@ import { Buffer } from "node:buffer";
 import { readFileSync } from "node:fs";
 
 /*
- * BTF: the kernel's own description of its structures (Documentation/bpf/btf.rst, include/uapi/linux/btf.h).
- * A header, then types one after the other (their numbers are their places, from 1), then the strings.
+ * BTF: the kernel's own description of its structures (Documentation/bpf/btf.rst, include/uapi/linux/btf.h). A
+ * header, then types (numbered from 1 by place), then strings.
  */
 
 const magic = 0xeb9f;
@@ -41,7 +41,7 @@ const kinds = {
 
 const qualifiers: readonly number[] = [kinds.volatile, kinds.const, kinds.restrict, kinds.typeTag];
 
-/** Bytes behind each kind's btf_type, for itself and for each of its `vlen` parts. A kind that is missing is unknown. */
+/** Bytes behind each kind's btf_type: its own, and for each of its `vlen` parts. Other kinds are unknown. */
 const extra: ReadonlyMap<number, readonly [own: number, each: number]> = new Map([
   [1, [4, 0]], // INT
   [2, [0, 0]], // PTR
@@ -64,18 +64,18 @@ const extra: ReadonlyMap<number, readonly [own: number, each: number]> = new Map
   [19, [0, 12]], // ENUM64
 ]);
 
-/** Qualifiers on one type: more than that is no kernel's. */
+/** Qualifiers on one type: a kernel never has more. */
 const mostQualifiers = 16;
 
-/** Where the members of the kernel's structures are. It holds the whole description: not to be kept. */
+/** Offsets of members in the kernel's structures. It holds the whole description: do not keep it. */
 export interface Btf {
-  /** Bytes from the structure's beginning. Undefined: there is no such member, it is a bit field, or two disagree. */
+  /** Bytes from the structure's beginning. Undefined: no such member, a bit field, or two that disagree. */
   offsetOf(struct: string, member: string): number | undefined;
   /** The number behind a name of an enumeration; undefined as above. */
   valueOf(enumeration: string, name: string): number | undefined;
 }
 
-/** Undefined: the kernel was built without BTF, or it cannot be read or understood. */
+/** Undefined: the kernel has no BTF, or it is unreadable. */
 export function readBtf(file: string = "/sys/kernel/btf/vmlinux"): Btf | undefined {
   try {
     return parseBtf(readFileSync(file));
@@ -84,7 +84,7 @@ export function readBtf(file: string = "/sys/kernel/btf/vmlinux"): Btf | undefin
   }
 }
 
-/** Undefined: this is not BTF in little-endian order, or it is cut off, or newer than this. */
+/** Undefined: not BTF in little-endian order, cut off, or of a newer format. */
 export function parseBtf(bytes: Buffer): Btf | undefined {
   if (bytes.length < header.end || bytes.readUInt16LE(0) !== magic) return undefined;
   const start = bytes.readUInt32LE(header.headerSize);
@@ -155,7 +155,7 @@ class Types implements Btf {
     return undefined;
   }
 
-  /** Bits from the beginning of a structure to its member, anonymous structures and unions looked into. */
+  /** Bits from the beginning of a structure to its member, also through anonymous structures and unions. */
   #bitsTo(at: number, name: Buffer, seen: Set<number>): number | undefined {
     if (seen.has(at)) return undefined;
     seen.add(at);
@@ -175,7 +175,7 @@ class Types implements Btf {
     return undefined;
   }
 
-  /** Where the structure or union with this number is, its qualifiers taken off. */
+  /** Where the structure or union with this number is, without qualifiers. */
   #structureOf(number: number): number | undefined {
     let at = this.#places[number];
     for (let step = 0; step < mostQualifiers && at !== undefined && at >= 0; step += 1) {
@@ -191,7 +191,7 @@ class Types implements Btf {
     return kindOf(this.#types.readUInt32LE(at + infoAt));
   }
 
-  /** Whether the text at this name offset is that one; `name` ends with a NUL. */
+  /** Whether the text at this name offset equals `name`, which ends with a NUL. */
   #isNamed(at: number, name: Buffer): boolean {
     const from = this.#types.readUInt32LE(at);
     const to = from + name.length;

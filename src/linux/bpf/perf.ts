@@ -28,11 +28,11 @@ const PERF_EVENT_IOC_ENABLE = 0x2400;
 
 const usualMounts = ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"];
 
-/** One field of a tracepoint's record: where it is, from the record's beginning. */
+/** One field of a tracepoint's record: its offset. */
 export interface TracepointField {
   readonly offset: number;
   readonly size: number;
-  /** Four bytes that say where the text is: its offset in the low half, its length in the high half. */
+  /** Four bytes that locate the text: its offset in the low half, its length in the high half. */
   readonly isDataLocation: boolean;
 }
 
@@ -41,12 +41,12 @@ export interface Tracepoint {
   readonly fields: ReadonlyMap<string, TracepointField>;
 }
 
-/** A tracefs to read from; `using` gives it back. */
+/** A tracefs to read from; `using` closes it. */
 export interface Tracefs extends Disposable {
   readonly path: string;
 }
 
-/** The tracefs that is mounted, else one of our own that is attached nowhere and seen by nobody. */
+/** The mounted tracefs, else a private one that is attached nowhere. */
 export function openTracefs(): Tracefs {
   const path = usualMounts.find((dir) => isThere(`${dir}/events`));
   if (path !== undefined) return { path, [Symbol.dispose]() {} };
@@ -57,14 +57,14 @@ export function openTracefs(): Tracefs {
   };
 }
 
-/** "sched", "sched_process_exec" -> its number and fields. Throws UNSUPPORTED when the kernel does not have it. */
+/** "sched", "sched_process_exec" -> its number and fields. Throws UNSUPPORTED when the kernel lacks it. */
 export function readTracepoint(tracefs: Tracefs, group: string, name: string): Tracepoint {
   const found = findTracepoint(tracefs, group, name);
   if (found) return found;
   throw new IntegrityError("UNSUPPORTED", `tracepoint ${group}/${name}: not found`);
 }
 
-/** Undefined: this kernel does not have it. */
+/** Undefined: this kernel lacks it. */
 export function findTracepoint(
   tracefs: Tracefs,
   group: string,
@@ -78,7 +78,7 @@ export function findTracepoint(
   };
 }
 
-/** Node's existsSync asks access(2), which leaves the capabilities of a user other than root out of account. */
+/** Node's existsSync asks access(2), which ignores the capabilities of a user other than root. */
 function isThere(path: string): boolean {
   try {
     return statSync(path, { throwIfNoEntry: false }) !== undefined;
@@ -104,8 +104,8 @@ export function parseFormat(text: string): ReadonlyMap<string, TracepointField> 
 }
 
 /**
- * Runs the program at the tracepoint until the descriptor that it gives is closed. An event on the first
- * processor is enough: a program runs wherever the tracepoint is hit.
+ * Runs the program at the tracepoint until the returned descriptor is closed. An event on the first processor is
+ * enough: the program runs on every one.
  */
 export function attach(tracepoint: Tracepoint, programFd: number): number {
   const attr = Buffer.alloc(perfAttrSize);
@@ -134,7 +134,7 @@ export function attach(tracepoint: Tracepoint, programFd: number): number {
   }
 }
 
-/** fsopen(2), fsconfig(2), fsmount(2): a mount that no directory shows. Needs CAP_SYS_ADMIN. */
+/** fsopen(2), fsconfig(2), fsmount(2): a mount without a directory. Needs CAP_SYS_ADMIN. */
 function mountDetached(type: string): number {
   const call = declare<(...numbers: (number | Buffer | null)[]) => number>(
     "long syscall(long, long, long, void *, void *, long)",

@@ -7,14 +7,14 @@ export interface Item {
   readonly want: Want;
 }
 
-/** What was at the path. */
+/** The observation of a path. */
 export interface Result {
   readonly path: string;
-  /** `rowOf` the observation; absent: there was nothing. */
+  /** `rowOf` the observation. Absent: the path does not exist. */
   readonly row?: string;
-  /** As in the observation: it is not part of the row. */
+  /** As in the observation; not part of the row. */
   readonly prefix?: { readonly size: number; readonly sha256: string };
-  /** As in the observation and in the row: it spares parsing. */
+  /** As in the observation and in the row; saves parsing. */
   readonly unreadable?: string;
 }
 
@@ -22,12 +22,12 @@ export interface Result {
 export interface Job {
   readonly id: number;
   readonly items: readonly Item[];
-  /** Hand a file back unread when more than this would have to be read of it. */
+  /** Hand a file back unread if more than this must be read of it. */
   readonly largeBytes: number;
   readonly bytesPerSecond?: number;
 }
 
-/** Main thread -> worker: there will be no more jobs. */
+/** Main thread -> worker: no more jobs. */
 export type Ending = "end";
 
 /** Worker -> main thread. */
@@ -57,6 +57,6 @@ export interface Large {
 
 export interface WorkerData {
   readonly root: string;
-  /** One Int32, not zero: stop. */
+  /** One Int32; not zero: stop. */
   readonly stop: SharedArrayBuffer;
 }

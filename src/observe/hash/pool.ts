@@ -10,13 +10,13 @@ import type { SweepOptions } from "./run.ts";
 
 export interface PoolOptions {
   readonly root: string;
-  /** Threads; each costs about 11 MB. They start when there is work for them, and end when there is none. */
+  /** Threads, about 11 MB each. They start with work and end without. */
   readonly workers: number;
   /** Milliseconds without work after which a thread ends. */
   readonly idleAfter?: number;
 }
 
-/** A sweep that waits for its budget, or a burst of large files, is not so long between two jobs. */
+/** A sweep that waits for its budget, or a burst of large files, pauses for less. */
 const usualIdle = 5000;
 
 /** Observes many paths, or large files, on other threads. */
@@ -32,14 +32,14 @@ export class HashPool {
     this.#options = options;
   }
 
-  /** What it was asked for and had not done has failed, and whatever it is asked for will. */
+  /** Fails the open jobs and all later ones. */
   get isClosed(): boolean {
     return this.#isClosed;
   }
 
   /**
-   * Observes all items, which are taken from the iterable only as fast as the workers go, and in an order of its
-   * own: large files are handed out one by one and first. A sweep with a budget has one worker to itself.
+   * Observes all items. Takes them from the iterable as fast as the workers go, and orders them: large files go
+   * singly and first. A sweep with a budget has one worker.
    */
   observeAll(
     items: Iterable<Item>,
@@ -55,7 +55,7 @@ export class HashPool {
     });
   }
 
-  /** Observes one path before everything else that waits. */
+  /** Observes one path before everything that waits. */
   observeOne(path: string, want: Want): Promise<Observation | undefined> {
     if (this.#isClosed) return Promise.reject(closed());
     return new Promise((resolve, reject) => {
@@ -94,7 +94,7 @@ export class HashPool {
     return undefined;
   }
 
-  /** The lane with the fewest tasks; undefined when that is busy and another may be started. */
+  /** The thread with the fewest tasks. Undefined: it is busy and another may start. */
   #freest(): Lane | undefined {
     let freest: Lane | undefined;
     for (const lane of this.#lanes) if (!freest || lane.size < freest.size) freest = lane;

@@ -3,9 +3,9 @@ import type { Done, Task } from "./worker-thread.ts";
 
 /** Items in one message to a worker: enough that messages cost nothing, few enough to hold in memory. */
 const batchSize = 64;
-/** A file of which more has to be read makes a job of its own, so that no batch takes long. */
+/** A file with more bytes to read is a job of its own, so that no batch takes long. */
 const largeBytes = 1024 * 1024;
-/** A worker is given its next job before it has ended one, so that it need not wait for the main thread. */
+/** A worker gets its next job before it ends one, so that it never waits for the main thread. */
 const tasksPerLane = 2;
 
 interface Progress {
@@ -14,14 +14,14 @@ interface Progress {
 }
 
 export interface SweepOptions {
-  /** At most so many bytes are read in a second. */
+  /** Limits the bytes read in a second. */
   readonly bytesPerSecond?: number;
-  /** Told after each batch what was done so far. */
+  /** Called after each batch with the progress. */
   readonly onProgress?: (progress: Progress) => void;
   readonly signal?: AbortSignal;
 }
 
-/** One run over many items: what to hand out next, and what came back. */
+/** One run over many items: hands out tasks and collects results. */
 export class Sweep {
   readonly #items: Iterator<Item>;
   readonly #onBatch: (results: readonly Result[]) => void;
@@ -47,12 +47,12 @@ export class Sweep {
     if (options.signal?.aborted) this.#onAbort();
   }
 
-  /** Resolved when all is observed; rejected when something failed or the signal aborted. */
+  /** Resolves when all is observed; rejects after a failure or when the signal aborted. */
   get ended(): Promise<void> {
     return this.#end.promise;
   }
 
-  /** The next task for a worker that has `load` tasks already, if there is one for it now. */
+  /** The next task for a worker with `load` tasks, if it should have one. */
   take(load: number): Task | undefined {
     const isRationed = this.#options.bytesPerSecond !== undefined && this.#inFlight > 0;
     if (this.#isEnded || isRationed || load >= tasksPerLane) return undefined;

@@ -4,7 +4,7 @@ import type { Answer, Ending, Job, WorkerData } from "./job.ts";
 
 export type Done = Extract<Answer, { readonly kind: "done" }>;
 
-/** A job and who waits for it. */
+/** A job and its promise. */
 export interface Task {
   readonly job: Omit<Job, "id">;
   done(answer: Done): void;
@@ -14,9 +14,9 @@ export interface Task {
 export interface LaneEvents {
   /** A task has ended. */
   free(): void;
-  /** The thread has. */
+  /** A thread has ended. */
   gone(): void;
-  /** There was no task for so long that the thread costs more than a new one. */
+  /** Idle for so long that the thread costs more than a new one. */
   idle(): void;
 }
 
@@ -24,10 +24,10 @@ const entry = new URL(
   import.meta.url.endsWith(".ts") ? "./worker.ts" : "./worker.js",
   import.meta.url,
 );
-/** A worker holds a batch of rows and its code, no more. */
+/** A worker holds only a batch of rows and its code. */
 const resourceLimits = { maxOldGenerationSizeMb: 64 };
 
-/** One worker thread and the tasks it was given. It keeps the process alive only while it has tasks, and while it stops. */
+/** One worker thread and its tasks. It keeps the process alive while it has tasks or is stopping. */
 export class Lane {
   readonly #worker: Worker;
   readonly #tasks = new Map<number, Task>();
@@ -69,8 +69,8 @@ export class Lane {
   }
 
   /**
-   * Gives its tasks up and wakes the thread, so that it sees that it shall stop. It keeps the process until it has:
-   * a thread that is in a system call, or only being loaded, when the process ends aborts it.
+   * Fails its tasks and wakes the thread so that it stops. Keeps the process until then: a process that exits while a
+   * thread is in a system call or loading aborts.
    */
   stop(error: Error): void {
     // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread, not a window
@@ -79,7 +79,7 @@ export class Lane {
     this.#worker.ref();
   }
 
-  /** Ends a thread that has no tasks and will get none. */
+  /** Ends a thread without tasks. */
   end(): void {
     // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread, not a window
     this.#worker.postMessage("end" satisfies Ending);
@@ -95,7 +95,7 @@ export class Lane {
 
   #settle(answer: Answer): void {
     const task = this.#tasks.get(answer.id);
-    // It was given up: the thread is to stop.
+    // Its tasks failed: the thread must stop.
     if (!task) return;
     this.#tasks.delete(answer.id);
     if (this.#tasks.size === 0) this.#rest();

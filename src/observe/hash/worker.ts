@@ -6,7 +6,7 @@ import type { Answer, Ending, Item, Job, Large, Result, WorkerData } from "./job
 import { bytesToRead, Observer } from "../observer.ts";
 
 /*
- * The thread that reads files. It imports as little as it can: every worker has its own copy of what it imports.
+ * The thread that reads files. It imports little, because every worker has its own copy.
  */
 
 const { root, stop: stopMemory } = workerData as WorkerData;
@@ -19,7 +19,7 @@ let bytesRead = 0;
 /** When the bytes read so far are paid for, in milliseconds of performance.now(). */
 let paidAt = 0;
 
-/** Keeps to the rate; a worker that was idle has nothing saved up. */
+/** Keeps the rate; idle time saves nothing up. */
 function pace(bytes: number): void {
   bytesRead += bytes;
   if (rate !== undefined) {
@@ -27,7 +27,7 @@ function pace(bytes: number): void {
     paidAt = Math.max(paidAt, now) + (bytes / rate) * 1000;
     if (paidAt - now > shortestSleep) Atomics.wait(stop, 0, 0, paidAt - now);
   }
-  // Thrown through the observer, which closes what it has open: a terminated thread would leave it open.
+  // Thrown through the observer, which closes its files: terminating the thread would leak them.
   if (Atomics.load(stop, 0) !== 0) throw new Error("stopped");
 }
 
@@ -50,7 +50,7 @@ function answer(job: Job): Answer {
   }
 }
 
-/** It was too large for this job, and not for the one who asked. */
+/** Too large for this job, but not for the caller. */
 function isUnread(seen: Observation, { want }: Item, maxBytes: number): boolean {
   if (seen.type !== "file" || seen.unreadable !== undefined) return false;
   const bytes = bytesToRead(seen.size, want);
