@@ -181,7 +181,7 @@ test("the receiver verifies an Ed25519 signature with the bare public key", asyn
   t.is((await post(receiver.url, `${body} `, good)).status, 401);
 });
 
-test("the receiver answers as it is told: a status, late, half, or not at all", async (t) => {
+test("the receiver answers as it was configured: a status, late, half, or not at all", async (t) => {
   await using receiver = await startReceiver({ secrets: [secret] });
   receiver.answer((number) =>
     number === 0 ? { status: 503, headers: { "retry-after": "1" } } : { delay: 20 },
@@ -231,7 +231,7 @@ withEtcd(
   },
 );
 
-/** A stand-in for the agent: it listens where it is told, logs, and ends as it is asked. */
+/** A stand-in for the agent: it listens where it is reported, logs, and ends as it is asked. */
 const standIn = `#!${process.execPath}
 const { createServer } = require("node:http");
 const args = process.argv.slice(2);

@@ -28,7 +28,7 @@ function makeHouse() {
     health,
     keep: maintenance(agent, () => undefined),
     /** What the chain holds of the agent itself: "degraded state". */
-    told: () =>
+    reported: () =>
       state.db
         .prepare<[], Buffer>("SELECT bytes FROM record WHERE kind = 'agent' ORDER BY seq")
         .pluck()
@@ -47,7 +47,7 @@ test("house-keeping that succeeds does not end a trouble that a change's commit 
   house.health.trouble("state", "the disk is full");
   house.keep();
   t.deepEqual(house.health.sick(), ["the disk is full"]);
-  t.deepEqual(house.told(), ["degraded state"]);
+  t.deepEqual(house.reported(), ["degraded state"]);
 });
 
 test("house-keeping that fails is a trouble of its own, until it succeeds", (t) => {
@@ -73,7 +73,7 @@ test("what the agent could not say of itself is said, in order, once it can be s
   other.close();
   house.keep();
   t.deepEqual(house.health.sick(), []);
-  t.deepEqual(house.told(), ["degraded engine", "degraded unreadable"]);
+  t.deepEqual(house.reported(), ["degraded engine", "degraded unreadable"]);
 });
 
 test("a database file that was cut is a trouble, whatever its size before", (t) => {

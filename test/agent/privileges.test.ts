@@ -41,7 +41,7 @@ const losses: readonly (readonly [
     ["CAP_SYS_ADMIN", "CAP_BPF"],
   ],
   [
-    "chokidar names nobody, with BPF or without",
+    "chokidar names no process, with BPF or without",
     "chokidar",
     allBut("CAP_BPF", "CAP_PERFMON", "CAP_SYS_ADMIN"),
     ["CAP_SYS_ADMIN"],
@@ -190,7 +190,7 @@ for (const { name, standIn, without: consequence } of needs) {
   });
 }
 
-test("doctor says that no directory can be marked where seccomp refuses it, and that nobody is told then", (t) => {
+test("doctor says that no directory can be marked where seccomp refuses it, and that no process is reported then", (t) => {
   const prefix = withoutMarks();
   if (reason !== undefined || prefix === undefined) return t.pass(reason ?? "needs python3");
   const found = doctor(prefix);

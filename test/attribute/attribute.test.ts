@@ -10,7 +10,7 @@ import { parseArguments, parseRecord } from "../../src/attribute/exec-history.ts
 import { layout, valueSize } from "../../src/attribute/exec-programs.ts";
 import { makePlace } from "../helpers/tree.ts";
 
-/** Without BPF (an old kernel, not root, a container) only what /proc tells is tested. */
+/** Without BPF (an old kernel, not root, a container) only what /proc reports is tested. */
 const best = openMode();
 const withHistory = best === "bpf" ? test.serial : test.serial.skip;
 
@@ -22,7 +22,7 @@ function openMode(): string {
 const now = () => Date.now();
 
 /** The number that a shell prints when it is given this line, or NaN. */
-async function told(shell: ChildProcessByStdio<Writable, Readable, null>, line: string) {
+async function reported(shell: ChildProcessByStdio<Writable, Readable, null>, line: string) {
   const chunk = new Promise<Buffer>((resolve) => shell.stdout.once("data", resolve));
   shell.stdin.write(`${line}\n`);
   return Number((await chunk).toString());
@@ -39,7 +39,7 @@ test("a living process is named with its command line and its parents", (t) => {
   t.true(attribution.blind.length > 0);
 });
 
-test("a secret on a command line is not told", async (t) => {
+test("a secret on a command line is not reported", async (t) => {
   using attribution = Attribution.open({ root: "/", best: "proc" });
   const child = spawn("sh", ["-c", "echo up; read -r _", "x", "--token=abc123"]);
   await new Promise((resolve) => child.stdout.once("data", resolve));
@@ -56,9 +56,9 @@ test("without the exec history a process that executes another program of the sa
   using attribution = Attribution.open({ root: "/", best: "proc" });
   const shell = spawn("bash", { stdio: ["pipe", "pipe", "inherit"] });
   try {
-    const pid = await told(shell, "echo $$");
+    const pid = await reported(shell, "echo $$");
     t.is(attribution.describe(pid, now())?.exe, realpathSync("/bin/bash"));
-    await told(shell, `exec ${other} -c 'echo 1; read -r _'`);
+    await reported(shell, `exec ${other} -c 'echo 1; read -r _'`);
     t.is(attribution.describe(pid, now())?.exe, other);
   } finally {
     shell.stdin.end("\n");
@@ -66,12 +66,12 @@ test("without the exec history a process that executes another program of the sa
   }
 });
 
-withHistory("a parent is told as what it was when it made the child", async (t) => {
+withHistory("a parent is reported as what it was when it made the child", async (t) => {
   using attribution = Attribution.open({ root: "/" });
   const shell = spawn("bash", { stdio: ["pipe", "pipe", "inherit"] });
   try {
-    const child = await told(shell, "(:; read -r _ < /dev/null; exit 0) & wait; echo $!");
-    await told(shell, "exec sh -c 'echo 1; read -r _; :'");
+    const child = await reported(shell, "(:; read -r _ < /dev/null; exit 0) & wait; echo $!");
+    await reported(shell, "exec sh -c 'echo 1; read -r _; :'");
     t.is(attribution.describe(child, now())?.ancestry?.[0], "bash");
   } finally {
     shell.stdin.end("\n");
@@ -171,15 +171,15 @@ withHistory(
   async (t) => {
     const bash = spawn("bash", { stdio: ["pipe", "pipe", "inherit"] });
     try {
-      await told(bash, "echo up");
+      await reported(bash, "echo up");
       using attribution = Attribution.open({ root: "/" });
-      const child = await told(bash, "(:; exit 0) & wait; echo $!");
+      const child = await reported(bash, "(:; exit 0) & wait; echo $!");
       const actor = attribution.describe(child, now());
       t.is(actor?.exe, realpathSync("/bin/bash"));
       t.truthy(actor?.executable);
       t.is(actor?.ancestry?.[0], "bash");
       // What is executed later is what counts.
-      const other = await told(bash, "sleep 0 & wait; echo $!");
+      const other = await reported(bash, "sleep 0 & wait; echo $!");
       t.is(attribution.describe(other, now())?.comm, "sleep");
     } finally {
       bash.stdin.end();
@@ -217,7 +217,7 @@ test("a record without a name is of a process that is older than the history", (
   });
 });
 
-test("a record tells the device as the kernel keeps it, and both numbers or none", (t) => {
+test("a record reports the device as the kernel keeps it, and both numbers or none", (t) => {
   const bytes = Buffer.alloc(valueSize);
   const put = (ino: bigint, dev: number): void => {
     bytes.writeBigUInt64LE(ino, layout.ino.offset);

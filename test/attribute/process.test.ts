@@ -4,7 +4,7 @@ import test from "ava";
 import { parseCmdline, parseStat, parseUid, readProcess } from "../../src/attribute/process.ts";
 import { makeZombie } from "./zombie.ts";
 
-test("our own process is told as it is", (t) => {
+test("our own process is reported as it is", (t) => {
   const own = readProcess("/proc", process.pid);
   t.is(own?.exe, readlinkSync("/proc/self/exe"));
   t.is(own?.executable?.ino, String(statSync("/proc/self/exe").ino));
@@ -13,7 +13,7 @@ test("our own process is told as it is", (t) => {
   t.true((own?.cmdline.length ?? 0) > 0);
 });
 
-test("a process that is gone is not told", async (t) => {
+test("a process that is gone is not reported", async (t) => {
   const child = spawn("true");
   await new Promise((resolve) => child.once("exit", resolve));
   t.is(readProcess("/proc", child.pid ?? -1), undefined);
@@ -21,8 +21,8 @@ test("a process that is gone is not told", async (t) => {
 
 test("a name with parentheses and spaces does not shift the fields", (t) => {
   const rest = ["S", "7", ...Array.from({ length: 17 }, () => "0"), "12345", "0"].join(" ");
-  const told = { comm: "a) b (c", parent: 7, startedAt: 12345, isExiting: false };
-  t.deepEqual(parseStat(`99 (a) b (c) ${rest}`), told);
+  const reported = { comm: "a) b (c", parent: 7, startedAt: 12345, isExiting: false };
+  t.deepEqual(parseStat(`99 (a) b (c) ${rest}`), reported);
 });
 
 test("a process that has died and was not yet collected is exiting, one that lives is not", async (t) => {

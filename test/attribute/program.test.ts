@@ -44,11 +44,11 @@ function openIdentifying(): boolean {
 const now = () => Date.now();
 const sed = realpathSync("/usr/bin/sed");
 
-interface Told extends Disposable {
+interface Reported extends Disposable {
   readonly reader: ActorReader;
 }
 
-function openReader(btf: () => Btf | undefined = readBtf): Told {
+function openReader(btf: () => Btf | undefined = readBtf): Reported {
   const stack = new DisposableStack();
   const { maps } = stack.use(ExecHistory.open(btf));
   const reader = stack.use(new ActorReader({ root: "/", proc: "/proc", maps }));
@@ -68,24 +68,24 @@ const identityOf = (path: string) => {
 };
 
 identified("of a process that is gone it is known which file it executed", (t) => {
-  using told = openReader();
-  const actor = told.reader.describe(run(sed, ["--version"]), now());
+  using reported = openReader();
+  const actor = reported.reader.describe(run(sed, ["--version"]), now());
   t.is(actor?.exe, sed);
   t.deepEqual(actor?.executable, identityOf(sed));
   t.is(actor?.executable?.ino, String(statSync(sed).ino));
 });
 
 identified(
-  "a name that leads to the executed file through symbolic links is told as the file's own",
+  "a name that leads to the executed file through symbolic links is reported as the file's own",
   (t) => {
-    using told = openReader();
+    using reported = openReader();
     using place = makePlace();
     mkdirSync(place.at("real"));
     copyFileSync(sed, place.at("real/tool"));
     symlinkSync("real", place.at("dir"));
     symlinkSync("dir/tool", place.at("alias"));
     for (const name of ["real/tool", "dir/tool", "alias", "real/../dir/tool"]) {
-      const actor = told.reader.describe(run(place.at(name), ["--version"]), now());
+      const actor = reported.reader.describe(run(place.at(name), ["--version"]), now());
       t.is(actor?.exe, realpathSync(place.at("real/tool")), name);
       t.deepEqual(actor?.executable, identityOf(place.at("real/tool")), name);
     }
@@ -93,18 +93,18 @@ identified(
 );
 
 identified("a relative name stays what it was, and the file is known all the same", (t) => {
-  using told = openReader();
+  using reported = openReader();
   using place = makePlace();
   copyFileSync(sed, place.at("tool"));
-  const actor = told.reader.describe(run("./tool", ["--version"], place.dir), now());
+  const actor = reported.reader.describe(run("./tool", ["--version"], place.dir), now());
   t.is(actor?.exe, "./tool");
   t.deepEqual(actor?.executable, identityOf(place.at("tool")));
 });
 
 identified(
-  "a name that now leads to another file is not resolved, and the executed file is still told",
+  "a name that now leads to another file is not resolved, and the executed file is still reported",
   (t) => {
-    using told = openReader();
+    using reported = openReader();
     using place = makePlace();
     copyFileSync(sed, place.at("evil"));
     symlinkSync("evil", place.at("tool"));
@@ -112,67 +112,67 @@ identified(
     const pid = run(place.at("tool"), ["--version"]);
     symlinkSync(sed, place.at("good"));
     renameSync(place.at("good"), place.at("tool"));
-    const actor = told.reader.describe(pid, now());
+    const actor = reported.reader.describe(pid, now());
     t.is(actor?.exe, place.at("tool"));
     t.deepEqual(actor?.executable, evil);
   },
 );
 
 identified("a script is its name, and the file that is executed is its interpreter", (t) => {
-  using told = openReader();
+  using reported = openReader();
   using place = makePlace();
   const script = place.at("sed");
   writeFileSync(script, "#!/bin/sh\n:\n");
   chmodSync(script, 0o755);
-  const actor = told.reader.describe(run(script), now());
+  const actor = reported.reader.describe(run(script), now());
   t.is(actor?.exe, script);
   t.deepEqual(actor?.executable, identityOf("/bin/sh"));
 });
 
 identified("a child that executes nothing has its parent's file", (t) => {
-  using told = openReader();
+  using reported = openReader();
   const { stdout } = spawnSync("bash", ["-c", "(:; exit 0) & echo $!; wait"]);
-  const actor = told.reader.describe(Number(stdout.toString()), now());
+  const actor = reported.reader.describe(Number(stdout.toString()), now());
   t.is(actor?.exe, realpathSync("/bin/bash"));
   t.deepEqual(actor?.executable, identityOf("/bin/bash"));
 });
 
 identified("a file that was executed behind a bind mount is not the one of that name", (t) => {
-  using told = openReader();
+  using reported = openReader();
   using place = makePlace();
   for (const name of ["evil", "tool"]) copyFileSync(sed, place.at(name));
   const script = 'mount --bind "$0/evil" "$0/tool" && echo $$ && exec "$0/tool" --version';
   const { stdout } = spawnSync("unshare", ["-m", "sh", "-c", script, place.dir]);
-  const actor = told.reader.describe(Number.parseInt(stdout.toString(), 10), now());
+  const actor = reported.reader.describe(Number.parseInt(stdout.toString(), 10), now());
   t.is(actor?.exe, place.at("tool"));
   t.deepEqual(actor?.executable, identityOf(place.at("evil")));
 });
 
-identified("what lives is told by /proc", async (t) => {
-  using told = openReader();
+identified("what lives is reported by /proc", async (t) => {
+  using reported = openReader();
   using place = makePlace();
   copyFileSync(realpathSync("/usr/bin/sleep"), place.at("before"));
   const child = spawn(place.at("before"), ["600"]);
   await new Promise((resolve) => child.once("spawn", resolve));
   renameSync(place.at("before"), place.at("after"));
-  const actor = told.reader.describe(child.pid ?? 0, now());
+  const actor = reported.reader.describe(child.pid ?? 0, now());
   t.is(actor?.exe, realpathSync(place.at("after")));
   t.deepEqual(actor?.executable, identityOf(place.at("after")));
   child.kill("SIGKILL");
   await within(new Promise((resolve) => child.once("exit", resolve)), 10_000, "sleep");
 });
 
-identified("without BTF the name is told, and which file it was is not", (t) => {
+identified("without BTF the name is reported, and which file it was is not", (t) => {
   using history = ExecHistory.open(() => undefined);
   t.regex(history.unidentified ?? "", /BTF/);
-  using told = openReader(() => undefined);
-  const actor = told.reader.describe(run(sed, ["--version"]), now());
+  using reported = openReader(() => undefined);
+  const actor = reported.reader.describe(run(sed, ["--version"]), now());
   t.is(actor?.exe, sed);
   t.is(actor?.executable, undefined);
 });
 
 identified(
-  "where the structures cannot be looked at that is said, and names are told all the same",
+  "where the structures cannot be looked at that is said, and names are reported all the same",
   (t) => {
     // No instruction holds such a number.
     const wrong: Btf = { offsetOf: () => 2 ** 31, valueOf: () => undefined };
@@ -188,8 +188,8 @@ identified(
 identified("offsets that lead nowhere leave the file unknown and harm nothing", (t) => {
   for (const offset of [0, 8, 1 << 20]) {
     const wrong: Btf = { offsetOf: () => offset, valueOf: () => 3 };
-    using told = openReader(() => wrong);
-    const actor = told.reader.describe(run(sed, ["--version"]), now());
+    using reported = openReader(() => wrong);
+    const actor = reported.reader.describe(run(sed, ["--version"]), now());
     t.is(actor?.exe, sed);
     t.notDeepEqual(actor?.executable, identityOf(sed));
   }
@@ -200,12 +200,12 @@ const onExt4 = canIdentify && statfsSync(tmpdir()).type === ext4 ? test.serial :
 
 onExt4("who made an inode is known, if it is younger than its directory", (t) => {
   using place = makePlace();
-  using told = openReader();
+  using reported = openReader();
   const makers = ["mkdir d", "echo x > d/f", "ln -s f d/l", "mkdir d/e", "mkfifo d/e/p"];
   const pids = makers.map((command) => run("/bin/sh", ["-c", `${command}; exit`], place.dir));
   const makerOf = (name: string, above: string) => {
     const [made, directory] = [name, above].map((one) => observed(place.at(one)));
-    return made && directory && told.reader.describeMaker(made, directory, now());
+    return made && directory && reported.reader.describeMaker(made, directory, now());
   };
   t.is(makerOf("d/f", "d")?.pid, pids[1]);
   t.is(makerOf("d/f", "d")?.exe, realpathSync("/bin/sh"));
@@ -219,7 +219,7 @@ onExt4("who made an inode is known, if it is younger than its directory", (t) =>
   t.is(makerOf("d", "d/e"), undefined, "it is older than that directory");
   const { dev } = observed(place.at("d")) ?? { dev: "" };
   const nobodys = { dev, ino: "18446744073709551615" };
-  t.is(told.reader.describeMaker(nobodys, nobodys, now()), undefined);
+  t.is(reported.reader.describeMaker(nobodys, nobodys, now()), undefined);
 });
 
 function observed(path: string): { readonly dev: string; readonly ino: string } | undefined {
@@ -278,28 +278,28 @@ function makeGroup(): { readonly dir: string; readonly id: string } & AsyncDispo
 const inGroup = canIdentify && groups !== undefined ? identified : test.serial.skip;
 
 inGroup(
-  "a process that is gone is told with its container, on nodes with cgroups of version 1 too",
+  "a process that is gone is reported with its container, on nodes with cgroups of version 1 too",
   async (t) => {
-    using told = openReader();
+    using reported = openReader();
     await using group = makeGroup();
     const script = 'echo $$ > "$0/cgroup.procs" && echo $$ && exec sed --version > /dev/null';
     const { stdout } = spawnSync("sh", ["-c", script, group.dir]);
-    const actor = told.reader.describe(Number(stdout.toString()), now());
+    const actor = reported.reader.describe(Number(stdout.toString()), now());
     t.is(actor?.comm, "sed");
     t.is(actor?.container?.id, group.id);
-    const outside = told.reader.describe(run(sed, ["--version"]), now());
+    const outside = reported.reader.describe(run(sed, ["--version"]), now());
     t.is(outside?.container, undefined);
     t.is(typeof outside?.cgroup, "string");
   },
 );
 
 inGroup(
-  "a process that is exiting is told with its container, although /proc says that it is in none",
+  "a process that is exiting is reported with its container, although /proc says that it is in none",
   async (t) => {
-    using told = openReader();
+    using reported = openReader();
     await using group = makeGroup();
     await using zombie = await makeZombie('echo $$ > "$0/cgroup.procs"', group.dir);
-    const actor = told.reader.describe(zombie.pid, now());
+    const actor = reported.reader.describe(zombie.pid, now());
     t.is(actor?.comm, "cat");
     t.is(actor?.exe, realpathSync("/usr/bin/cat"));
     t.is(actor?.container?.id, group.id);
@@ -309,21 +309,21 @@ inGroup(
 inGroup(
   "of a process whose cgroup is gone too it is not said that it ran outside of containers",
   async (t) => {
-    using told = openReader();
+    using reported = openReader();
     let pid = 0;
     {
       await using group = makeGroup();
       const script = 'echo $$ > "$0/cgroup.procs" && echo $$ && exec sed --version > /dev/null';
       pid = Number(spawnSync("sh", ["-c", script, group.dir]).stdout.toString());
     }
-    const actor = told.reader.describe(pid, now());
+    const actor = reported.reader.describe(pid, now());
     t.is(actor?.comm, "sed");
     t.is(actor?.cgroup, undefined);
     t.is(actor?.container, undefined);
   },
 );
 
-test("where no cgroups are mounted none is told", (t) => {
+test("where no cgroups are mounted none is reported", (t) => {
   using place = makePlace();
   using cgroups = new Cgroups(place.dir);
   const record = { notedAt: 0n, comm: "", uid: 0, parent: 0, parentComm: "", forkedAt: 0n };
@@ -340,7 +340,7 @@ const record = {
   forkedAt: 1n,
 };
 
-test("a filesystem that tells two device numbers leaves it open which file it was", (t) => {
+test("a filesystem that reports two device numbers leaves it open which file it was", (t) => {
   using place = makePlace();
   writeFileSync(place.at("tool"), "");
   const there = resolveInRoot(place.dir, "/tool");
@@ -358,7 +358,7 @@ test("a filesystem that tells two device numbers leaves it open which file it wa
   t.deepEqual(near, isReal ? { exe: "/tool", executable: anonymous } : { exe: "/tool" });
 });
 
-test("a name that goes through a link is told as the file that it leads to, on the node or here", (t) => {
+test("a name that goes through a link is reported as the file that it leads to, on the node or here", (t) => {
   using place = makePlace();
   writeFileSync(place.at("tool"), "");
   symlinkSync("tool", place.at("link"));

@@ -81,7 +81,7 @@ test("no baseline yet is missing, and nothing else", (t) => {
   );
 });
 
-test("a second capture needs to be told to replace, and goes on counting", (t) => {
+test("a second capture needs --replace, and goes on counting", (t) => {
   using state = new State();
   const first = state.captured().trust();
   const baseline = state.baseline();
@@ -129,15 +129,15 @@ test("accepted rows are signed with the rest", (t) => {
     { path: "/etc/file-1" },
     { path: "/etc/new", row: rowFor(71) },
   ];
-  const told: number[] = [];
+  const reported: number[] = [];
   baseline.accept(
     changes,
-    approval({ reason: "upgrade", also: ({ counter }) => void told.push(counter) }),
+    approval({ reason: "upgrade", also: ({ counter }) => void reported.push(counter) }),
   );
   t.like(baseline.trust(), { counter: 2, rows: 3, reason: "upgrade" });
   t.is(baseline.rows.get("/etc/file-0")?.ino, "70");
   t.is(baseline.rows.get("/etc/file-1"), undefined);
-  t.deepEqual(told, [2]);
+  t.deepEqual(reported, [2]);
 });
 
 test("what is done with the signature fails or succeeds with it", (t) => {
@@ -362,7 +362,7 @@ test("a baseline whose record was pruned with all that came before is trusted", 
   t.is(baseline.trust().counter, 2);
 });
 
-test("a database that was deleted is not silently captured anew, and its counter is never used again", (t) => {
+test("a database that was deleted is not silently captured again, and its counter is never used again", (t) => {
   using state = new State();
   state.captured();
   state.db.close();
@@ -407,7 +407,7 @@ test("what stands in the anchor's place is neither read nor waited for", (t) => 
   }
 });
 
-test("a directory in the place of the scratch file is left alone and told", (t) => {
+test("a directory in the place of the scratch file is left alone and reported", (t) => {
   using state = new State();
   mkdirSync(join(state.dir, "capture.tmp"));
   t.regex(

@@ -96,7 +96,7 @@ test("a key or a list of former keys that was made huge is refused unread", (t) 
   }
 });
 
-test("a state directory that cannot be made is told as that", (t) => {
+test("a state directory that cannot be made is reported as that", (t) => {
   for (const [parent, found] of [
     ["/proc", "ENOENT"],
     ["/dev/null", "ENOTDIR"],
@@ -108,7 +108,7 @@ test("a state directory that cannot be made is told as that", (t) => {
     });
 });
 
-test("a file in the place of a state directory is told as that", (t) => {
+test("a file in the place of a state directory is reported as that", (t) => {
   t.throws(() => loadKey("/etc/hostname"), {
     instanceOf: IntegrityError,
     code: "STATE_UNUSABLE",
@@ -116,7 +116,7 @@ test("a file in the place of a state directory is told as that", (t) => {
   });
 });
 
-test("a key that is gone is not made anew where there was a baseline", (t) => {
+test("a key that is gone is not made again where there was a baseline", (t) => {
   using state = new State();
   state.captured();
   rmSync(join(state.dir, "agent.key"));

@@ -146,7 +146,7 @@ test("a partial watch section keeps the other defaults, and a policy may be one 
   t.is((await withFile("# nothing\n")).cluster, "default");
 });
 
-test("every problem of a file is told at once, with its line", async (t) => {
+test("every problem of a file is reported at once, with its line", async (t) => {
   const text = `root: 5
 nodes: cp-1
 engine: inotify
@@ -228,7 +228,7 @@ test("a receiver that is listed twice and a URL with a password are refused", as
   t.deepEqual(problems, [`${file}:2: collector.url: expected a URL without user and password`]);
 });
 
-test("problems of the command line and the environment name the option and are told together", async (t) => {
+test("problems of the command line and the environment name the option and are reported together", async (t) => {
   const argv = { listen: "nowhere", policy: [""], format: "xml", root: "" };
   const env = { FIM_ENGINE: "magic", FIM_LOG_LEVEL: "loud", FIM_POLICY: "a,,b" };
   const error = await t.throwsAsync<IntegrityError>(loadSettings(argv, env, noFiles), {

@@ -20,7 +20,7 @@ export interface Etcd {
   readonly pid: number;
   readonly url: string;
   put(key: string, value: string): Promise<void>;
-  /** This many puts of this many bytes, one after the other, through etcd's JSON gateway. */
+  /** This many puts of this many bytes in turn, through etcd's JSON gateway. */
   load(count: number, bytes: number): Promise<void>;
   revision(): Promise<number>;
   compact(revision: number): Promise<void>;

@@ -24,7 +24,7 @@ async function send(method: string, url: string, body: string, headers = {}): Pr
   return await promise;
 }
 
-/** A port of 127.0.0.1 on which nobody listens at this moment. */
+/** A port of 127.0.0.1 on which no process listens at this moment. */
 export async function freePort(): Promise<number> {
   const server = createServer();
   await new Promise<void>((resolve) => {

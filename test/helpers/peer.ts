@@ -12,13 +12,13 @@ export interface Received {
 /** What to do with the n-th request (from 0). */
 export type Reply = (response: ServerResponse, index: number) => void;
 
-/** A bare HTTP server on 127.0.0.1 that remembers what it was sent and misbehaves as it is told. */
+/** A bare HTTP server on 127.0.0.1 that remembers what it was sent and misbehaves as it is reported. */
 export interface Peer extends AsyncDisposable {
   readonly url: string;
   readonly port: number;
   readonly received: readonly Received[];
   readonly connections: () => number;
-  /** Ends when so many requests were received. */
+  /** Ends when that many requests were received. */
   count(requests: number): Promise<void>;
 }
 

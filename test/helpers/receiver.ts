@@ -60,7 +60,7 @@ export interface Receiver {
 
 const noContent = (): Answer => ({});
 
-/** A webhook's receiver on 127.0.0.1: it verifies, remembers, and answers as it is told. */
+/** A webhook's receiver on 127.0.0.1: it verifies, remembers, and answers as it is reported. */
 export async function startReceiver(options: ReceiverOptions = {}): Promise<Receiver> {
   const requests: Received[] = [];
   const timers = new Set<NodeJS.Timeout>();

@@ -39,7 +39,7 @@ const renamed = event(bits.rename | 0x4000_0000, 7, [
   record(12, "NEWNEWNE", "to"),
 ]);
 
-test("a create event tells the directory, the name, the object and the process", (t) => {
+test("a create event reports the directory, the name, the object and the process", (t) => {
   t.deepEqual(parseEvents(created), {
     isWhole: true,
     events: [
@@ -54,7 +54,7 @@ test("a create event tells the directory, the name, the object and the process",
   });
 });
 
-test("a rename event tells both names, and that it is a directory", (t) => {
+test("a rename event reports both names, and that it is a directory", (t) => {
   const [parsed] = parseEvents(renamed).events;
   t.deepEqual(parsed?.bits, ["rename"]);
   t.true(parsed?.isDirectory);
@@ -62,7 +62,7 @@ test("a rename event tells both names, and that it is a directory", (t) => {
   t.deepEqual(parsed?.newEntry, { dir: key("NEWNEWNE"), name: "to" });
 });
 
-test("a merged event tells all of its bits", (t) => {
+test("a merged event reports all of its bits", (t) => {
   const mask = bits.create | bits.attrib | bits.closeWrite | bits.delete;
   t.deepEqual(parseEvents(event(mask, 1)).events[0]?.bits.toSorted(), [
     "attrib",
@@ -76,7 +76,7 @@ test("several events in one buffer keep their order", (t) => {
   const all = parseEvents(Buffer.concat([created, renamed, event(bits.overflow, 0)]));
   t.true(all.isWhole);
   t.deepEqual(
-    all.events.map(({ bits: told }) => told[0]),
+    all.events.map(({ bits: reported }) => reported[0]),
     ["create", "rename", "overflow"],
   );
 });

@@ -66,7 +66,7 @@ test("reading, linking and listing the wrong thing are errno", (t) => {
   close(fd);
 });
 
-test("the page cache holds what was read until it is told to forget", (t) => {
+test("the page cache holds what was read until it is asked to forget it", (t) => {
   using scratch = new Scratch();
   writeFileSync(scratch.at("file"), Buffer.alloc(1024 * 1024), { flush: true });
   const fd = openSync(scratch.at("file"), "r");
@@ -75,7 +75,7 @@ test("the page cache holds what was read until it is told to forget", (t) => {
   dropCache(fd);
   const left = cachedBytes(fd);
   closeSync(fd);
-  if (cached === undefined) return t.pass("this kernel is older than 6.5 and does not tell");
+  if (cached === undefined) return t.pass("this kernel is older than 6.5 and does not report");
   t.is(cached, 1024 * 1024);
   t.true(left !== undefined && left <= cached);
 });

@@ -21,7 +21,7 @@ with a line feed
 Anonymous:             0 kB
 `;
 
-test("only private, read-only mappings of files of which no page was written are given back", (t) => {
+test("only private, read-only mappings of files without a written page are given back", (t) => {
   t.deepEqual(pureMappings(smaps), [
     { from: 0x40000, length: 0x1000 },
     { from: 0x49000, length: 0x3000 },

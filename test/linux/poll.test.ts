@@ -7,7 +7,7 @@ import { temporaryDirectory } from "../watch/stub.ts";
 
 const outcomeOf = (waiter: Waiter) => new Promise((resolve) => waiter.wait(resolve));
 
-test("what can be read is told, once for each wait", async (t) => {
+test("what can be read is reported, once for each wait", async (t) => {
   using directory = temporaryDirectory();
   const path = join(directory.path, "pipe");
   execFileSync("mkfifo", [path]);

@@ -48,7 +48,7 @@ const judged: readonly (readonly [why: string, now: Privileges, excess: bigint, 
   ["more is permitted", { ...nothing, permitted: bpf }, bpf, false],
   ["more is inheritable", { ...nothing, inheritable: bpf }, bpf, false],
   ["more is ambient", { ...nothing, ambient: bpf }, bpf, false],
-  ["a bounding set that nobody can use", { ...nothing, bounding: bpf }, 0n, true],
+  ["a bounding set that no process can use", { ...nothing, bounding: bpf }, 0n, true],
   [
     "a bounding set that can be reduced",
     { ...nothing, effective: setpcap, bounding: bpf | admin },

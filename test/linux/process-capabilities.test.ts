@@ -6,7 +6,7 @@ import {
   readCapabilities,
 } from "../../src/linux/process-capabilities.ts";
 
-function told(field: string): string {
+function reported(field: string): string {
   const found = new RegExp(String.raw`^${field}:\s*([0-9a-f]+)$`, "m").exec(
     readFileSync("/proc/thread-self/status", "utf8"),
   );
@@ -15,9 +15,9 @@ function told(field: string): string {
 
 test("the capabilities that are read are those of /proc/thread-self/status", (t) => {
   const { effective, permitted, inheritable } = readCapabilities();
-  t.is(effective.toString(16), told("CapEff"));
-  t.is(permitted.toString(16), told("CapPrm"));
-  t.is(inheritable.toString(16), told("CapInh"));
+  t.is(effective.toString(16), reported("CapEff"));
+  t.is(permitted.toString(16), reported("CapPrm"));
+  t.is(inheritable.toString(16), reported("CapInh"));
 });
 
 test("a set has what it was made of, and nothing else", (t) => {

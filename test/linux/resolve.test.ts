@@ -34,7 +34,7 @@ test("a name leads to where its links lead within the root, and never out of it"
   for (const [path, real] of cases) t.is(resolveInRoot(place.root, path)?.path, real, path);
 });
 
-test("the file at the end is told by its device and inode", (t) => {
+test("the file at the end is reported by its device and inode", (t) => {
   using place = makeRoot();
   const { ino } = statSync(place.at("root/usr/bin/tool"));
   t.is(resolveInRoot(place.root, "/bin/tool")?.ino, String(ino));

@@ -89,7 +89,7 @@ test("a link out of the node's root does not give the names of the machine that 
   t.is(namesOf(place.dir).user(4242), "insider");
 });
 
-test("a FIFO or a directory in the place of a file holds nobody up", (t) => {
+test("a FIFO or a directory in the place of a file blocks nothing", (t) => {
   using place = makePlace();
   makeControlPlane(place.dir);
   for (const path of ["/etc/hostname", "/etc/passwd"]) rmSync(place.at(path));

@@ -263,7 +263,7 @@ asRoot("what the user may not read is unreadable, with its inode where that may 
   t.deepEqual(listing, { entries: [], unreadable: "EACCES" });
 });
 
-test("a listing tells directories, and that a file or a link is none", (t) => {
+test("a listing reports directories, and that a file or a link is none", (t) => {
   using scratch = new Scratch();
   mkdirSync(scratch.at("dir"));
   writeFileSync(scratch.at("file"), "");

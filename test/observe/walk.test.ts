@@ -94,17 +94,17 @@ test("a directory that vanishes on the way is no fault", (t) => {
   t.true(paths.every((path) => path.startsWith("path ")));
 });
 
-test("a directory that cannot be listed is told", (t) => {
+test("a directory that cannot be listed is reported", (t) => {
   using scratch = new Scratch();
   make(scratch);
   using observer = new Observer(scratch.path);
   const list = observer.list.bind(observer);
   observer.list = (dir) => (dir === "/etc/dir" ? { entries: [], unreadable: "EIO" } : list(dir));
-  const told = [...walk(observer, indexOf(["/etc"]))].filter((one) => one.kind === "unlisted");
-  t.deepEqual(told, [{ kind: "unlisted", path: "/etc/dir", errno: "EIO" }]);
+  const reported = [...walk(observer, indexOf(["/etc"]))].filter((one) => one.kind === "unlisted");
+  t.deepEqual(reported, [{ kind: "unlisted", path: "/etc/dir", errno: "EIO" }]);
 });
 
-test("a name is asked for its type where the filesystem does not tell", (t) => {
+test("a name is asked for its type where the filesystem does not report", (t) => {
   using scratch = new Scratch();
   make(scratch);
   using observer = new Observer(scratch.path);

@@ -145,7 +145,7 @@ const expected: Readonly<Record<string, string | undefined>> = {
   "/etc/systemd/system-generators/x": "linux/systemd-generators",
   "/usr/lib/systemd/system-generators/x": "linux/systemd-generators",
   "/usr/local/lib/systemd/system-generators/x": "linux/systemd-generators",
-  // Made anew for every session and service start.
+  // Made again for every session and service start.
   "/run/systemd/transient/x.scope": undefined,
   "/etc/init.d/T1543.002": "linux/init-scripts",
   "/etc/rc.local": "linux/init-scripts",

@@ -39,7 +39,7 @@ test("one of several paths is enough under any", async (t) => {
   t.is(await detectAmong("/y"), "three");
 });
 
-test("a kubeadm node is told from a k3s node and from a plain host", async (t) => {
+test("a kubeadm node is distinguished from a k3s node and from a plain host", async (t) => {
   t.is(
     await detectPolicy(shipped, { exists: (path) => path === apiserver, approved: [] }),
     "kubeadm",

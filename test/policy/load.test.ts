@@ -101,7 +101,7 @@ test("a name is looked for in every directory, the first one first", async (t) =
   t.is((await loadPolicy(["q"], { dirs })).name, "q");
 });
 
-test("the digest tells policies apart and does not depend on the order of keys", async (t) => {
+test("the digest distinguishes policies and does not depend on the order of keys", async (t) => {
   const dir = folder({
     "a.yaml": `name: p\nrules:\n  - {id: r, paths: [/r], class: sealed, severity: low, why: W., mode: "0600"}`,
     "b.yaml": `name: p\nrules:\n  - {mode: "600", why: W., severity: low, class: sealed, paths: [/r], id: r}`,

@@ -69,11 +69,11 @@ function many(count: number, severity: Severity): readonly JudgedChange[] {
 
 test("what was seen and what is said of it are stored together", (t) => {
   using bench = makeBench();
-  const told = bench.committer.commit(
+  const reported = bench.committer.commit(
     [lookOf("/a"), { path: "/gone", before: seen() }],
     [changeOf("/a", "critical")],
   );
-  t.is(told.length, 1);
+  t.is(reported.length, 1);
   t.deepEqual(bench.state.current.get("/a"), seen());
   const [record, ...others] = bench.records();
   t.deepEqual(others, []);
@@ -108,7 +108,7 @@ test("a look that found nothing new writes nothing", (t) => {
   t.is(after?.changes, changes);
 });
 
-test("a storm is told singly at first, then as one alert with a count and examples", (t) => {
+test("a storm gets single alerts at first, then as one alert with a count and examples", (t) => {
   using bench = makeBench();
   t.is(bench.committer.commit([], many(1000, "medium")).length, 200);
   t.is(bench.records().length, 200);
@@ -158,12 +158,12 @@ test("beyond the budget what is not grave is counted, and a record says how many
   for (let at = 0; at < 5; at += 1) bench.committer.commit([], [changeOf(`/${at}`, "critical")]);
   t.true(bench.state.queue.backlog().bytes > 4000);
   const low = [changeOf("/low/1", "low"), changeOf("/low/2", "low")];
-  const told = bench.committer.commit(
+  const reported = bench.committer.commit(
     [lookOf("/low/1"), lookOf("/low/2")],
     [...low, changeOf("/grave", "high")],
   );
   t.deepEqual(
-    told.map(({ change }) => change.path),
+    reported.map(({ change }) => change.path),
     ["/grave"],
   );
   t.truthy(bench.state.current.get("/low/2"));

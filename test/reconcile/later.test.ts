@@ -8,7 +8,7 @@ import { hintsOf, inShort, makeBench } from "./bench.ts";
 const mv: Actor = { pid: 9, exe: "/usr/bin/mv" };
 const sh: Actor = { pid: 7, exe: "/usr/bin/dash" };
 const kubeadm: Actor = { pid: 5, exe: "/usr/bin/kubeadm" };
-const told = { engine: "fanotify" } as const;
+const reported = { engine: "fanotify" } as const;
 
 interface Asked extends Later {
   readonly asked: (readonly [paths: readonly string[], use: "taken" | "noted"])[];
@@ -24,12 +24,18 @@ function answering(rounds: number, ...answers: readonly (readonly PathHints[])[]
   return { rounds, ask, asked };
 }
 
-test("what a look leads to is told with the hint that was read after it", async (t) => {
+test("what a look leads to is reported with the hint that was read after it", async (t) => {
   using bench = makeBench();
   bench.write("/w/a", "a");
   bench.learn();
   renameSync(bench.at("/w/a"), bench.at("/w/b"));
-  const hint = hintsOf({ ...told, path: "/w/b", steps: ["renamed"], from: ["/w/a"], actors: [mv] });
+  const hint = hintsOf({
+    ...reported,
+    path: "/w/b",
+    steps: ["renamed"],
+    from: ["/w/a"],
+    actors: [mv],
+  });
   const changes = await bench.look([{ path: "/w", engine: "sweep" }], {
     later: answering(2, [hint]),
   });
@@ -37,13 +43,19 @@ test("what a look leads to is told with the hint that was read after it", async 
   t.like(changes[0], { actor: mv, engine: "fanotify" });
 });
 
-test("a file that a sweep finds gone is told as renamed over another when the kernel's word was still unread", async (t) => {
+test("a file that a sweep finds gone is reported as renamed over another when the kernel's word was still unread", async (t) => {
   using bench = makeBench();
   bench.write("/w/a", "a");
   bench.write("/w/b", "b");
   bench.learn();
   renameSync(bench.at("/w/a"), bench.at("/w/b"));
-  const hint = hintsOf({ ...told, path: "/w/b", steps: ["renamed"], from: ["/w/a"], actors: [mv] });
+  const hint = hintsOf({
+    ...reported,
+    path: "/w/b",
+    steps: ["renamed"],
+    from: ["/w/a"],
+    actors: [mv],
+  });
   const changes = await bench.look([{ path: "/w/a", engine: "sweep" }], {
     later: answering(2, [hint]),
   });
@@ -51,7 +63,7 @@ test("a file that a sweep finds gone is told as renamed over another when the ke
   t.deepEqual(changes[0]?.actor, mv);
 });
 
-test("what was taken later is looked at anew, and told as it is then", async (t) => {
+test("what was taken later is looked at again, and reported as it is then", async (t) => {
   using bench = makeBench();
   bench.learn();
   bench.write("/w/a", "a");
@@ -60,7 +72,7 @@ test("what was taken later is looked at anew, and told as it is then", async (t)
     if (later.asked.length === 0) rmSync(bench.at("/w/a"));
     return later.ask(paths, use);
   };
-  const gone = hintsOf({ ...told, path: "/w/a", steps: ["created", "deleted"], actors: [sh] });
+  const gone = hintsOf({ ...reported, path: "/w/a", steps: ["created", "deleted"], actors: [sh] });
   const changes = await bench.look(["/w/a"], {
     later: { rounds: 2, ask: async (paths, use) => [...(await ask(paths, use)), gone] },
   });
@@ -74,8 +86,13 @@ test("a stranger's write is not approved with an allowed writer's, whose hint wa
     bench.write("/w/written", "as it was");
     bench.learn();
     bench.write("/w/written", "by a stranger");
-    const first = { ...told, path: "/w/written", steps: ["closed"], actors: [kubeadm] } as const;
-    const second = hintsOf({ ...told, path: "/w/written", steps: ["modified"], actors: [sh] });
+    const first = {
+      ...reported,
+      path: "/w/written",
+      steps: ["closed"],
+      actors: [kubeadm],
+    } as const;
+    const second = hintsOf({ ...reported, path: "/w/written", steps: ["modified"], actors: [sh] });
     const changes = await bench.look([first], {
       ...(rounds !== undefined && { later: answering(rounds, [second]) }),
     });
@@ -85,15 +102,18 @@ test("a stranger's write is not approved with an allowed writer's, whose hint wa
   }
 });
 
-test("whoever writes on and on is waited for no longer than a few rounds, the last of which takes nothing", async (t) => {
+test("a process that writes on and on delays a look no longer than a few rounds, the last of which takes nothing", async (t) => {
   using bench = makeBench();
   bench.learn();
   bench.write("/w/a", "a");
-  const more = [hintsOf({ ...told, path: "/w/a", steps: ["modified"], actors: [sh] })];
+  const more = [hintsOf({ ...reported, path: "/w/a", steps: ["modified"], actors: [sh] })];
   const later = answering(2, more, more, more, more);
-  const changes = await bench.look([{ ...told, path: "/w/a", steps: ["created"], actors: [mv] }], {
-    later,
-  });
+  const changes = await bench.look(
+    [{ ...reported, path: "/w/a", steps: ["created"], actors: [mv] }],
+    {
+      later,
+    },
+  );
   t.deepEqual(inShort(changes), ["created /w/a"]);
   t.deepEqual(
     later.asked.map(([, use]) => use),
@@ -101,19 +121,19 @@ test("whoever writes on and on is waited for no longer than a few rounds, the la
   );
 });
 
-test("of what is only noted nothing but who took part is told", async (t) => {
+test("of what is only noted nothing but who took part is reported", async (t) => {
   using bench = makeBench();
   bench.write("/w/a", "a");
   bench.learn();
   bench.write("/w/a", "b");
-  const noted = hintsOf({ ...told, path: "/w/a", steps: ["deleted"], actors: [sh] });
-  const own = { ...told, path: "/w/a", steps: ["modified"], actors: [mv] } as const;
+  const noted = hintsOf({ ...reported, path: "/w/a", steps: ["deleted"], actors: [sh] });
+  const own = { ...reported, path: "/w/a", steps: ["modified"], actors: [mv] } as const;
   const changes = await bench.look([own], { later: answering(0, [noted]) });
   t.deepEqual(inShort(changes), ["modified /w/a content"]);
   t.deepEqual(changes[0]?.actor, mv);
 });
 
-test("nobody is asked where nothing changed, or for what happened while the agent was down", async (t) => {
+test("no process is asked where nothing changed, or for what happened while the agent was down", async (t) => {
   using bench = makeBench();
   bench.write("/w/a", "a");
   bench.learn();

@@ -63,7 +63,7 @@ test("one hint leads to each path it concerns, once, a directory before what is 
   t.deepEqual(await bench.look(["/w/d"]), []);
 });
 
-test("a new name of a known inode leads to the old one, which nobody hinted", async (t) => {
+test("a new name of a known inode leads to the old one, which no process hinted", async (t) => {
   using bench = makeBench();
   bench.write("/w/a", "a");
   bench.learn();
@@ -139,7 +139,7 @@ test("two successors at once are both expected, one among the old is not, nor is
   t.is(replaced?.severity, "high");
 });
 
-test("a database that is replaced by the copy that was made beside it is nothing to tell", async (t) => {
+test("a database that is replaced by the copy that was made beside it is nothing to report", async (t) => {
   using bench = makeBench();
   bench.write("/w/volatile/db", "old");
   bench.learn();
@@ -153,7 +153,7 @@ test("a database that is replaced by the copy that was made beside it is nothing
   t.is(bench.current.get("/w/volatile/db")?.size, 9);
 });
 
-test("a log that grows is nothing to tell, one that is rewritten is", async (t) => {
+test("a log that grows is nothing to report, one that is rewritten is", async (t) => {
   using bench = makeBench();
   const log = "/w/log/audit.log";
   bench.write(log, "one\n");
@@ -164,7 +164,7 @@ test("a log that grows is nothing to tell, one that is rewritten is", async (t) 
   t.deepEqual(inShort(await bench.look([log])), [`modified ${log} content`]);
 });
 
-test("what is larger than a mebibyte is hashed elsewhere, and told as what it is", async (t) => {
+test("what is larger than a mebibyte is hashed elsewhere, and reported as what it is", async (t) => {
   using bench = makeBench();
   let elsewhere = 0;
   const { observeLarge } = bench.view;

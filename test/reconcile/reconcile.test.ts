@@ -20,7 +20,7 @@ import type { Bench } from "./bench.ts";
 const vi: Actor = { pid: 41, exe: "/usr/bin/vi" };
 const sh: Actor = { pid: 42, exe: "/bin/sh" };
 
-test("an editor's save is one modification that says the temporary name, told or guessed", async (t) => {
+test("an editor's save is one modification that says the temporary name, reported or guessed", async (t) => {
   for (const from of [["/w/.a.swp"], []]) {
     using bench = makeBench();
     bench.write("/w/a", "old");
@@ -32,8 +32,8 @@ test("an editor's save is one modification that says the temporary name, told or
       { path: "/w/.a.swp", steps: ["created", "modified", "renamed"] },
     ]);
     t.deepEqual(inShort(changes), ["modified /w/a content,inode"]);
-    const [told] = changes;
-    t.is(told?.change.kind === "modified" ? told.change.via : "", "/w/.a.swp");
+    const [reported] = changes;
+    t.is(reported?.change.kind === "modified" ? reported.change.via : "", "/w/.a.swp");
   }
 });
 
@@ -43,12 +43,12 @@ test("with two names that vanished, no temporary name is guessed", async (t) => 
   bench.learn();
   bench.write("/w/t", "new");
   renameSync(bench.at("/w/t"), bench.at("/w/a"));
-  const [told, ...others] = await bench.look(["/w/a", "/w/t", "/w/u"]);
+  const [reported, ...others] = await bench.look(["/w/a", "/w/t", "/w/u"]);
   t.deepEqual(others, []);
-  t.is(told?.change.kind === "modified" ? told.change.via : "", undefined);
+  t.is(reported?.change.kind === "modified" ? reported.change.via : "", undefined);
 });
 
-test("a known file renamed over another is one rename, which tells what was overwritten", async (t) => {
+test("a known file renamed over another is one rename, which reports what was overwritten", async (t) => {
   using bench = makeBench();
   bench.write("/w/a", "aa");
   bench.write("/w/grave/b", "b");
@@ -56,9 +56,9 @@ test("a known file renamed over another is one rename, which tells what was over
   renameSync(bench.at("/w/a"), bench.at("/w/grave/b"));
   const changes = await bench.look(["/w/grave/b"]);
   t.deepEqual(inShort(changes), ["renamed /w/grave/b <- /w/a content,inode"]);
-  const [told] = changes;
-  t.is(told?.change.kind === "renamed" ? told.change.before.size : 0, 1);
-  t.is(told?.severity, "critical");
+  const [reported] = changes;
+  t.is(reported?.change.kind === "renamed" ? reported.change.before.size : 0, 1);
+  t.is(reported?.severity, "critical");
   t.is(bench.current.get("/w/a"), undefined);
 });
 
@@ -72,7 +72,7 @@ test("a rename is judged by the moreSevere of its two names, in both directions"
   t.is((await bench.look(["/w/grave/b"]))[0]?.rule, "t/grave");
 });
 
-test("a renamed directory is one change, judged by the gravest that it carries", async (t) => {
+test("a renamed directory is one change, judged by the most severe that it carries", async (t) => {
   using bench = makeBench();
   bench.write("/w/grave/sub/a", "a");
   bench.write("/w/grave/sub/b", "b");
@@ -80,13 +80,13 @@ test("a renamed directory is one change, judged by the gravest that it carries",
   renameSync(bench.at("/w/grave"), bench.at("/w/away"));
   const changes = await bench.look(["/w/away", "/w/grave"]);
   t.deepEqual(inShort(changes), ["renamed /w/away <- /w/grave"]);
-  const [told] = changes;
-  t.is(told?.change.kind === "renamed" ? told.change.count : 0, 3);
-  t.is(told?.severity, "critical");
+  const [reported] = changes;
+  t.is(reported?.change.kind === "renamed" ? reported.change.count : 0, 3);
+  t.is(reported?.severity, "critical");
   t.truthy(bench.current.get("/w/away/sub/b"));
 });
 
-test("a file that came and went is told from the kernel's word, and from no guess", async (t) => {
+test("a file that came and went is reported from the kernel's word, and from no guess", async (t) => {
   using bench = makeBench();
   bench.learn();
   t.deepEqual(await bench.look([{ path: "/w/x", steps: ["changed"] }]), []);
@@ -96,7 +96,7 @@ test("a file that came and went is told from the kernel's word, and from no gues
   ]);
 });
 
-test("a mode that was changed and put back is told by the steps", async (t) => {
+test("a mode that was changed and put back is reported by the steps", async (t) => {
   using bench = makeBench();
   bench.write("/w/a", "a");
   bench.learn();
@@ -143,17 +143,17 @@ test("what happened while the agent was down says so, and nothing else does", as
   t.is((await bench.look(["/w/a"]))[0]?.offline, undefined);
 });
 
-test("a mount is judged by the gravest that it can hide", async (t) => {
+test("a mount is judged by the most severe that it can hide", async (t) => {
   using bench = makeBench();
   const mount = { ...tmpfs, path: "/w" };
   const hint = { kind: "mounted", engine: "mounts", at: 9, mount } as const;
   const parts = { view: bench.view, commit: () => undefined, now: () => now };
-  const [told] = await reconcile({ paths: [], mounts: [hint], offline: false }, parts);
-  t.is(told?.change.kind, "mounted");
-  t.is(told?.rule, "t/grave");
-  t.is(told?.severity, "critical");
-  t.is(told?.at, 9);
-  t.is(told?.engine, "mounts");
+  const [reported] = await reconcile({ paths: [], mounts: [hint], offline: false }, parts);
+  t.is(reported?.change.kind, "mounted");
+  t.is(reported?.rule, "t/grave");
+  t.is(reported?.severity, "critical");
+  t.is(reported?.at, 9);
+  t.is(reported?.engine, "mounts");
   const elsewhere = { ...hint, mount: { ...mount, path: "/unrelated" } };
   t.deepEqual(await reconcile({ paths: [], mounts: [elsewhere], offline: false }, parts), []);
 });
@@ -162,7 +162,7 @@ function commitToFullDisk(): void {
   throw new Error("disk full");
 }
 
-test("what cannot be stored is not told: the error is the caller's", async (t) => {
+test("what cannot be stored raises an error at the caller", async (t) => {
   using bench = makeBench();
   bench.write("/w/a", "a");
   const hint = {
@@ -217,7 +217,7 @@ function everything(bench: Bench): readonly string[] {
     .toSorted();
 }
 
-test("whatever is done, hints at the touched paths lead to the final state, which is told once", async (t) => {
+test("whatever is done, hints at the touched paths lead to the final state, which is reported once", async (t) => {
   await fc.assert(
     fc.asyncProperty(fc.array(operation, { minLength: 1, maxLength: 8 }), async (operations) => {
       using bench = makeBench();

@@ -164,7 +164,7 @@ const alterations: readonly (readonly [
 
 for (const [what, alter, commands, says] of alterations)
   test.serial(
-    `${commands.join(", ")}: when ${what}, the state is refused as altered, and no bug is told`,
+    `${commands.join(", ")}: when ${what}, the state is refused as altered, and no bug is reported`,
     async (t) => {
       using small = await makeSmall(t);
       alter(small);
@@ -178,7 +178,7 @@ for (const [what, alter, commands, says] of alterations)
   );
 
 test.serial(
-  "a directory in the place of the capture's scratch file is told, and no bug",
+  "a directory in the place of the capture's scratch file is reported, and no bug",
   async (t) => {
     using small = await makeSmall(t);
     mkdirSync(join(small.state, "capture.tmp"));
@@ -298,8 +298,8 @@ full("a watch whose alerts find no room on the disk says so once and goes on", a
     await until(async () => (await samples("/readyz")) !== "", 30_000);
     for (const name of ["1", "2"]) {
       appendFileSync(small.at(`etc/app/${name}`), "2\n");
-      const told = new RegExp(`^fim_changes_total\\{.*\\} ${name}$`, "m");
-      await until(async () => told.test(await samples("/metrics")), 30_000);
+      const reported = new RegExp(`^fim_changes_total\\{.*\\} ${name}$`, "m");
+      await until(async () => reported.test(await samples("/metrics")), 30_000);
     }
     child.kill("SIGTERM");
     t.deepEqual(await ended, [0, null]);

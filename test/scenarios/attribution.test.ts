@@ -55,7 +55,7 @@ for i in range(${each}):
   print(i, pid)
 `;
 
-/** The node's own /proc is still there and tells the node's pid, whatever the namespace. */
+/** The node's own /proc is still there and reports the node's pid, whatever the namespace. */
 const ownPid = "read -r pid _ < /proc/self/stat";
 
 const kinds: readonly Kind[] = [
@@ -174,9 +174,9 @@ possible(
       return [...truth.keys()].every((path) => paths.has(path));
     };
     await until(isTold, 30_000).catch(() => undefined);
-    const told = byPath();
+    const reported = byPath();
     const wrong = [...truth].flatMap(([path, { kind, pid }]) => {
-      const fault = faultOf(told.get(path), { pid, uid: kind.uid ?? 0, exe: kind.exe(node) });
+      const fault = faultOf(reported.get(path), { pid, uid: kind.uid ?? 0, exe: kind.exe(node) });
       return fault === undefined ? [] : [`${path}: ${fault}`];
     });
     t.is(wrong.length, 0, wrong.slice(0, 20).join("\n"));
@@ -189,7 +189,7 @@ possible(
 
 const linked = "/watched/linked";
 
-/** What is done by another name of a watched file, and what has to be told of the watched one. */
+/** What is done by another name of a watched file, and what has to be reported of the watched one. */
 const byOtherName: readonly (readonly [
   title: string,
   link: string,
@@ -202,7 +202,7 @@ const byOtherName: readonly (readonly [
 ];
 
 possible(
-  `what is done to a file by another of its names is told with that name${why}`,
+  `what is done to a file by another of its names is reported with that name${why}`,
   async (t) => {
     await using node = await startSmall({
       rules: [{ id: "watched", paths: ["/watched/**"], severity: "high" }],
@@ -274,7 +274,7 @@ const makersAreTold = python !== undefined && statfsSync(tmpdir()).type === ext4
 const possibleOnExt4 = makersAreTold ? possible : test.serial.skip;
 
 possibleOnExt4(
-  `what is made in a new directory before that can be watched is told with its maker${why}`,
+  `what is made in a new directory before that can be watched is reported with its maker${why}`,
   async (t) => {
     await using node = await startSmall({
       rules: [{ id: "watched", paths: ["/watched/**"], severity: "high" }],
@@ -321,7 +321,7 @@ print(os.getpid())
 const possibleWithPython = python === undefined ? test.serial.skip : possible;
 
 possibleWithPython(
-  `of a burst of names that come and go each is told once, with who did it${why}`,
+  `of a burst of names that come and go each is reported once, with who did it${why}`,
   async (t) => {
     await using node = await startSmall({
       rules: [{ id: "watched", paths: ["/watched/**"], severity: "high" }],
@@ -336,11 +336,11 @@ possibleWithPython(
     process.kill(node.watching.pid, "SIGCONT");
     await node.receiver.until(() => node.alerts().length >= 2 * many, 60_000);
     t.is(await node.watching.stop(), 0);
-    const told = chainOf(node.state);
-    const names = told.filter(({ change }) => change !== "modified").map(({ path }) => path);
+    const reported = chainOf(node.state);
+    const names = reported.filter(({ change }) => change !== "modified").map(({ path }) => path);
     t.is(names.length, 2 * many);
     t.is(new Set(names).size, 2 * many);
-    const unnamed = told.filter(
+    const unnamed = reported.filter(
       ({ engine, actor }) => engine !== "fanotify" || actor?.pid !== Number(said.toString()),
     );
     t.deepEqual(inShort(unnamed), []);
@@ -354,9 +354,9 @@ interface Due {
 }
 
 function faultOf(alert: Alert | undefined, due: Due): string | undefined {
-  if (!alert) return "not told";
+  if (!alert) return "not reported";
   const { actor } = alert;
-  if (!actor) return "nobody named";
+  if (!actor) return "no process named";
   for (const name of ["pid", "uid"] as const)
     if (actor[name] !== due[name]) return `${name} is not ${due[name]}: ${JSON.stringify(actor)}`;
   if (!due.exe.includes(actor.exe))

@@ -75,8 +75,8 @@ possible(
     t.is(metrics.get('fim_engine_overflows_total{engine="fanotify"}') ?? 0, 0);
     for (const dir of directories) {
       const severity = dir.slice("/srv/".length);
-      const told = alerts.filter((alert) => alert.path.startsWith(dir));
-      const sum = told.reduce((total, { count }) => total + (count ?? 1), 0);
+      const reported = alerts.filter((alert) => alert.path.startsWith(dir));
+      const sum = reported.reduce((total, { count }) => total + (count ?? 1), 0);
       const labels = `change="modified",severity="${severity}",verdict="unexpected"`;
       t.is(metrics.get(`fim_changes_total{${labels}}`), sum);
       t.true(sum >= files && sum <= files * rounds, `${sum} changes under ${dir}`);
@@ -101,7 +101,7 @@ function finalDigests(node: SmallNode): ReadonlyMap<string, string> {
   );
 }
 
-/** Paths of which the agent's database knows something else than is there. */
+/** Paths for which the agent's database knows something else than is there. */
 function differing(node: SmallNode, final: ReadonlyMap<string, string>): readonly string[] {
   const current = node.current();
   return [...final].flatMap(([path, digest]) =>
@@ -109,7 +109,7 @@ function differing(node: SmallNode, final: ReadonlyMap<string, string>): readonl
   );
 }
 
-/** Where what is told of a grave file does not lead, step by step, from what it was to what it is. */
+/** Where what is reported of a grave file does not lead, step by step, from what it was to what it is. */
 function holesIn(alerts: readonly Alert[], final: ReadonlyMap<string, string>): readonly string[] {
   const first = createHash("sha256").update(asItWas).digest("hex");
   const now = new Map<string, string | undefined>();
@@ -145,7 +145,7 @@ function askAllTheWhile(node: SmallNode): { stop(): Promise<readonly number[]> }
     return took;
   };
   const asking = ask();
-  // Whoever stops it is told; until then a rejection is not unhandled.
+  // A process that stops it is reported; until then a rejection is not unhandled.
   asking.catch(() => undefined);
   return {
     stop: async () => {

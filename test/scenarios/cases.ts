@@ -24,19 +24,19 @@ import {
 import { basename, dirname } from "node:path";
 import { issue } from "../helpers/pki.ts";
 import type { Plane } from "./plane.ts";
-import type { Told } from "./told.ts";
+import type { Reported } from "./reported.ts";
 
 type Undo = () => void;
 
-/** One kind of tampering, and every change that has to be told of it: no other, and each once. */
+/** One kind of tampering, and every change that has to be reported of it: no other, and each once. */
 export interface Case {
   readonly title: string;
   readonly act: (plane: Plane) => Undo;
-  readonly told: readonly Told[];
+  readonly reported: readonly Reported[];
   /** What still differs from the baseline when it was undone: another inode, since that cannot be put back. */
-  readonly left?: readonly Told[];
-  /** What `watch` tells of the undoing, where that is a kind of tampering of its own. */
-  readonly undone?: readonly Told[];
+  readonly left?: readonly Reported[];
+  /** What `watch` reports the undoing, where that is a kind of tampering of its own. */
+  readonly undone?: readonly Reported[];
 }
 
 const python = "/usr/bin/python3";
@@ -56,7 +56,7 @@ function exchange(a: string, b: string): void {
   run(python, "-c", code.join("\n"), a, b);
 }
 
-/** Writes the first byte anew through a shared mapping. */
+/** Writes the first byte again through a shared mapping. */
 function writeMapped(file: string): void {
   const code = [
     "import mmap, sys",
@@ -116,8 +116,8 @@ function inPlace(file: string, change: (file: string) => void): Undo {
   };
 }
 
-/** Does this to a file, and knows how to make it anew in one step: with all that it had but its inode. */
-function anew(plane: Plane, path: string, change: (file: string) => void): Undo {
+/** Does this to a file, and knows how to make it again in one step: with all that it had but its inode. */
+function redo(plane: Plane, path: string, change: (file: string) => void): Undo {
   const [file, copy] = [plane.at(path), plane.outside(`copy${path.replaceAll("/", "-")}`)];
   run("cp", "--archive", "--no-target-directory", file, copy);
   change(file);
@@ -167,30 +167,34 @@ const pki = "/etc/kubernetes/pki";
 const kubeletPki = "/var/lib/kubelet/pki";
 const pod = "apiVersion: v1\nkind: Pod\nmetadata: { name: implant }\n";
 
-type More = Omit<Told, "path" | "change" | "severity" | "fields">;
+type More = Omit<Reported, "path" | "change" | "severity" | "fields">;
 
 function modified(
   path: string,
-  severity: Told["severity"],
-  fields: NonNullable<Told["fields"]>,
+  severity: Reported["severity"],
+  fields: NonNullable<Reported["fields"]>,
   more: More = {},
-): Told {
+): Reported {
   return { path, change: "modified", fields, severity, ...more };
 }
 
-function created(path: string, severity: Told["severity"], more: More = {}): Told {
+function created(path: string, severity: Reported["severity"], more: More = {}): Reported {
   return { path, change: "created", severity, ...more };
 }
 
-function deleted(path: string, severity: Told["severity"]): Told {
+function deleted(path: string, severity: Reported["severity"]): Reported {
   return { path, change: "deleted", severity };
 }
 
-function renamed(from: string, path: string, more: Omit<Told, "path" | "from" | "change">): Told {
+function renamed(
+  from: string,
+  path: string,
+  more: Omit<Reported, "path" | "from" | "change">,
+): Reported {
   return { path, from, change: "renamed", fields: [], ...more };
 }
 
-const otherInode = (path: string): Told => modified(path, "low", ["inode"]);
+const otherInode = (path: string): Reported => modified(path, "low", ["inode"]);
 
 /** Only content is changed, by each of the ways in which content can change. */
 const contents: readonly Case[] = [
@@ -202,31 +206,31 @@ const contents: readonly Case[] = [
         writeSync(fd, "#piVersion");
         closeSync(fd);
       }),
-    told: [modified(apiserver, "critical", ["content"])],
+    reported: [modified(apiserver, "critical", ["content"])],
   },
   {
     title: "text appended",
     act: (plane) =>
       inPlace(plane.at(scheduler), (file) => appendFileSync(file, "# and one line more\n")),
-    told: [modified(scheduler, "critical", ["content"])],
+    reported: [modified(scheduler, "critical", ["content"])],
   },
   {
     title: "a file cut to nothing",
     act: (plane) => inPlace(plane.at(etcd), (file) => truncateSync(file)),
-    told: [modified(etcd, "critical", ["content"], { after: { size: 0 } })],
+    reported: [modified(etcd, "critical", ["content"], { after: { size: 0 } })],
   },
   {
     title: "a file cut to its first half",
     act: (plane) => inPlace(plane.at("/etc/shadow"), (file) => truncateSync(file, 20)),
-    told: [modified("/etc/shadow", "high", ["content"], { after: { size: 20 } })],
+    reported: [modified("/etc/shadow", "high", ["content"], { after: { size: 20 } })],
   },
   {
     title: "sed -i",
     act: (plane) =>
-      anew(plane, controllers, (file) =>
+      redo(plane, controllers, (file) =>
         run("sed", "-i", "s/--leader-elect=true/--leader-elect=false/", file),
       ),
-    told: [
+    reported: [
       modified(controllers, "critical", ["content", "inode"], {
         via: /^\/etc\/kubernetes\/manifests\/sed\w+$/,
       }),
@@ -236,8 +240,8 @@ const contents: readonly Case[] = [
   {
     title: "a fresh file renamed over a known one, from beside it",
     act: (plane) =>
-      anew(plane, apiserver, (file) => putOver(file, plane.at(`${manifests}/.apiserver.tmp`), pod)),
-    told: [
+      redo(plane, apiserver, (file) => putOver(file, plane.at(`${manifests}/.apiserver.tmp`), pod)),
+    reported: [
       modified(apiserver, "critical", ["content", "inode"], { via: `${manifests}/.apiserver.tmp` }),
     ],
     left: [otherInode(apiserver)],
@@ -245,28 +249,28 @@ const contents: readonly Case[] = [
   {
     title: "a fresh file renamed over a known one, from outside of what is watched",
     act: (plane) =>
-      anew(plane, apiserver, (file) => putOver(file, plane.at("/tmp/fresh.yaml"), pod)),
-    told: [modified(apiserver, "critical", ["content", "inode"])],
+      redo(plane, apiserver, (file) => putOver(file, plane.at("/tmp/fresh.yaml"), pod)),
+    reported: [modified(apiserver, "critical", ["content", "inode"])],
     left: [otherInode(apiserver)],
   },
   {
     title: "an editor's save: the old file put aside, a new one written, the old one removed",
     act: (plane) =>
-      anew(plane, scheduler, (file) => {
+      redo(plane, scheduler, (file) => {
         renameSync(file, `${file}~`);
         writeFileSync(file, pod, { mode: 0o600 });
         unlinkSync(`${file}~`);
       }),
-    told: [modified(scheduler, "critical", ["content", "inode"], { mayVia: `${scheduler}~` })],
+    reported: [modified(scheduler, "critical", ["content", "inode"], { mayVia: `${scheduler}~` })],
     left: [otherInode(scheduler)],
   },
   {
     title: "an account added the way useradd does it: a new passwd renamed over the old",
     act: (plane) =>
-      anew(plane, "/etc/passwd", (file) =>
+      redo(plane, "/etc/passwd", (file) =>
         putOver(file, `${file}+`, `${readFileSync(file, "utf8")}eve:x:0:0::/:/bin/sh\n`),
       ),
-    told: [modified("/etc/passwd", "high", ["content", "inode"], { via: "/etc/passwd+" })],
+    reported: [modified("/etc/passwd", "high", ["content", "inode"], { via: "/etc/passwd+" })],
     left: [otherInode("/etc/passwd")],
   },
   {
@@ -276,7 +280,7 @@ const contents: readonly Case[] = [
         const { atime, mtime } = lstatSync(file);
         rewrite(file, (fd) => futimesSync(fd, atime, mtime));
       }),
-    told: [modified("/usr/bin/kubelet", "critical", ["content"])],
+    reported: [modified("/usr/bin/kubelet", "critical", ["content"])],
   },
   {
     title: "a write through a hard link that lies elsewhere",
@@ -284,12 +288,12 @@ const contents: readonly Case[] = [
       inPlace(plane.at("/etc/kubernetes/scheduler.conf"), () =>
         appendFileSync(plane.outside("scheduler.conf"), "# through the other name\n"),
       ),
-    told: [modified("/etc/kubernetes/scheduler.conf", "high", ["content"])],
+    reported: [modified("/etc/kubernetes/scheduler.conf", "high", ["content"])],
   },
   {
     title: "a write through a memory mapping",
     act: (plane) => inPlace(plane.at("/opt/cni/bin/bridge"), writeMapped),
-    told: [modified("/opt/cni/bin/bridge", "critical", ["content"])],
+    reported: [modified("/opt/cni/bin/bridge", "critical", ["content"])],
   },
   {
     title: "content and mode changed at once",
@@ -301,7 +305,7 @@ const contents: readonly Case[] = [
         chmodSync(file, 0o644);
       };
     },
-    told: [
+    reported: [
       modified("/var/lib/kubelet/config.yaml", "high", ["content", "mode"], {
         before: { mode: "0644" },
         after: { mode: "0666" },
@@ -311,12 +315,12 @@ const contents: readonly Case[] = [
   {
     title: "a program removed and another put in its place",
     act: (plane) =>
-      anew(plane, "/usr/bin/crictl", (file) => {
+      redo(plane, "/usr/bin/crictl", (file) => {
         const bytes = randomBytes(4096);
         unlinkSync(file);
         writeFileSync(file, bytes, { mode: 0o755 });
       }),
-    told: [
+    reported: [
       modified("/usr/bin/crictl", "critical", ["content", "inode"], { after: { size: 4096 } }),
     ],
     left: [otherInode("/usr/bin/crictl")],
@@ -324,12 +328,12 @@ const contents: readonly Case[] = [
   {
     title: "a file removed and made again with the same content",
     act: (plane) =>
-      anew(plane, etcd, (file) => {
+      redo(plane, etcd, (file) => {
         const bytes = readFileSync(file);
         unlinkSync(file);
         writeFileSync(file, bytes, { mode: 0o600 });
       }),
-    told: [otherInode(etcd)],
+    reported: [otherInode(etcd)],
     left: [otherInode(etcd)],
   },
   {
@@ -338,15 +342,15 @@ const contents: readonly Case[] = [
       inPlace(plane.at(`${pki}/ca.crt`), (file) =>
         appendFileSync(file, issue({ subject: "/CN=kubernetes", usage: "CA" }).certificate),
       ),
-    told: [modified(`${pki}/ca.crt`, "critical", ["content"])],
+    reported: [modified(`${pki}/ca.crt`, "critical", ["content"])],
   },
   {
     title: "the service accounts' key exchanged for another",
     act: (plane) =>
-      anew(plane, `${pki}/sa.key`, (file) =>
+      redo(plane, `${pki}/sa.key`, (file) =>
         putOver(file, `${file}.new`, issue({ subject: "/CN=sa", usage: "CA" }).key),
       ),
-    told: [
+    reported: [
       modified(`${pki}/sa.key`, "critical", ["content", "inode"], { via: `${pki}/sa.key.new` }),
     ],
     left: [otherInode(`${pki}/sa.key`)],
@@ -358,7 +362,7 @@ const attributes: readonly Case[] = [
   {
     title: "a manifest made readable for all",
     act: (plane) => chmod(plane.at(apiserver), 0o644),
-    told: [
+    reported: [
       modified(apiserver, "critical", ["mode"], {
         before: { mode: "0600" },
         after: { mode: "0644" },
@@ -374,12 +378,12 @@ const attributes: readonly Case[] = [
   {
     title: "a setuid bit",
     act: (plane) => chmod(plane.at("/usr/bin/kubectl"), 0o4755),
-    told: [modified("/usr/bin/kubectl", "critical", ["mode"], { after: { mode: "4755" } })],
+    reported: [modified("/usr/bin/kubectl", "critical", ["mode"], { after: { mode: "4755" } })],
   },
   {
     title: "a sticky bit on a directory",
     act: (plane) => chmod(plane.at(manifests), 0o1700),
-    told: [
+    reported: [
       modified(manifests, "critical", ["mode"], {
         before: { mode: "0700" },
         after: { mode: "1700" },
@@ -389,12 +393,12 @@ const attributes: readonly Case[] = [
   {
     title: "a directory made writable for all",
     act: (plane) => chmod(plane.at(pki), 0o777),
-    told: [modified(pki, "high", ["mode"], { after: { mode: "0777" } })],
+    reported: [modified(pki, "high", ["mode"], { after: { mode: "0777" } })],
   },
   {
     title: "a file given to another user and group",
     act: (plane) => chown(plane.at("/etc/kubernetes/admin.conf"), 1000, 1000),
-    told: [
+    reported: [
       modified("/etc/kubernetes/admin.conf", "critical", ["owner", "group"], {
         before: { uid: 0, gid: 0 },
         after: { uid: 1000, gid: 1000 },
@@ -404,7 +408,7 @@ const attributes: readonly Case[] = [
   {
     title: "a file given to another group alone",
     act: (plane) => chown(plane.at(`${pki}/ca.key`), 0, 42),
-    told: [modified(`${pki}/ca.key`, "critical", ["group"], { after: { uid: 0, gid: 42 } })],
+    reported: [modified(`${pki}/ca.key`, "critical", ["group"], { after: { uid: 0, gid: 42 } })],
   },
   {
     title: "a new modification time and nothing else",
@@ -413,7 +417,7 @@ const attributes: readonly Case[] = [
       touch(plane.at(scheduler), "2001-02-03T04:05:06.789Z");
       return () => touch(plane.at(scheduler), stamp);
     },
-    told: [
+    reported: [
       modified(scheduler, "low", ["mtime"], { after: { mtime: "2001-02-03T04:05:06.789000000Z" } }),
     ],
   },
@@ -423,7 +427,7 @@ const attributes: readonly Case[] = [
       linkSync(plane.at("/usr/bin/kubeadm"), plane.outside("kubeadm"));
       return () => unlinkSync(plane.outside("kubeadm"));
     },
-    told: [modified("/usr/bin/kubeadm", "low", ["links"], { after: { links: 2 } })],
+    reported: [modified("/usr/bin/kubeadm", "low", ["links"], { after: { links: 2 } })],
   },
   {
     title: "an access list that lets one user read a key",
@@ -435,7 +439,7 @@ const attributes: readonly Case[] = [
         chmodSync(file, 0o600);
       };
     },
-    told: [
+    reported: [
       modified(`${pki}/apiserver.key`, "critical", ["mode", "acl"], {
         before: { mode: "0600" },
         after: { mode: "0640", acl: "user::rw-,user:1000:r--,group::---,mask::r--,other::---" },
@@ -448,7 +452,7 @@ const attributes: readonly Case[] = [
       run("setfattr", "-n", "user.note", "-v", "hidden", plane.at(controllers));
       return () => run("setfattr", "-x", "user.note", plane.at(controllers));
     },
-    told: [
+    reported: [
       modified(controllers, "critical", ["xattr"], {
         after: { xattrs: { "user.note": createHash("sha256").update("hidden").digest("hex") } },
       }),
@@ -460,7 +464,7 @@ const attributes: readonly Case[] = [
       run("setcap", "cap_net_raw=ep", plane.at("/opt/cni/bin/portmap"));
       return () => run("setcap", "-r", plane.at("/opt/cni/bin/portmap"));
     },
-    told: [
+    reported: [
       modified("/opt/cni/bin/portmap", "critical", ["capabilities"], {
         after: { capabilities: "cap_net_raw=ep" },
       }),
@@ -474,7 +478,7 @@ const attributes: readonly Case[] = [
         run("chattr", `+${flag[0]}`, plane.at(path));
         return () => run("chattr", `-${flag[0]}`, plane.at(path));
       },
-      told: [modified(path, "critical", ["flags"], { after: { flags: [flag] } })],
+      reported: [modified(path, "critical", ["flags"], { after: { flags: [flag] } })],
     };
   }),
 ];
@@ -510,7 +514,7 @@ const creations: readonly Case[] = [
   ).map(([title, path, text, severity]): Case => ({
     title,
     act: (plane) => write(plane.at(path), text),
-    told: [created(path, severity, { after: { type: "file", mode: "0600" } })],
+    reported: [created(path, severity, { after: { type: "file", mode: "0600" } })],
     undone: [deleted(path, severity)],
   })),
   {
@@ -523,7 +527,7 @@ const creations: readonly Case[] = [
       writeFileSync(file, pod);
       return () => unlinkSync(file);
     },
-    told: [
+    reported: [
       created(`${manifests}/x\ufffd.yaml`, "critical", {
         pathBase64: Buffer.from(`${manifests}/x\xff.yaml`, "latin1").toString("base64"),
       }),
@@ -540,7 +544,7 @@ const creations: readonly Case[] = [
       writeFileSync(Buffer.concat([dir, Buffer.from("/x.yaml")]), pod);
       return () => rmSync(dir, { recursive: true });
     },
-    told: ["", "/x.yaml"].map((rest) =>
+    reported: ["", "/x.yaml"].map((rest) =>
       created(`${manifests}/d\ufffd${rest}`, "critical", {
         pathBase64: Buffer.from(`${manifests}/d\xfe${rest}`, "latin1").toString("base64"),
       }),
@@ -552,7 +556,7 @@ const creations: readonly Case[] = [
       linkNameless(plane.at(`${manifests}/nameless.yaml`), pod);
       return () => unlinkSync(plane.at(`${manifests}/nameless.yaml`));
     },
-    told: [created(`${manifests}/nameless.yaml`, "critical", { after: { size: pod.length } })],
+    reported: [created(`${manifests}/nameless.yaml`, "critical", { after: { size: pod.length } })],
   },
   {
     title: "a tree of directories and files",
@@ -562,7 +566,7 @@ const creations: readonly Case[] = [
       writeFileSync(plane.at(`${manifests}/more/deep/b.yaml`), pod);
       return () => rmSync(plane.at(`${manifests}/more`), { recursive: true });
     },
-    told: ["", "/a.yaml", "/deep", "/deep/b.yaml"].map((rest) =>
+    reported: ["", "/a.yaml", "/deep", "/deep/b.yaml"].map((rest) =>
       created(`${manifests}/more${rest}`, "critical"),
     ),
     undone: ["", "/a.yaml", "/deep", "/deep/b.yaml"].map((rest) =>
@@ -575,7 +579,7 @@ const creations: readonly Case[] = [
       symlinkSync("/tmp/elsewhere.yaml", plane.at(`${manifests}/link.yaml`));
       return () => unlinkSync(plane.at(`${manifests}/link.yaml`));
     },
-    told: [
+    reported: [
       created(`${manifests}/link.yaml`, "critical", {
         after: { type: "symlink", target: "/tmp/elsewhere.yaml" },
       }),
@@ -596,7 +600,7 @@ const creations: readonly Case[] = [
         make(plane.at(path));
         return () => unlinkSync(plane.at(path));
       },
-      told: [created(path, "high", { after: { type } })],
+      reported: [created(path, "high", { after: { type } })],
     };
   }),
   {
@@ -607,7 +611,7 @@ const creations: readonly Case[] = [
       writeFileSync(plane.at(`${dir}/20-more.conf`), "[Service]\nExecStartPre=/tmp/x\n");
       return () => rmSync(plane.at(dir), { recursive: true });
     },
-    told: ["", "/20-more.conf"].map((rest) =>
+    reported: ["", "/20-more.conf"].map((rest) =>
       created(`/etc/systemd/system/kubelet.service.d${rest}`, "high"),
     ),
   },
@@ -618,7 +622,7 @@ const creations: readonly Case[] = [
       writeFileSync(plane.at("/home/admin/.ssh/authorized_keys"), "ssh-ed25519 AAAA eve\n");
       return () => rmSync(plane.at("/home"), { recursive: true });
     },
-    told: ["", "/authorized_keys"].map((rest) => created(`/home/admin/.ssh${rest}`, "high")),
+    reported: ["", "/authorized_keys"].map((rest) => created(`/home/admin/.ssh${rest}`, "high")),
   },
   {
     title: "a plug-in of the runtime in a directory that did not exist, nor the one above it",
@@ -627,7 +631,7 @@ const creations: readonly Case[] = [
       writeFileSync(plane.at("/opt/nri/plugins/10-more"), "#!/bin/sh\n");
       return () => rmSync(plane.at("/opt/nri"), { recursive: true });
     },
-    told: ["", "/10-more"].map((rest) => created(`/opt/nri/plugins${rest}`, "critical")),
+    reported: ["", "/10-more"].map((rest) => created(`/opt/nri/plugins${rest}`, "critical")),
   },
   {
     title: "a directory of the root that did not exist",
@@ -636,7 +640,7 @@ const creations: readonly Case[] = [
       writeFileSync(plane.at("/boot/vmlinuz"), "MZ");
       return () => rmSync(plane.at("/boot"), { recursive: true });
     },
-    told: ["", "/vmlinuz"].map((rest) => created(`/boot${rest}`, "medium")),
+    reported: ["", "/vmlinuz"].map((rest) => created(`/boot${rest}`, "medium")),
   },
 ];
 
@@ -646,8 +650,8 @@ const current = `${kubeletPki}/kubelet-client-current.pem`;
 const removals: readonly Case[] = [
   {
     title: "a file removed",
-    act: (plane) => anew(plane, `${pki}/apiserver.crt`, unlinkSync),
-    told: [deleted(`${pki}/apiserver.crt`, "critical")],
+    act: (plane) => redo(plane, `${pki}/apiserver.crt`, unlinkSync),
+    reported: [deleted(`${pki}/apiserver.crt`, "critical")],
     left: [otherInode(`${pki}/apiserver.crt`)],
     undone: [created(`${pki}/apiserver.crt`, "critical", { after: { mode: "0644" } })],
   },
@@ -657,26 +661,26 @@ const removals: readonly Case[] = [
       rmSync(plane.at(`${pki}/old`), { recursive: true });
       return () => plane.makeOld();
     },
-    told: ["", "/a.crt", "/deep", "/deep/.b.key"].map((rest) =>
+    reported: ["", "/a.crt", "/deep", "/deep/.b.key"].map((rest) =>
       deleted(`${pki}/old${rest}`, "high"),
     ),
     left: ["", "/a.crt", "/deep", "/deep/.b.key"].map((rest) => otherInode(`${pki}/old${rest}`)),
   },
   {
     title: "a symbolic link removed",
-    act: (plane) => anew(plane, current, unlinkSync),
-    told: [deleted(current, "high")],
+    act: (plane) => redo(plane, current, unlinkSync),
+    reported: [deleted(current, "high")],
     left: [otherInode(current)],
   },
   {
     title: "a file replaced by a directory with a file in it",
     act: (plane) =>
-      anew(plane, "/etc/kubernetes/kubelet.conf", (file) => {
+      redo(plane, "/etc/kubernetes/kubelet.conf", (file) => {
         unlinkSync(file);
         mkdirSync(file, { mode: 0o700 });
         writeFileSync(`${file}/inside`, "x");
       }),
-    told: [
+    reported: [
       modified("/etc/kubernetes/kubelet.conf", "high", ["type", "mode"], {
         before: { type: "file" },
         after: { type: "directory", mode: "0700" },
@@ -688,11 +692,11 @@ const removals: readonly Case[] = [
   {
     title: "a file replaced by a symbolic link",
     act: (plane) =>
-      anew(plane, "/etc/kubernetes/admin.conf", (file) => {
+      redo(plane, "/etc/kubernetes/admin.conf", (file) => {
         unlinkSync(file);
         symlinkSync("/tmp/admin.conf", file);
       }),
-    told: [
+    reported: [
       modified("/etc/kubernetes/admin.conf", "critical", ["type"], {
         before: { type: "file" },
         after: { type: "symlink", target: "/tmp/admin.conf" },
@@ -703,11 +707,11 @@ const removals: readonly Case[] = [
   {
     title: "a symbolic link pointed elsewhere",
     act: (plane) =>
-      anew(plane, current, (file) => {
+      redo(plane, current, (file) => {
         symlinkSync("/tmp/other.pem", `${file}.tmp`);
         renameSync(`${file}.tmp`, file);
       }),
-    told: [
+    reported: [
       modified(current, "high", ["target", "inode"], {
         via: `${current}.tmp`,
         after: { type: "symlink", target: "/tmp/other.pem" },
@@ -718,12 +722,12 @@ const removals: readonly Case[] = [
   {
     title: "a symbolic link made again with the same target",
     act: (plane) =>
-      anew(plane, current, (file) => {
+      redo(plane, current, (file) => {
         const target = readlinkSync(file);
         unlinkSync(file);
         symlinkSync(target, file);
       }),
-    told: [otherInode(current)],
+    reported: [otherInode(current)],
     left: [otherInode(current)],
   },
 ];
@@ -735,43 +739,43 @@ const renames: readonly Case[] = [
   {
     title: "a file renamed",
     act: (plane) => move(plane.at(scheduler), plane.at(`${scheduler}.off`)),
-    told: [renamed(scheduler, `${scheduler}.off`, { severity: "critical" })],
+    reported: [renamed(scheduler, `${scheduler}.off`, { severity: "critical" })],
     undone: [renamed(`${scheduler}.off`, scheduler, { severity: "critical" })],
   },
   {
     title: "a file renamed to where the rule is moreSevere",
     act: (plane) => move(plane.at("/etc/hosts"), plane.at(`${manifests}/hosts.yaml`)),
-    told: [renamed("/etc/hosts", `${manifests}/hosts.yaml`, { severity: "critical" })],
+    reported: [renamed("/etc/hosts", `${manifests}/hosts.yaml`, { severity: "critical" })],
     undone: [renamed(`${manifests}/hosts.yaml`, "/etc/hosts", { severity: "critical" })],
   },
   {
     title: "a file renamed out of what is watched",
     act: (plane) => move(plane.at(etcd), plane.at("/tmp/etcd.yaml")),
-    told: [deleted(etcd, "critical")],
+    reported: [deleted(etcd, "critical")],
     undone: [created(etcd, "critical")],
   },
   {
     title: "a file renamed into what is watched",
     act: (plane) => move(plane.outside("stranger.yaml"), plane.at(`${manifests}/stranger.yaml`)),
-    told: [created(`${manifests}/stranger.yaml`, "critical")],
+    reported: [created(`${manifests}/stranger.yaml`, "critical")],
     undone: [deleted(`${manifests}/stranger.yaml`, "critical")],
   },
   {
     title: "a directory with a file renamed into what is watched",
     act: (plane) => move(plane.outside("strangers"), plane.at(`${manifests}/strangers`)),
-    told: ["", "/one.yaml"].map((rest) => created(`${manifests}/strangers${rest}`, "critical")),
+    reported: ["", "/one.yaml"].map((rest) => created(`${manifests}/strangers${rest}`, "critical")),
     undone: ["", "/one.yaml"].map((rest) => deleted(`${manifests}/strangers${rest}`, "critical")),
   },
   {
     title: "a known file renamed over another known one",
     act: (plane) => {
-      const back = anew(plane, scheduler, () => renameSync(plane.at(etcd), plane.at(scheduler)));
+      const back = redo(plane, scheduler, () => renameSync(plane.at(etcd), plane.at(scheduler)));
       return () => {
         renameSync(plane.at(scheduler), plane.at(etcd));
         back();
       };
     },
-    told: [renamed(etcd, scheduler, { severity: "critical", fields: ["content", "inode"] })],
+    reported: [renamed(etcd, scheduler, { severity: "critical", fields: ["content", "inode"] })],
     left: [otherInode(scheduler)],
   },
   {
@@ -780,7 +784,7 @@ const renames: readonly Case[] = [
       exchange(plane.at(`${pki}/ca.crt`), plane.at(`${pki}/front-proxy-ca.crt`));
       return () => exchange(plane.at(`${pki}/ca.crt`), plane.at(`${pki}/front-proxy-ca.crt`));
     },
-    told: [
+    reported: [
       [`${pki}/ca.crt`, `${pki}/front-proxy-ca.crt`] as const,
       [`${pki}/front-proxy-ca.crt`, `${pki}/ca.crt`] as const,
     ].map(([from, path]) =>
@@ -796,7 +800,7 @@ const renames: readonly Case[] = [
   {
     title: "a directory renamed",
     act: (plane) => move(plane.at(`${pki}/etcd`), plane.at(`${pki}/etcd.off`)),
-    told: [renamed(`${pki}/etcd`, `${pki}/etcd.off`, { severity: "critical", count: below })],
+    reported: [renamed(`${pki}/etcd`, `${pki}/etcd.off`, { severity: "critical", count: below })],
     undone: [renamed(`${pki}/etcd.off`, `${pki}/etcd`, { severity: "critical", count: below })],
   },
 ];

@@ -38,7 +38,7 @@ rules:
     paths: [/etc/app/key]
     class: immutable
     severity: critical
-    why: Whoever has this key is the node.
+    why: A process that has this key is the node.
 `;
 const files = { "/etc/app/one": "1\n", "/etc/app/two": "2\n", "/etc/app/sub/three": "3\n" };
 
@@ -259,7 +259,7 @@ test.serial(
   },
 );
 
-test.serial("a deleted database is no reason to capture anew without being asked", async (t) => {
+test.serial("a deleted database is no reason to capture again without being asked", async (t) => {
   using small = await makeCaptured(t);
   rmSync(small.place.at("state/fim.db"));
   t.is((await small.run("baseline")).code, 3);
@@ -391,7 +391,7 @@ test.serial("policy commands keep to the format that is asked for", async (t) =>
   t.deepEqual(JSON.parse(lint.stdout), { policy: file, ok: true, rules: 2 });
 });
 
-test.serial("policy lint tells every problem of every file", async (t) => {
+test.serial("policy lint reports every problem of every file", async (t) => {
   using small = makeSmall();
   const good = small.place.at("small.yaml");
   const [one, two, none] = ["one", "two", "none"].map((name) => small.place.at(`${name}.yaml`));
@@ -405,16 +405,16 @@ test.serial("policy lint tells every problem of every file", async (t) => {
     t.true(stderr.includes(place), stderr);
   const ndjson = await runAgent(["policy", "lint", ...linted, "--format", "ndjson"]);
   t.is(ndjson.code, 2);
-  const told = linesOf(ndjson.stdout) as readonly unknown[] as readonly {
+  const reported = linesOf(ndjson.stdout) as readonly unknown[] as readonly {
     readonly policy: string;
     readonly ok: boolean;
     readonly fault?: string;
   }[];
   t.deepEqual(
-    told.map((each) => [each.policy, each.ok]),
+    reported.map((each) => [each.policy, each.ok]),
     linted.map((file) => [file, file === good]),
   );
-  t.regex(told[0]?.fault ?? "", /one\.yaml:7: /);
+  t.regex(reported[0]?.fault ?? "", /one\.yaml:7: /);
 });
 
 test.serial("a policy that watches nothing is refused", async (t) => {
@@ -630,10 +630,10 @@ needsRoot(
     t.is(incomplete.code, 4, incomplete.stderr);
     t.regex(incomplete.stderr, /\/etc\/app\/key: EACCES/);
     t.regex(incomplete.stderr, /\/etc\/app\/sub: EACCES/);
-    const told = linesOf(incomplete.stdout).map(({ path, change }) => `${change} ${path}`);
-    t.true(told.includes("unreadable /etc/app/key"), incomplete.stdout);
+    const reported = linesOf(incomplete.stdout).map(({ path, change }) => `${change} ${path}`);
+    t.true(reported.includes("unreadable /etc/app/key"), incomplete.stdout);
     t.deepEqual(
-      told.filter((one) => !one.startsWith("unreadable ")),
+      reported.filter((one) => !one.startsWith("unreadable ")),
       [],
     );
     // Drift that was seen all the same is said first.

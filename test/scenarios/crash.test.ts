@@ -6,7 +6,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import { freePort } from "../helpers/http.ts";
 import { until } from "../helpers/wait.ts";
 import { alertsOf, launch, makeStage, seeded } from "./stage.ts";
-import type { Stage, Told } from "./stage.ts";
+import type { Stage, Reported } from "./stage.ts";
 
 const rounds = 50;
 /** Milliseconds for all rounds: a slow machine does fewer. */
@@ -68,8 +68,8 @@ function digests(stage: Stage): ReadonlyMap<string, string> {
   return new Map(all);
 }
 
-/** Every name that an alert says something of, with the last digest told and whether it was told to be gone. */
-function lastTold(alerts: readonly Told[]): ReadonlyMap<string, string | undefined> {
+/** Every name that an alert says something of, with the last digest reported and whether it was reported to be gone. */
+function lastReported(alerts: readonly Reported[]): ReadonlyMap<string, string | undefined> {
   const last = new Map<string, string | undefined>();
   for (const { path, from, change, after } of alerts) {
     if (from !== undefined) last.set(from, undefined);
@@ -78,7 +78,7 @@ function lastTold(alerts: readonly Told[]): ReadonlyMap<string, string | undefin
   return last;
 }
 
-test("nothing is lost, repeated or told out of order when the agent is killed at any moment of a storm of changes", async (t) => {
+test("nothing is lost, repeated or reported out of order when the agent is killed at any moment of a storm of changes", async (t) => {
   const seed = 20_261_123;
   const random = seeded(seed);
   using stage = makeStage({ "/srv/**": "high" });
@@ -139,13 +139,13 @@ test("nothing is lost, repeated or told out of order when the agent is killed at
     alerts.some(({ offline }) => offline) && alerts.some(({ offline }) => !offline),
     `some changes were seen as they happened, others at the next start (${where})`,
   );
-  const told = lastTold(alerts);
+  const reported = lastReported(alerts);
   const names = new Set([...before.keys(), ...after.keys()]);
   const changed = [...names].filter((path) => before.get(path) !== after.get(path));
   t.true(changed.length > 50, where);
   for (const path of changed) {
-    t.true(told.has(path), `${path} was told (${where})`);
-    t.is(told.get(path), after.get(path), `${path} was told as it now is (${where})`);
+    t.true(reported.has(path), `${path} was reported (${where})`);
+    t.is(reported.get(path), after.get(path), `${path} was reported as it now is (${where})`);
   }
   // A file that was just made may be seen empty, every time that it is made.
   const empty = createHash("sha256").digest("hex");
@@ -156,7 +156,7 @@ test("nothing is lost, repeated or told out of order when the agent is killed at
   t.deepEqual(
     contents.filter((one, at) => contents.indexOf(one) !== at),
     [],
-    `each content is told once (${where})`,
+    `each content is reported once (${where})`,
   );
 
   const chain = stage.records().map(({ id }) => id);

@@ -138,7 +138,7 @@ const cases: readonly Case[] = [
 ];
 
 possible(
-  `an agent that sees its node at /mnt/host alone tells what is done on the node, by whom, under the node's own names${why}`,
+  `an agent that sees its node at /mnt/host alone reports what is done on the node, by whom, under the node's own names${why}`,
   async (t) => {
     await using node = await startPod();
     for (const { title, path, command, expected } of cases) {
@@ -154,14 +154,14 @@ possible(
     }
     t.false(
       JSON.stringify(node.receiver.accepted().map(({ data }) => data)).includes(seenAt),
-      "the place where the agent sees the node is told",
+      "the place where the agent sees the node is reported",
     );
     t.is(await node.watching.stop(), 0);
   },
 );
 
 possible(
-  `what is mounted over a watched file is told, looked at and watched, and so is what shows again${why}`,
+  `what is mounted over a watched file is reported, looked at and watched, and so is what shows again${why}`,
   async (t) => {
     await using node = await startPod();
     const path = node.called(apiserver);
@@ -240,7 +240,7 @@ const overs: readonly Over[] = [
 
 for (const { title, mount, type, source, option, shows } of overs)
   possible(
-    `${title} that is mounted over a watched directory is told, looked at and watched, and so is what shows again${why}`,
+    `${title} that is mounted over a watched directory is reported, looked at and watched, and so is what shows again${why}`,
     async (t) => {
       await using node = await startPod();
       const crt = node.called(`${pki}/ca.crt`);
@@ -386,7 +386,7 @@ const namings: readonly {
 
 for (const { title, name } of namings)
   withRunc(
-    `a process in a container is told with its pod, known by ${title}, whether it lives or not${whyNoRunc}`,
+    `a process in a container is reported with its pod, known by ${title}, whether it lives or not${whyNoRunc}`,
     async (t) => {
       await using node = await startPod();
       using made = new Made();

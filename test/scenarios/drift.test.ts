@@ -5,8 +5,8 @@ import { cases } from "./cases.ts";
 import type { Case } from "./cases.ts";
 import { makePlane, planeMissing } from "./plane.ts";
 import type { Plane } from "./plane.ts";
-import { contradictions, sideBySide } from "./told.ts";
-import type { Shown } from "./told.ts";
+import { contradictions, sideBySide } from "./reported.ts";
+import type { Shown } from "./reported.ts";
 
 /** One node for all the cases: they are undone, and what cannot be undone is accepted. */
 const plane = planeMissing === undefined ? makePlane() : undefined;
@@ -42,14 +42,14 @@ async function play(t: ExecutionContext, group: readonly Case[], now: Plane): Pr
   for (const undo of undos.toReversed()) undo();
   const left = await checked(now);
   if (left.code !== 0) await now.run("accept", "--all", "--reason", "it cannot be undone");
-  const told = group.flatMap((one) => one.told);
-  const sides = sideBySide(found.shown, told, false);
-  t.deepEqual(sides.shown, sides.told);
+  const reported = group.flatMap((one) => one.reported);
+  const sides = sideBySide(found.shown, reported, false);
+  t.deepEqual(sides.shown, sides.reported);
   t.deepEqual(contradictions(found.shown, truth), []);
   t.is(found.code, 1, "drift");
   const toldLeft = group.flatMap((one) => one.left ?? []);
   const sidesLeft = sideBySide(left.shown, toldLeft, false);
-  t.deepEqual(sidesLeft.shown, sidesLeft.told, "when it was undone");
+  t.deepEqual(sidesLeft.shown, sidesLeft.reported, "when it was undone");
   t.is(left.code, toldLeft.length > 0 ? 1 : 0, "when it was undone");
 }
 
@@ -72,8 +72,8 @@ function meet(a: Case, b: Case): boolean {
   );
 }
 
-function pathsOf({ told, left = [] }: Case): readonly string[] {
-  return [...told, ...left].flatMap(({ path, from }) =>
+function pathsOf({ reported, left = [] }: Case): readonly string[] {
+  return [...reported, ...left].flatMap(({ path, from }) =>
     from === undefined ? [path] : [path, from],
   );
 }

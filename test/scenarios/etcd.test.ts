@@ -117,12 +117,12 @@ function attacks(segments: readonly string[], engine: "auto" | "chokidar"): read
       isTold: (alert) => alert.change === "created" && has(alert, `${wal}/${first}.broken`),
     },
     {
-      name: "the database may be read by everybody",
+      name: "the database may be read by every user",
       play: (node) => chmodSync(node.at(`${snap}/db`), 0o644),
       isTold: (alert) => alert.change === "modified" && has(alert, `${snap}/db`, "mode"),
     },
     {
-      name: "the database belongs to somebody else",
+      name: "the database belongs to another process",
       play: (node) => chownSync(node.at(`${snap}/db`), 1000, 1000),
       isTold: (alert) => has(alert, `${snap}/db`, "owner") && has(alert, `${snap}/db`, "group"),
     },
@@ -131,7 +131,7 @@ function attacks(segments: readonly string[], engine: "auto" | "chokidar"): read
       play: (node) => linkSync(node.at(`${snap}/db`), node.at(`${snap}/db.old`)),
       isTold: (alert) => alert.change === "created" && has(alert, `${snap}/db.old`),
     },
-    // Only an engine that knows who writes can tell this from what etcd itself does.
+    // Only an engine that knows who writes can report this from what etcd itself does.
     ...(engine === "auto" ? [foreignWrite, foreignSegment] : []),
   ];
 }
@@ -217,15 +217,15 @@ for (const engine of ["auto", "chokidar"] as const)
       await node.settle();
       const rolledBack = node.alerts().slice(before).filter(isGrave);
       const newest = `${wal}/${segments.at(-1)}`;
-      const told = inShort(rolledBack).join("\n");
+      const reported = inShort(rolledBack).join("\n");
       t.true(
         rolledBack.some(({ path, change }) => path === newest && change === "deleted"),
-        `the newest segment is gone: ${told}`,
+        `the newest segment is gone: ${reported}`,
       );
       const tail = `${wal}/${segments.at(-2)}`;
       t.true(
         rolledBack.some(({ path, fields }) => path === tail && fields?.includes("content")),
-        `the one before it is an older file: ${told}`,
+        `the one before it is an older file: ${reported}`,
       );
     },
   );

@@ -42,12 +42,12 @@ export interface Guarded extends AsyncDisposable {
   events(): readonly string[];
   /** Makes a change that is alerted after all that was before: everything is swept, and a marker arrives. */
   settle(): Promise<void>;
-  /** Awaits the first alert that is as wanted, after so many. */
+  /** Awaits the first alert that is as wanted, after that many. */
   alerted(isWanted: (alert: Alert) => boolean, after?: number): Promise<Alert>;
   run(...args: readonly string[]): ReturnType<typeof runAgent>;
 }
 
-/** Its own files the agent guards too: somebody may be working on them while tests run. */
+/** Its own files the agent guards too: another process may be working on them while tests run. */
 const program = join(import.meta.dirname, "../..");
 const marker = "/etc/kubernetes/marker-";
 

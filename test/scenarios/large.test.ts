@@ -27,7 +27,7 @@ const huge = `${programs}/huge`;
 const kubelet = `${programs}/kubelet`;
 const tebibyte = 1024 ** 4;
 const mebibyte = 1024 ** 2;
-/** To tell of a file that is read at once. */
+/** To report of a file that is read at once. */
 const deadline = 5000;
 const pathFlag = 0o10000000; // O_PATH
 
@@ -73,7 +73,7 @@ async function toldInTime(node: SmallNode, path: string, after: number): Promise
   const asked = performance.now();
   const alert = await node.alerted((one) => one.path === path, after);
   const took = performance.now() - asked;
-  if (took > deadline) throw new Error(`${path} was told after ${took} ms`);
+  if (took > deadline) throw new Error(`${path} was reported after ${took} ms`);
   return alert;
 }
 
@@ -81,7 +81,7 @@ const of = (node: SmallNode, ...paths: readonly string[]): readonly Alert[] =>
   node.alerts().filter(({ path }) => paths.includes(path));
 
 possible(
-  `what happens elsewhere is told in time while a huge file is read, and what becomes of that file too${why}`,
+  `what happens elsewhere is reported in time while a huge file is read, and what becomes of that file too${why}`,
   async (t) => {
     await using node = await startNode();
     makeHuge(node, huge);
@@ -122,7 +122,7 @@ possible(
 );
 
 possible(
-  `a huge file that is deleted while it is read is told as deleted, and is not known${why}`,
+  `a huge file that is deleted while it is read is reported as deleted, and is not known${why}`,
   async (t) => {
     await using node = await startNode();
     makeHuge(node, huge);
@@ -162,7 +162,7 @@ possible(
 );
 
 possible(
-  `a program that is replaced by one with a huge hole in it is told in time${why}`,
+  `a program that is replaced by one with a huge hole in it is reported in time${why}`,
   async (t) => {
     await using node = await startNode();
     makeHuge(node, "/evil");

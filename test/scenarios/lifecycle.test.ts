@@ -9,14 +9,14 @@ import type { Watching } from "../helpers/agent.ts";
 import { freePort, get } from "../helpers/http.ts";
 import type { Receiver } from "../helpers/receiver.ts";
 import { until, within } from "../helpers/wait.ts";
-import { alertsOf, launch, makeStage, toldBy, typesOf, writePolicy } from "./stage.ts";
+import { alertsOf, launch, makeStage, reportedBy, typesOf, writePolicy } from "./stage.ts";
 import type { Stage } from "./stage.ts";
 
 const patience = 60_000;
 
 const untilTold = async (receiver: Receiver, path: string): Promise<void> =>
   await receiver.until(
-    (accepted) => accepted.some(({ data }) => toldBy(data)?.path === path),
+    (accepted) => accepted.some(({ data }) => reportedBy(data)?.path === path),
     patience,
   );
 
@@ -112,7 +112,7 @@ test.serial(
         async () => ((await watching.metrics()).get("fim_outbox_records") ?? 0) >= 20,
         patience,
       );
-      // Somebody who scrapes and never reads must not hold it up either.
+      // A client that scrapes and never reads must not hold it up either.
       const [host, port] = watching.listen.split(":");
       const scrape = connect(Number(port), host);
       scrape.on("error", () => undefined).write("GET /metrics HTTP/1.1\r\n");
@@ -192,7 +192,7 @@ test.serial("SIGHUP, SIGUSR1 and SIGUSR2 neither end a watch nor open a debugger
 });
 
 test.serial(
-  "what changes while the agent is down is told as such, at the next start and once",
+  "what changes while the agent is down is reported as such, at the next start and once",
   async (t) => {
     using stage = await makeKnown();
     await using receiver = await stage.receiver();
@@ -310,14 +310,14 @@ test.serial("a baseline that is gone or altered is a critical event and a refusa
     const ended = await stage.run("watch", "--config", config, "--listen", listen);
     t.is(ended.code, 3, `${deed}: ${ended.stderr}`);
     t.regex(ended.stderr, /^fim-agent: baseline: .*\nhint: ./m, deed);
-    const [told] = receiver.accepted().filter(({ type }) => type === "fim.agent.degraded");
-    t.is(told?.data["severity"], "critical", deed);
-    t.regex(String(told?.data["code"]), /^BASELINE_/, deed);
+    const [reported] = receiver.accepted().filter(({ type }) => type === "fim.agent.degraded");
+    t.is(reported?.data["severity"], "critical", deed);
+    t.regex(String(reported?.data["code"]), /^BASELINE_/, deed);
   }
 });
 
 test.serial(
-  "what is accepted while the agent watches is told as a baseline and as no alert",
+  "what is accepted while the agent watches is reported as a baseline and as no alert",
   async (t) => {
     using stage = await makeKnown();
     await using receiver = await stage.receiver();
@@ -352,7 +352,7 @@ test.serial(
 );
 
 test.serial(
-  "a full disk is told, and when there is room again every change made meanwhile is alerted",
+  "a full disk is reported, and when there is room again every change made meanwhile is alerted",
   async (t) => {
     using stage = makeStage({ "/srv/**": "high", "/many/**": "medium" });
     for (let file = 0; file < 5; file += 1) stage.write(`/srv/known-${file}`, `${file}`);
@@ -369,7 +369,7 @@ test.serial(
       });
       stage.write("/srv/before", "");
       await untilTold(receiver, "/srv/before");
-      // These are counted, and due to be told while there is no room.
+      // These are counted, and due to be reported while there is no room.
       for (let file = 0; file < 230; file += 1) stage.write(`/many/${file}`, "");
       const counted = (): number => {
         const [fold] = stage.query("SELECT since FROM fold");
@@ -401,8 +401,8 @@ test.serial(
         "/srv/known-0",
       ];
       const missing = (): readonly string[] => {
-        const told = new Set(alertsOf(receiver).map(({ path }) => path));
-        return expected.filter((path) => !told.has(path));
+        const reported = new Set(alertsOf(receiver).map(({ path }) => path));
+        return expected.filter((path) => !reported.has(path));
       };
       await receiver.until(() => missing().length === 0, patience).catch(() => undefined);
       t.deepEqual(missing(), []);
@@ -422,7 +422,7 @@ test.serial(
 );
 
 test.serial(
-  "a state directory that is deleted under a running agent is told, and alerts go on",
+  "a state directory that is deleted under a running agent is reported, and alerts go on",
   async (t) => {
     using stage = await makeKnown();
     await using receiver = await stage.receiver();

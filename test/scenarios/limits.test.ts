@@ -36,7 +36,7 @@ const reasonsOf = (node: Guarded): readonly string[] =>
     .filter(({ msg }) => msg === "degraded")
     .map(({ reason }) => String(reason));
 
-/** A change in each of these directories is found, and told as what it is. */
+/** A change in each of these directories is found, and reported as what it is. */
 async function findsAll(node: Guarded, paths: readonly string[]): Promise<readonly string[]> {
   const engines = new Set<string>();
   for (const path of paths) {
@@ -109,7 +109,7 @@ const rounds = 30;
 
 for (const engine of ["auto", "chokidar"] as const)
   test.serial(
-    `with ${engine}, when 30,000 changes overflow the kernel's queue while the agent is held up, the final state of each file is known and told`,
+    `with ${engine}, when 30,000 changes overflow the kernel's queue while the agent is held up, the final state of each file is known and reported`,
     async (t) => {
       const dir = "/etc/kubernetes/crowd";
       const pathOf = (at: number): string => `${dir}/${at}.yaml`;
@@ -132,10 +132,10 @@ for (const engine of ["auto", "chokidar"] as const)
       }
       await node.settle();
       await until(() => lastModes(node).size === crowd, 60_000);
-      const told = lastModes(node);
+      const reported = lastModes(node);
       for (let each = 0; each < crowd; each += 1)
         t.is(
-          told.get(pathOf(each)),
+          reported.get(pathOf(each)),
           (0o400 + (each % 64)).toString(8).padStart(4, "0"),
           pathOf(each),
         );
@@ -148,12 +148,12 @@ for (const engine of ["auto", "chokidar"] as const)
     },
   );
 
-/** Path -> mode, as the last alert about it told. */
+/** Path -> mode, as the last alert about it reported. */
 function lastModes(node: Guarded): ReadonlyMap<string, string | undefined> {
   return new Map(node.alerts().map(({ path, after }) => [path, after?.mode]));
 }
 
-/** Paths of which the agent's database knows another mode or inode than there is. */
+/** Paths for which the agent's database knows another mode or inode than there is. */
 function differing(node: Guarded): readonly string[] {
   const db = new Database(join(node.state, "fim.db"));
   try {

@@ -31,7 +31,7 @@ function inside(node: Guarded, ...command: readonly string[]): void {
   execFileSync("nsenter", ["-t", String(node.watching.pid), "-m", ...command], { stdio: "pipe" });
 }
 
-const tells =
+const reports =
   (change: Alert["change"], path: string) =>
   (one: Alert): boolean =>
     one.change === change && one.path === path;
@@ -43,7 +43,7 @@ const isOfMounts = ({ change }: Alert): boolean => /mounted/.test(change);
 
 for (const engine of ["auto", "chokidar", "sweep"] as const) {
   mounting(
-    `with ${engine}, a directory that is hidden under a mount is told, and what is to be seen instead${why}`,
+    `with ${engine}, a directory that is hidden under a mount is reported, and what is to be seen instead${why}`,
     async (t) => {
       using place = makePlace();
       await using node = await guard({ engine, program: wrap(place.at("alone"), ownMounts) });
@@ -51,28 +51,28 @@ for (const engine of ["auto", "chokidar", "sweep"] as const) {
       t.true(names.length > 3);
 
       inside(node, "mount", "-t", "tmpfs", "-o", "size=1m,mode=700", "hidden", node.at(manifests));
-      const mounted = await node.alerted(tells("mounted", manifests));
+      const mounted = await node.alerted(reports("mounted", manifests));
       t.is(mounted.mount?.type, "tmpfs");
       t.is(mounted.mount?.source, "hidden");
       t.is(mounted.mount?.path, manifests);
       t.true(mounted.mount?.options.includes("rw"));
       t.is(mounted.event["activity_id"], 12);
       t.true(isGrave(mounted));
-      for (const name of names) await node.alerted(tells("deleted", `${manifests}/${name}`));
+      for (const name of names) await node.alerted(reports("deleted", `${manifests}/${name}`));
 
       inside(node, "sh", "-c", `echo evil > ${node.at(manifests)}/evil.yaml`);
-      const evil = await node.alerted(tells("created", `${manifests}/evil.yaml`));
+      const evil = await node.alerted(reports("created", `${manifests}/evil.yaml`));
       t.is(evil.after?.size, 5);
 
       const before = node.alerts().length;
       inside(node, "umount", node.at(manifests));
-      const unmounted = await node.alerted(tells("unmounted", manifests), before);
+      const unmounted = await node.alerted(reports("unmounted", manifests), before);
       t.is(unmounted.event["activity_id"], 13);
       t.is(unmounted.mount?.source, "hidden");
       t.true(isGrave(unmounted));
       for (const name of names)
-        await node.alerted(tells("created", `${manifests}/${name}`), before);
-      await node.alerted(tells("deleted", `${manifests}/evil.yaml`), before);
+        await node.alerted(reports("created", `${manifests}/${name}`), before);
+      await node.alerted(reports("deleted", `${manifests}/evil.yaml`), before);
       await node.settle();
       const check = await node.run("check", "--format", "ndjson", "/etc/kubernetes/manifests");
       t.is(check.stdout, "");
@@ -81,7 +81,7 @@ for (const engine of ["auto", "chokidar", "sweep"] as const) {
   );
 
   mounting(
-    `with ${engine}, another file over a manifest is told as a mount and as another content${why}`,
+    `with ${engine}, another file over a manifest is reported as a mount and as another content${why}`,
     async (t) => {
       using place = makePlace();
       const forged = place.at("forged.yaml");
@@ -89,26 +89,26 @@ for (const engine of ["auto", "chokidar", "sweep"] as const) {
       await using node = await guard({ engine, program: wrap(place.at("alone"), ownMounts) });
 
       inside(node, "mount", "--bind", forged, node.at(manifest));
-      const mounted = await node.alerted(tells("mounted", manifest));
+      const mounted = await node.alerted(reports("mounted", manifest));
       t.is(mounted.event["activity_id"], 12);
       t.is(mounted.severity, "critical");
       t.true(mounted.mount?.root.endsWith("/forged.yaml"), mounted.mount?.root);
-      const modified = await node.alerted(tells("modified", manifest));
+      const modified = await node.alerted(reports("modified", manifest));
       t.true(modified.fields?.includes("content"), inShort([modified]).join());
       t.is(modified.severity, "critical");
       t.is(modified.after?.size, 25);
 
       const before = node.alerts().length;
       inside(node, "umount", node.at(manifest));
-      t.is((await node.alerted(tells("unmounted", manifest), before)).event["activity_id"], 13);
-      const back = await node.alerted(tells("modified", manifest), before);
+      t.is((await node.alerted(reports("unmounted", manifest), before)).event["activity_id"], 13);
+      const back = await node.alerted(reports("modified", manifest), before);
       t.is(back.after?.sha256, modified.before?.sha256);
     },
   );
 }
 
 mounting(
-  `a mount where nothing is watched is nobody's concern, one above a watched directory is${why}`,
+  `a mount where nothing is watched is no one's concern, one above a watched directory is${why}`,
   async (t) => {
     using place = makePlace();
     await using node = await guard({
@@ -120,14 +120,14 @@ mounting(
     const above = await node.alerted((one) => one.change === "mounted");
     t.is(above.path, "/opt");
     t.true(isGrave(above));
-    await node.alerted(tells("deleted", "/opt/cni/bin/calico"));
+    await node.alerted(reports("deleted", "/opt/cni/bin/calico"));
     await node.settle();
     t.deepEqual(inShort(node.alerts().filter(({ path }) => path.startsWith("/tmp"))), []);
   },
 );
 
 mounting(
-  `what is mounted while the agent is down is told as such at its next start, and once${why}`,
+  `what is mounted while the agent is down is reported as such at its next start, and once${why}`,
   async (t) => {
     using place = makePlace();
     const holder = spawn(
@@ -150,7 +150,7 @@ mounting(
       execFileSync("nsenter", [...there, "mount", "-t", "tmpfs", "hidden", node.at(manifests)]);
       const script = `mount -t tmpfs odd "$0/$(printf 'o\\012d\\134\\377d')"`;
       execFileSync("nsenter", [...there, "sh", "-c", script, node.at("/etc/kubernetes")]);
-      const told = async (after: number): Promise<readonly string[]> => {
+      const reported = async (after: number): Promise<readonly string[]> => {
         await using again = await node.again();
         await until(async () => (await again.metrics()).get("fim_outbox_records") === 0);
         t.is(await again.stop(), 0);
@@ -160,15 +160,15 @@ mounting(
           .filter(isOfMounts)
           .map(({ change, path, offline, severity }) => `${change} ${path} ${offline} ${severity}`);
       };
-      t.deepEqual(await told(0), [
+      t.deepEqual(await reported(0), [
         `mounted ${manifests} true critical`,
         "mounted /etc/kubernetes/o\nd\\\ufffdd true high",
       ]);
-      t.true(node.alerts().some(tells("deleted", manifest)));
+      t.true(node.alerts().some(reports("deleted", manifest)));
       const before = node.alerts().length;
-      t.deepEqual(await told(before), []);
+      t.deepEqual(await reported(before), []);
       execFileSync("nsenter", [...there, "umount", node.at(manifests)]);
-      t.deepEqual(await told(before), [`unmounted ${manifests} true critical`]);
+      t.deepEqual(await reported(before), [`unmounted ${manifests} true critical`]);
     } finally {
       holder.kill();
     }

@@ -43,7 +43,7 @@ export interface Facts {
   readonly uid: number;
   readonly gid: number;
   readonly size: number;
-  /** Not of a directory: its entries come and go without anything to tell of it. */
+  /** Not of a directory: its entries come and go without anything to report of it. */
   readonly mtime?: string;
   readonly inode: string;
   readonly sha256?: string;

@@ -20,7 +20,7 @@ import { startWatch } from "../helpers/agent.ts";
 import type { Watching } from "../helpers/agent.ts";
 import { asNobody, asUserWith, cannotConfine, outOfReach, without } from "../helpers/confined.ts";
 import { until } from "../helpers/wait.ts";
-import { alertsOf, makeStage, toldBy } from "./stage.ts";
+import { alertsOf, makeStage, reportedBy } from "./stage.ts";
 import type { Stage } from "./stage.ts";
 
 const launcher = join(import.meta.dirname, "../../bin/fim-agent");
@@ -35,7 +35,7 @@ function bestAttribution(): AttributionMode {
   return own.mode;
 }
 const best = bestAttribution();
-const untold = best === "bpf" ? [] : ["attribution"];
+const lossless = best === "bpf" ? [] : ["attribution"];
 
 /** A program that starts bin/fim-agent so. */
 function confined(stage: Stage, prefix: readonly string[]): string {
@@ -66,8 +66,8 @@ function assertLimited(t: ExecutionContext, watching: Watching): void {
 
 /** What the agent says that it lost, from its log. */
 function lostIn(watching: Watching): ReadonlyMap<string, string> {
-  const told = watching.logs().filter(({ msg }) => msg === "degraded");
-  return new Map(told.map(({ trouble, reason: why }) => [String(trouble), String(why)]));
+  const reported = watching.logs().filter(({ msg }) => msg === "degraded");
+  return new Map(reported.map(({ trouble, reason: why }) => [String(trouble), String(why)]));
 }
 
 function readyOf(watching: Watching): Readonly<Record<string, unknown>> {
@@ -131,17 +131,17 @@ for (const { lacks, engine, says } of cases) {
     const degraded = receiver.accepted().filter(({ type }) => type === "fim.agent.degraded");
     const troubles = [
       ...(says.length > 0 ? ["capabilities"] : []),
-      ...(engine === "chokidar" ? ["engine fanotify"] : untold),
+      ...(engine === "chokidar" ? ["engine fanotify"] : lossless),
     ];
     t.deepEqual([...lostIn(watching).keys()], troubles);
     t.deepEqual(
       degraded.map(({ data }) => data["trouble"]),
       troubles,
     );
-    const told = says.length > 0 ? String(degraded[0]?.data["reason"]) : "";
-    t.is(lostIn(watching).get("capabilities") ?? "", told);
+    const reported = says.length > 0 ? String(degraded[0]?.data["reason"]) : "";
+    t.is(lostIn(watching).get("capabilities") ?? "", reported);
     for (const { name, without: loss } of needs)
-      t.is(told.includes(`without ${name}: ${loss}`), says.includes(name), name);
+      t.is(reported.includes(`without ${name}: ${loss}`), says.includes(name), name);
   });
 }
 
@@ -161,7 +161,7 @@ test.serial("the bounding set of every thread is reduced to what is needed", asy
 });
 
 test.serial(
-  "what only its owner may read is read without the right to override permissions, and is told as unreadable without CAP_DAC_READ_SEARCH",
+  "what only its owner may read is read without the right to override permissions, and is reported as unreadable without CAP_DAC_READ_SEARCH",
   async (t) => {
     const prefix = without("CAP_DAC_READ_SEARCH");
     const obstacle = reason ?? outOfReach(prefix);
@@ -204,7 +204,7 @@ function give(directory: string, uid: number): void {
   if (status !== 0) throw new Error(`chown ended with ${status}`);
 }
 
-/** Nobody may read the configuration that startWatch writes: what is told is read from the chain. */
+/** No process may read the configuration that startWatch writes: what is reported is read from the chain. */
 async function watchAs(t: ExecutionContext, stage: Stage, prefix: readonly string[]) {
   stage.write("/etc/hosts", "127.0.0.1 localhost\n");
   chmodSync(stage.dir, 0o755);
@@ -221,10 +221,10 @@ async function watchAs(t: ExecutionContext, stage: Stage, prefix: readonly strin
     assertLimited(t, watching);
     writeFileSync(stage.at("/etc/hosts"), "10.0.0.1 evil\n");
     const alert = await until(
-      () => stage.records().find(({ body }) => toldBy(body)?.path === "/etc/hosts"),
+      () => stage.records().find(({ body }) => reportedBy(body)?.path === "/etc/hosts"),
       patience,
     );
-    t.like(toldBy(alert.body), { change: "modified", fields: ["content"] });
+    t.like(reportedBy(alert.body), { change: "modified", fields: ["content"] });
     t.is(await watching.stop(), 0);
     return watching;
   } finally {
@@ -250,7 +250,7 @@ test.serial(
     using stage = makeStage({ "/etc/**": "high" });
     const watching = await watchAs(t, stage, prefix);
     t.like(readyOf(watching), { engine: "fanotify", attribution: best });
-    t.deepEqual([...lostIn(watching).keys()], untold);
+    t.deepEqual([...lostIn(watching).keys()], lossless);
   },
 );
 

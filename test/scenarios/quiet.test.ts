@@ -70,7 +70,7 @@ const silent: readonly Case[] = [
     play: (node) => execFileSync("sh", ["-c", ': >> "$0"', node.at(manifest)]),
   },
   {
-    what: "what nobody watches is written",
+    what: "what no process watches is written",
     play: (node) => {
       writeFileSync(node.at("/tmp/scratch"), "x");
       writeFileSync(node.at("/opt/unrelated.conf"), "x");
@@ -145,9 +145,13 @@ for (const engine of ["auto", "chokidar"] as const) {
         const before = node.alerts().length;
         play(node);
         await node.settle();
-        const told = node.alerts().slice(before);
+        const reported = node.alerts().slice(before);
         const allowed = touchesAttributes === true && engine === "auto" ? ["low"] : [];
-        t.deepEqual(inShort(told.filter(({ severity }) => !allowed.includes(severity))), [], what);
+        t.deepEqual(
+          inShort(reported.filter(({ severity }) => !allowed.includes(severity))),
+          [],
+          what,
+        );
       }
       t.deepEqual(
         node.events().filter((type) => type.startsWith("fim.agent.")),
@@ -159,7 +163,7 @@ for (const engine of ["auto", "chokidar"] as const) {
   );
 
   test.serial(
-    `with ${engine}, what leaves content, mode and owner as they were is told once, at most as low`,
+    `with ${engine}, what leaves content, mode and owner as they were is reported once, at most as low`,
     async (t) => {
       await using node = await guard({ engine });
       for (const { what, play, path, field } of slight) {
@@ -167,11 +171,11 @@ for (const engine of ["auto", "chokidar"] as const) {
         play(node);
         await node.alerted((one) => one.path === path, before);
         await node.settle();
-        const told = node.alerts().slice(before);
+        const reported = node.alerts().slice(before);
         t.deepEqual(
-          told.map((one) => [one.path, one.change, one.severity, one.fields?.join()]),
+          reported.map((one) => [one.path, one.change, one.severity, one.fields?.join()]),
           [[path, "modified", "low", field]],
-          `${what}: ${inShort(told).join()}`,
+          `${what}: ${inShort(reported).join()}`,
         );
       }
     },

@@ -6,20 +6,20 @@ import { Webhook } from "standardwebhooks";
 import { startReceiver } from "../helpers/receiver.ts";
 import type { Receiver } from "../helpers/receiver.ts";
 import { until } from "../helpers/wait.ts";
-import { alertsOf, makeStage, toldBy, typesOf } from "./stage.ts";
+import { alertsOf, makeStage, reportedBy, typesOf } from "./stage.ts";
 
 const patience = 60_000;
 
 async function untilTold(receiver: Receiver, path: string): Promise<void> {
   await receiver.until(
-    (accepted) => accepted.some(({ data }) => toldBy(data)?.path === path),
+    (accepted) => accepted.some(({ data }) => reportedBy(data)?.path === path),
     patience,
   );
 }
 
 /** What the agent says of itself is always sent. */
 const isGrave = (body: Readonly<Record<string, unknown>>): boolean =>
-  ["high", "critical"].includes(toldBy(body)?.severity ?? "high");
+  ["high", "critical"].includes(reportedBy(body)?.severity ?? "high");
 
 const raw = (text: string | undefined): Buffer => Buffer.from(text ?? "", "base64url");
 
@@ -85,7 +85,7 @@ test("whatever a receiver does, every record arrives, once for its id, in order"
   }
 });
 
-test("410 disables a webhook for good, the others are told, and go on", async (t) => {
+test("410 disables a webhook for good, the others are reported, and go on", async (t) => {
   using stage = makeStage({ "/srv/**": "high" });
   stage.write("/srv/known", "");
   await stage.capture();

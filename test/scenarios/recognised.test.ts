@@ -8,7 +8,7 @@ import type { Place } from "../helpers/tree.ts";
 const apiserver = "/node/etc/kubernetes/manifests/kube-apiserver.yaml";
 const kubelet = "/var/lib/kubelet/config.yaml";
 
-interface Told {
+interface Reported {
   readonly path: string;
   readonly change: string;
   readonly severity: string;
@@ -25,11 +25,11 @@ async function begin(t: ExecutionContext): Promise<Place> {
 const run = (place: Place, ...args: readonly string[]) =>
   runAgent([...args, "--root", place.at("/node"), "--state", place.at("/state")]);
 
-async function told(place: Place): Promise<readonly Told[]> {
+async function reported(place: Place): Promise<readonly Reported[]> {
   const { stdout } = await run(place, "check", "--format", "ndjson");
   const lines = stdout.split("\n").filter((line) => line !== "");
   return lines
-    .map((line) => JSON.parse(line) as Told)
+    .map((line) => JSON.parse(line) as Reported)
     .map(({ path, change, severity }) => ({ path, change, severity }));
 }
 
@@ -39,7 +39,7 @@ test.serial(
     using place = await begin(t);
     renameSync(place.at(apiserver), place.at("/gone"));
     appendFileSync(place.at(`/node${kubelet}`), "# altered\n");
-    t.deepEqual(await told(place), [
+    t.deepEqual(await reported(place), [
       {
         path: "/etc/kubernetes/manifests/kube-apiserver.yaml",
         change: "deleted",
@@ -54,13 +54,13 @@ test.serial("who makes a node look like another's does not have it watched less"
   using place = await begin(t);
   mkdirSync(place.at("/node/etc/rancher"));
   appendFileSync(place.at(`/node${kubelet}`), "# altered\n");
-  t.deepEqual(await told(place), [
+  t.deepEqual(await reported(place), [
     { path: "/etc/rancher", change: "created", severity: "low" },
     { path: kubelet, change: "modified", severity: "high" },
   ]);
 });
 
-test.serial("a baseline that is replaced recognises the node anew", async (t) => {
+test.serial("a baseline that is replaced recognises the node again", async (t) => {
   using place = await begin(t);
   renameSync(place.at(apiserver), place.at("/gone"));
   const { code, stdout } = await run(place, "baseline", "--replace", "--reason", "another node");

@@ -54,7 +54,7 @@ async function fullSweeps(watching: Watching, many: number): Promise<void> {
   }, longest);
 }
 
-async function told(stage: Stage, path: string): Promise<number> {
+async function reported(stage: Stage, path: string): Promise<number> {
   return await until(
     () => stage.records().find(({ body }) => JSON.stringify(body).includes(`"${path}"`))?.seq,
     longest,
@@ -69,7 +69,7 @@ test("a running watch takes up a key that was rotated, and the old one signs not
   for (const name of ["one", "two"]) {
     const key = await rotate(t, stage);
     stage.write(`/srv/${name}`, name);
-    const seq = await told(stage, `/srv/${name}`);
+    const seq = await reported(stage, `/srv/${name}`);
     t.is(signers(stage).find(({ last }) => last >= seq)?.by, key, "the alert is by the new key");
     await fullSweeps(watching, 2);
     t.is((await get(`http://${watching.listen}/healthz`)).status, 200);
@@ -90,7 +90,7 @@ test("a key is rotated twice where nothing watches, and what comes then is signe
   await verify(t, stage);
   stage.write("/srv/b", "b\n");
   await using watching = await stage.watch({ config });
-  const seq = await told(stage, "/srv/b");
+  const seq = await reported(stage, "/srv/b");
   t.is(signers(stage).find(({ last }) => last >= seq)?.by, key);
   t.is(await watching.stop(), 0);
   await verify(t, stage);
@@ -123,7 +123,7 @@ test("a rotation that is killed at any moment leaves a watch that is well and a 
     child.kill("SIGKILL");
     await ended;
     stage.write(`/srv/${at}`, `${at}`);
-    await told(stage, `/srv/${at}`);
+    await reported(stage, `/srv/${at}`);
     await verify(t, stage);
   }
   await rotate(t, stage);

@@ -41,7 +41,7 @@ const touches: readonly Touch[] = [
 ];
 
 possible(
-  `what another process does to the agent itself is told with that process${why}`,
+  `what another process does to the agent itself is reported with that process${why}`,
   async (t) => {
     await using node = await start();
     for (const { what, command, path, by } of touches) {
@@ -58,7 +58,7 @@ possible(
 );
 
 possible(
-  `what is mounted over the agent's own files is told, and that it is gone${why}`,
+  `what is mounted over the agent's own files is reported, and that it is gone${why}`,
   async (t) => {
     await using node = await start();
     for (const path of [join(node.state, "agent.key"), join(node.dir, "policy.yaml")]) {
@@ -77,7 +77,7 @@ possible(
   },
 );
 
-possible(`what the agent itself does is not told${why}`, async (t) => {
+possible(`what the agent itself does is not reported${why}`, async (t) => {
   await using node = await start();
   const before = node.alerts().length;
   for (const command of [["check"], ["accept", "--all", "--reason", "a test"]] as const)

@@ -60,7 +60,7 @@ export interface SmallNode extends Ground, AsyncDisposable {
   readonly receiver: Receiver;
   alerts(): readonly Alert[];
   events(): readonly string[];
-  /** Awaits the first alert that is as wanted, after so many. */
+  /** Awaits the first alert that is as wanted, after that many. */
   alerted(isWanted: (alert: Alert) => boolean, after?: number): Promise<Alert>;
   /** What the agent's database says of each path. */
   current(): ReadonlyMap<string, Observation>;
@@ -114,7 +114,7 @@ export async function startSmall(options: SmallOptions): Promise<SmallNode> {
       policy,
       engine: "fanotify",
       ...(program !== undefined && { program }),
-      // So far apart that whatever is told was told by an event.
+      // So far apart that whatever is reported was reported by an event.
       config: { webhooks: [webhook], watch: { quickSweepEvery: "10m" }, ...options.config },
     }),
   );

@@ -142,8 +142,8 @@ function entryOf(bytes: Buffer): readonly ChainEntry[] {
   return [{ seq: record.seq, id: String(uid), body }];
 }
 
-/** The change that an alert tells of. */
-export interface Told {
+/** The change that an alert reports. */
+export interface Reported {
   readonly path: string;
   readonly change: string;
   readonly from?: string;
@@ -156,16 +156,16 @@ export interface Told {
   readonly offline?: true;
 }
 
-export function toldBy(event: Readonly<Record<string, unknown>>): Told | undefined {
-  return (event["unmapped"] as { readonly fim?: Told } | undefined)?.fim;
+export function reportedBy(event: Readonly<Record<string, unknown>>): Reported | undefined {
+  return (event["unmapped"] as { readonly fim?: Reported } | undefined)?.fim;
 }
 
 /** The alerts under the stage's own policy that a receiver accepted, in order. */
-export function alertsOf(receiver: Receiver): readonly Told[] {
+export function alertsOf(receiver: Receiver): readonly Reported[] {
   return receiver
     .accepted()
-    .map(({ data }) => toldBy(data))
-    .filter((told) => told !== undefined)
+    .map(({ data }) => reportedBy(data))
+    .filter((reported) => reported !== undefined)
     .filter(({ rule }) => rule.startsWith("stage/"));
 }
 

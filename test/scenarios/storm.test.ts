@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import type { Watching } from "../helpers/agent.ts";
 import { until } from "../helpers/wait.ts";
 import { alertsOf, makeStage, typesOf } from "./stage.ts";
-import type { Told } from "./stage.ts";
+import type { Reported } from "./stage.ts";
 
 const patience = 120_000;
 const mebibyte = 2 ** 20;
@@ -15,10 +15,10 @@ function peakMemory({ pid }: Watching): number {
   return Number(kibibytes) * 1024;
 }
 
-const sum = (alerts: readonly Told[]): number =>
+const sum = (alerts: readonly Reported[]): number =>
   alerts.reduce((total, { count }) => total + (count ?? 1), 0);
 
-const created = (alerts: readonly Told[], directory: string): readonly Told[] =>
+const created = (alerts: readonly Reported[], directory: string): readonly Reported[] =>
   alerts.filter(({ change, path }) => change === "created" && path.startsWith(directory));
 
 test.serial(

@@ -14,8 +14,8 @@ import { cases } from "./cases.ts";
 import type { Case } from "./cases.ts";
 import { makePlane, marker, planeMissing } from "./plane.ts";
 import type { Plane } from "./plane.ts";
-import { contradictions, sideBySide } from "./told.ts";
-import type { Shown } from "./told.ts";
+import { contradictions, sideBySide } from "./reported.ts";
+import type { Shown } from "./reported.ts";
 
 /** One agent, one node and one receiver for all the cases: each begins where the one before it left the node. */
 interface Scene {
@@ -34,10 +34,10 @@ const fanotifyFault = await engineFault("fanotify");
 playAll("chokidar", planeMissing);
 playAll("fanotify", planeMissing ?? fanotifyFault);
 
-/** The changes that `watch` tells with this engine, one case after the other. */
+/** The changes that `watch` reports with this engine, one case after the other. */
 function playAll(engine: "chokidar" | "fanotify", fault: string | undefined): void {
   if (fault !== undefined) {
-    test.skip(`watch with ${engine} tells of every kind of tampering (${fault})`, (t) => t.fail());
+    test.skip(`watch with ${engine} reports every kind of tampering (${fault})`, (t) => t.fail());
     return;
   }
   const plane = makePlane();
@@ -49,7 +49,7 @@ function playAll(engine: "chokidar" | "fanotify", fault: string | undefined): vo
     plane[Symbol.dispose]();
   });
   for (const one of cases) {
-    const title = `watch with ${engine} tells of ${one.title}`;
+    const title = `watch with ${engine} reports ${one.title}`;
     test.serial(title, async (t) => await play(t, one, await now()));
   }
   concludeAll(engine, now);
@@ -105,7 +105,7 @@ function shownBy({ data }: Alert): Shown {
   return (data["unmapped"] as { readonly fim: Shown }).fim;
 }
 
-/** Of the node: the agent watches its own program too, on which somebody may be at work while this runs. */
+/** Of the node: the agent watches its own program too, on which another process may be at work while this runs. */
 function alertsOf(receiver: Receiver): readonly Alert[] {
   const alerts = receiver.accepted().filter(({ type }) => type.startsWith("fim.alert."));
   return alerts.filter((alert) => !shownBy(alert).path.startsWith(`${repository}/`));
@@ -121,7 +121,7 @@ interface Window {
   readonly by: Parameters<Plane["mark"]>[0];
 }
 
-/** The alerts up to the marker's, once so many have come. */
+/** The alerts up to the marker's, once that many have come. */
 async function alertsUntilMarked(
   { plane, receiver }: Scene,
   { from, least, by }: Window,
@@ -144,20 +144,20 @@ async function play(t: ExecutionContext, one: Case, now: Scene): Promise<void> {
   const truth = { before, after: now.plane.facts() };
   const acted = await alertsUntilMarked(now, {
     from: now.next,
-    least: one.told.length,
+    least: one.reported.length,
     by: "other name",
   });
   undo();
   const back = { before: truth.after, after: now.plane.facts() };
   const undone = await alertsUntilMarked(now, {
     from: acted.next,
-    least: (one.undone ?? one.told).length,
+    least: (one.undone ?? one.reported).length,
     by: "own name",
   });
   now.next = undone.next;
   const shown = acted.alerts.map(shownBy);
-  const sides = sideBySide(shown, one.told, true);
-  t.deepEqual(sides.shown, sides.told);
+  const sides = sideBySide(shown, one.reported, true);
+  t.deepEqual(sides.shown, sides.reported);
   t.deepEqual(contradictions(shown, truth), []);
   const faults = [...acted.alerts, ...undone.alerts].flatMap((alert) => eventFaults(alert, now));
   t.deepEqual(faults, []);
@@ -165,9 +165,9 @@ async function play(t: ExecutionContext, one: Case, now: Scene): Promise<void> {
   if (one.undone) {
     t.deepEqual(contradictions(shownBack, back), [], "when it was undone");
     const backSides = sideBySide(shownBack, one.undone, true);
-    t.deepEqual(backSides.shown, backSides.told, "when it was undone");
+    t.deepEqual(backSides.shown, backSides.reported, "when it was undone");
   } else {
-    const paths = new Set(one.told.flatMap(({ path, from }) => [path, from]));
+    const paths = new Set(one.reported.flatMap(({ path, from }) => [path, from]));
     const strangers = shownBack.filter(({ path }) => !paths.has(path));
     t.deepEqual(strangers, [], "when it was undone");
   }
@@ -178,7 +178,7 @@ async function play(t: ExecutionContext, one: Case, now: Scene): Promise<void> {
  * time until they are done: then it has to see one change in them.
  */
 function actHeld(one: Case, { plane, watching }: Scene): ReturnType<Case["act"]> {
-  const isReplacement = one.told.some(({ fields = [] }) =>
+  const isReplacement = one.reported.some(({ fields = [] }) =>
     fields.some((field) => field === "inode" || field === "type"),
   );
   if (!isReplacement) return one.act(plane);
@@ -249,7 +249,7 @@ function concludeAll(engine: string, now: () => Promise<Scene>): void {
     },
   );
 
-  test.serial(`no path told with ${engine} carries the prefix of the root`, async (t) => {
+  test.serial(`no path reported with ${engine} carries the prefix of the root`, async (t) => {
     const { plane, receiver } = await now();
     const paths = alertsOf(receiver).flatMap(pathsOf);
     t.deepEqual(

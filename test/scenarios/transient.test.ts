@@ -29,8 +29,8 @@ interface Case {
   /** Of these names, each with a content of its own. */
   readonly known: readonly string[];
   readonly script: string;
-  /** What has to be told, by name; nothing else may be. */
-  readonly told: Readonly<Record<string, Partial<Omit<Alert, "from" | "via">> & Names>>;
+  /** What has to be reported, by name; nothing else may be. */
+  readonly reported: Readonly<Record<string, Partial<Omit<Alert, "from" | "via">> & Names>>;
 }
 
 /** Names in the case's own directory. */
@@ -44,57 +44,57 @@ const cases: readonly Case[] = [
     title: "created and deleted",
     known: [],
     script: 'put("a", "evil"); os.unlink("a")',
-    told: { a: { change: "transient", steps: ["created", "modified", "deleted"] } },
+    reported: { a: { change: "transient", steps: ["created", "modified", "deleted"] } },
   },
   {
     title: "created and deleted without a byte in it",
     known: [],
     script: 'os.mknod("a"); os.unlink("a")',
-    told: { a: { change: "transient", steps: ["created", "deleted"] } },
+    reported: { a: { change: "transient", steps: ["created", "deleted"] } },
   },
   {
     title: "changed and put back, its time too",
     known: ["a"],
     script:
       'old = os.stat("a"); put("a", "evil"); put("a", "content of a"); os.utime("a", ns=(old.st_atime_ns, old.st_mtime_ns))',
-    told: { a: { change: "transient", severity: "high" } },
+    reported: { a: { change: "transient", severity: "high" } },
   },
   {
     title: "given another mode and the old one again",
     known: ["a"],
     script: 'os.chmod("a", 0o777); os.chmod("a", 0o644)',
-    told: { a: { change: "transient", steps: ["attributes"], severity: "low" } },
+    reported: { a: { change: "transient", steps: ["attributes"], severity: "low" } },
   },
   {
     title: "renamed twice",
     known: ["a"],
     script: 'os.rename("a", "b"); os.rename("b", "c")',
-    told: { c: { change: "renamed", from: "a" } },
+    reported: { c: { change: "renamed", from: "a" } },
   },
   {
     title: "renamed and back again",
     known: ["a"],
     script: 'os.rename("a", "b"); os.rename("b", "a")',
-    told: { a: { change: "transient", steps: ["renamed"] } },
+    reported: { a: { change: "transient", steps: ["renamed"] } },
   },
   {
     title: "moved in from where nothing is watched, and deleted",
     known: [],
     script: 'put(outside + "/x", "evil"); os.rename(outside + "/x", "a"); os.unlink("a")',
-    told: { a: { change: "transient", steps: ["renamed", "deleted"] } },
+    reported: { a: { change: "transient", steps: ["renamed", "deleted"] } },
   },
   {
     title: "moved in from where nothing is watched, and out again",
     known: [],
     script:
       'put(outside + "/x", "evil"); os.rename(outside + "/x", "a"); os.rename("a", outside + "/x")',
-    told: { a: { change: "transient", steps: ["renamed"] } },
+    reported: { a: { change: "transient", steps: ["renamed"] } },
   },
   {
     title: "created under one name and deleted under another",
     known: [],
     script: 'put("a", "evil"); os.rename("a", "b"); os.unlink("b")',
-    told: {
+    reported: {
       a: { change: "transient", steps: ["created", "modified", "renamed"] },
       b: { change: "transient", steps: ["renamed", "deleted"] },
     },
@@ -104,7 +104,7 @@ const cases: readonly Case[] = [
     known: ["d/a", "d/b"],
     script:
       'os.rename("d", "e"); put("e/a", "evil"); os.unlink("e/b"); put("e/c", "new"); os.rename("e", "d")',
-    told: {
+    reported: {
       d: { change: "transient", steps: ["renamed"] },
       "d/a": { change: "modified", fields: ["content"] },
       "d/b": { change: "deleted" },
@@ -115,7 +115,7 @@ const cases: readonly Case[] = [
     title: "exchanged with another",
     known: ["a", "b"],
     script: 'exchange("a", "b")',
-    told: {
+    reported: {
       a: { change: "renamed", from: "b", fields: ["content", "inode"] },
       b: { change: "renamed", from: "a", fields: ["content", "inode"] },
     },
@@ -124,7 +124,7 @@ const cases: readonly Case[] = [
     title: "exchanged and exchanged back",
     known: ["a", "b"],
     script: 'exchange("a", "b"); exchange("b", "a")',
-    told: {
+    reported: {
       a: { change: "transient", steps: ["renamed"] },
       b: { change: "transient", steps: ["renamed"] },
     },
@@ -134,26 +134,26 @@ const cases: readonly Case[] = [
     known: ["a"],
     script:
       'put(".a.1", "first"); os.rename(".a.1", "a"); put(".a.2", "second"); os.rename(".a.2", "a")',
-    told: { a: { change: "modified", fields: ["content", "inode"], via: ".a.2" } },
+    reported: { a: { change: "modified", fields: ["content", "inode"], via: ".a.2" } },
   },
   {
     title: "made beside its place by way of two temporary names",
     known: [],
     script: 'put(".1", "new"); os.rename(".1", ".2"); os.rename(".2", "a")',
-    told: { a: { change: "created" } },
+    reported: { a: { change: "created" } },
   },
   {
     title: "deleted and made again as it was",
     known: ["a"],
     script: 'os.unlink("a"); put("a", "content of a")',
-    told: { a: { change: "modified", fields: ["inode"], severity: "low" } },
+    reported: { a: { change: "modified", fields: ["inode"], severity: "low" } },
   },
 ];
 
 const dirOf = (at: number): string => `${watched}/case-${at}`;
 
 possible(
-  `what is over before anyone can look is told as the kernel told it, and what is left is known${why}`,
+  `what is over before anyone can look is reported as the kernel reported it, and what is left is known${why}`,
   async (t) => {
     await using node = await startSmall({
       rules: [{ id: "watched", paths: [`${watched}/**`], severity: "high" }],
@@ -166,17 +166,17 @@ possible(
         }
       },
     });
-    for (const [at, { title, script, told }] of cases.entries()) {
+    for (const [at, { title, script, reported }] of cases.entries()) {
       const before = node.alerts().length;
       const dir = dirOf(at);
       await whileStopped(node, () =>
         execFileSync(python ?? "", ["-c", prelude + script, node.at(dir), node.at("/outside")]),
       );
-      for (const name of Object.keys(told))
+      for (const name of Object.keys(reported))
         await node
           .alerted(({ path }) => path === `${dir}/${name}`, before)
           .catch((cause: unknown) => {
-            throw new Error(`${title}: ${name} is not told`, { cause });
+            throw new Error(`${title}: ${name} is not reported`, { cause });
           });
       writeFileSync(node.at(marker), title);
       await node.alerted(({ path }) => path === marker, before);
@@ -186,12 +186,12 @@ possible(
         .filter(({ path }) => path !== marker && path !== dir);
       t.deepEqual(
         alerts.map(({ path }) => path).toSorted(),
-        Object.keys(told)
+        Object.keys(reported)
           .map((name) => `${dir}/${name}`)
           .toSorted(),
         `${title}: ${inShort(alerts).join("; ")}`,
       );
-      for (const [name, { from, via, ...expected }] of Object.entries(told)) {
+      for (const [name, { from, via, ...expected }] of Object.entries(reported)) {
         const alert = alerts.find(({ path }) => path === `${dir}/${name}`);
         t.like(
           alert,
@@ -229,7 +229,7 @@ const isThere = (node: SmallNode, path: string): boolean => existsSync(node.at(p
 const sha256 = (file: string): string =>
   createHash("sha256").update(readFileSync(file)).digest("hex");
 
-/** Nobody looks between two steps: what the agent is told of them waits in the kernel. */
+/** No process looks between two steps: what the agent is reported of them waits in the kernel. */
 async function whileStopped({ watching }: SmallNode, play: () => void): Promise<void> {
   process.kill(watching.pid, "SIGSTOP");
   try {

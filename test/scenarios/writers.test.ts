@@ -48,11 +48,11 @@ interface Ground extends AsyncDisposable {
   readonly dir: string;
   readonly at: (path: string) => string;
   readonly watching: Watching;
-  /** Everything told of a path so far. */
-  readonly told: (path: string) => readonly ChangeObject[];
-  /** Awaits what is told of the path next. */
+  /** Everything reported for a path so far. */
+  readonly reported: (path: string) => readonly ChangeObject[];
+  /** Awaits what is reported of the path next. */
   readonly next: (path: string, act: () => void) => Promise<ChangeObject>;
-  /** A change that is told after everything before it. */
+  /** A change that is reported after everything before it. */
   readonly mark: () => Promise<void>;
 }
 
@@ -95,11 +95,11 @@ async function makeGround(): Promise<Ground> {
       },
     }),
   );
-  const told = (path: string) => toldOf(receiver).filter((one) => one.path === at(path));
+  const reported = (path: string) => reportedOf(receiver).filter((one) => one.path === at(path));
   const next = async (path: string, act: () => void): Promise<ChangeObject> => {
-    const before = told(path).length;
+    const before = reported(path).length;
     act();
-    return await until(() => told(path)[before], deadline);
+    return await until(() => reported(path)[before], deadline);
   };
   let marks = 0;
   const mark = async (): Promise<void> => {
@@ -111,7 +111,7 @@ async function makeGround(): Promise<Ground> {
     dir,
     at,
     watching,
-    told,
+    reported,
     next,
     mark,
     [Symbol.asyncDispose]: async () => await owned.disposeAsync(),
@@ -156,7 +156,7 @@ function policyFor(at: (path: string) => string): Readonly<Record<string, unknow
   };
 }
 
-function toldOf(receiver: Receiver): readonly ChangeObject[] {
+function reportedOf(receiver: Receiver): readonly ChangeObject[] {
   return receiver.accepted().flatMap(({ data }) => {
     const fim = (data["unmapped"] as { readonly fim?: ChangeObject } | undefined)?.fim;
     return fim ? [fim] : [];
@@ -168,7 +168,7 @@ function run(program: string, ...args: readonly string[]): void {
   if (status !== 0) throw new Error(`${program}: ${error?.message ?? stderr}`);
 }
 
-/** Short-lived, one after the other, and gone when the next one starts. */
+/** Short-lived in turn, and gone when the next one starts. */
 const writes: Readonly<Record<keyof typeof own, (file: string, source: string) => void>> = {
   sed: (file) => run(own.sed, "-i", "s/old/new/", file),
   cp: (file, source) => run(own.cp, source, file),
@@ -176,8 +176,8 @@ const writes: Readonly<Record<keyof typeof own, (file: string, source: string) =
   install: (file, source) => run(own.install, "-m", "600", source, file),
 };
 
-const verdicts = (told: readonly ChangeObject[]) =>
-  told.map(
+const verdicts = (reported: readonly ChangeObject[]) =>
+  reported.map(
     ({ change, path, verdict, actor }) =>
       `${verdict} ${change} ${path} by ${actor?.exe ?? `pid ${actor?.pid}`}`,
   );
@@ -185,27 +185,29 @@ const verdicts = (told: readonly ChangeObject[]) =>
 const edit = (file: string) => ["-i", "s/$/ more/", file];
 
 scenario(
-  "fifty moments of each listed program are approved, and nothing else is told",
+  "fifty moments of each listed program are approved, and nothing else is reported",
   async (t) => {
     await using ground = await makeGround();
-    const { at, told, mark } = ground;
+    const { at, reported, mark } = ground;
     writeFileSync(at("source"), "new by copy\n");
     for (let round = 0; round < 50; round += 1)
       for (const name of names) writes[name](at(`many/${name}-${round}`), at("source"));
     const paths = names.flatMap((name) =>
       Array.from({ length: 50 }, (_, round) => `many/${name}-${round}`),
     );
-    await until(() => paths.every((path) => told(path).length > 0), 120_000).catch(() => undefined);
+    await until(() => paths.every((path) => reported(path).length > 0), 120_000).catch(
+      () => undefined,
+    );
     await mark();
-    const all = paths.flatMap(told);
+    const all = paths.flatMap(reported);
     t.deepEqual(verdicts(all.filter(({ verdict }) => verdict !== "approved")), []);
     t.deepEqual(
-      paths.filter((path) => told(path).length === 0),
+      paths.filter((path) => reported(path).length === 0),
       [],
     );
     for (const name of names)
       t.true(
-        told(`many/${name}-7`).every(({ actor }) => actor?.exe === own[name]),
+        reported(`many/${name}-7`).every(({ actor }) => actor?.exe === own[name]),
         name,
       );
   },
@@ -213,7 +215,7 @@ scenario(
 
 scenario("a writer is allowed by what it is, not by what it is called", async (t) => {
   await using ground = await makeGround();
-  const { at, next, told, mark } = ground;
+  const { at, next, reported, mark } = ground;
   const expect = async (
     what: string,
     path: string,
@@ -293,7 +295,10 @@ scenario("a writer is allowed by what it is, not by what it is called", async (t
 
   run(own.sed, ...edit(at("volatile/file")));
   await mark();
-  t.deepEqual(verdicts(told("volatile/file").filter(({ verdict }) => verdict !== "approved")), []);
+  t.deepEqual(
+    verdicts(reported("volatile/file").filter(({ verdict }) => verdict !== "approved")),
+    [],
+  );
   await expect("a volatile file under an unlisted program", "volatile/file", {
     verdict: "unexpected",
     act: () => run("sh", "-c", 'echo more >> "$0"', at("volatile/file")),
@@ -301,7 +306,7 @@ scenario("a writer is allowed by what it is, not by what it is called", async (t
 });
 
 scenario(
-  "who may not write is told although an allowed writer wrote just before and after it",
+  "who may not write is reported although an allowed writer wrote just before and after it",
   async (t) => {
     await using ground = await makeGround();
     const { at, next } = ground;
@@ -318,10 +323,10 @@ scenario(
 );
 
 scenario(
-  "who may not write is told where content may change, though it never opens the file or lets an allowed writer close it",
+  "who may not write is reported where content may change, though it never opens the file or lets an allowed writer close it",
   async (t) => {
     await using ground = await makeGround();
-    const { at, next, told, mark } = ground;
+    const { at, next, reported, mark } = ground;
     const file = at("volatile/file");
     const cut = await next("volatile/file", () => {
       run("python3", "-c", "import os, sys; os.truncate(sys.argv[1], 1)", file);
@@ -335,10 +340,10 @@ scenario(
     await ended;
     t.is(handed.verdict, "unexpected", verdicts([handed]).join());
     t.is(handed.actor?.comm, "bash");
-    const before = told("volatile/file").length;
+    const before = reported("volatile/file").length;
     run(own.sed, "-n", `w ${file}`, at("policy.json"));
     await mark();
-    t.deepEqual(verdicts(told("volatile/file").slice(before)), []);
+    t.deepEqual(verdicts(reported("volatile/file").slice(before)), []);
   },
 );
 

@@ -25,7 +25,7 @@ function problems(event: unknown): unknown[] {
 }
 
 for (const [kind, example] of Object.entries(examples)) {
-  test(`the event of a ${kind} change is valid, whoever did it`, (t) => {
+  test(`the event of a ${kind} change is valid, the process that did it`, (t) => {
     t.deepEqual(problems(toEvent(example, eventContext())), []);
     const { actor: _, engine: __, ...found } = example;
     t.deepEqual(problems(toEvent(found, eventContext({ host: {} }))), []);

@@ -80,9 +80,9 @@ test("a hint that nothing would come of is not kept, unless its path waits for o
   coalescer.add(hint("/a/f", "attributes"));
   coalescer.add(hint("/a/f", "closed"));
   coalescer.end();
-  const told: (readonly Step[])[] = [];
-  for await (const { paths } of coalescer) told.push(...paths.map(({ steps }) => steps));
-  t.deepEqual(told, [["attributes", "closed"]]);
+  const reported: (readonly Step[])[] = [];
+  for await (const { paths } of coalescer) reported.push(...paths.map(({ steps }) => steps));
+  t.deepEqual(reported, [["attributes", "closed"]]);
 });
 
 test("with the real clock, too, that needs no timer", async (t) => {
@@ -103,7 +103,7 @@ test("with the real clock, too, that needs no timer", async (t) => {
   t.true(armed.length > 0 && armed.every((milliseconds) => milliseconds <= 0));
 });
 
-test("who wrote is told after who only closed the file or changed its attributes, and of these it is said", async (t) => {
+test("who wrote is reported after who only closed the file or changed its attributes, and of these it is said", async (t) => {
   const { clock, coalescer, groups } = bench({ known: ["/a/f", "/a/g"] });
   const [writer, reader, owner] = [{ pid: 1 }, { pid: 2 }, { pid: 3 }];
   coalescer.add(hint("/a/f", "modified", { actor: writer }));
@@ -112,9 +112,9 @@ test("who wrote is told after who only closed the file or changed its attributes
   coalescer.add(hint("/a/g", "closed", { actor: writer }));
   coalescer.add(hint("/a/g", "attributes", { actor: owner }));
   await clock.advance(300);
-  const told = new Map(groups.flatMap((group) => group.paths.map((one) => [one.path, one])));
-  t.deepEqual(told.get("/a/f")?.actors, [{ ...reader, only: "closed" }, writer]);
-  t.deepEqual(told.get("/a/g")?.actors, [{ ...owner, only: "attributes" }, writer]);
+  const reported = new Map(groups.flatMap((group) => group.paths.map((one) => [one.path, one])));
+  t.deepEqual(reported.get("/a/f")?.actors, [{ ...reader, only: "closed" }, writer]);
+  t.deepEqual(reported.get("/a/g")?.actors, [{ ...owner, only: "attributes" }, writer]);
 });
 
 test("a temporary file renamed over its target comes with it, as one group", async (t) => {
@@ -181,7 +181,7 @@ test("each hint makes a path wait again, but never longer than the longest wait"
   t.deepEqual(paths(), [["/a/f"]]);
 });
 
-test("the steps are told in order with their times and the last actor of each, once", async (t) => {
+test("the steps are reported in order with their times and the last actor of each, once", async (t) => {
   const { clock, coalescer, groups } = bench({ known: ["/a/f"] });
   const early: Actor = { pid: 7, exe: "/usr/bin/vi" };
   const late: Actor = { pid: 7, exe: "/usr/bin/vi", uid: 0 };
@@ -389,7 +389,7 @@ test("whatever comes, every hinted path is passed on within the longest wait, an
   t.pass();
 });
 
-test("who took a step is told also when another takes the same step after it", async (t) => {
+test("who took a step is reported also when another takes the same step after it", async (t) => {
   const { clock, coalescer, groups } = bench({ known: ["/a/f"] });
   const actors: readonly Actor[] = [
     { pid: 1, exe: "/usr/bin/evil" },
@@ -402,7 +402,7 @@ test("who took a step is told also when another takes the same step after it", a
   t.deepEqual(groups[0]?.paths[0]?.actors, actors);
 });
 
-test("of many processes of one program the last are told, and every other program", async (t) => {
+test("of many processes of one program the last ones are kept, and every other program", async (t) => {
   const { clock, coalescer, groups } = bench({ known: ["/a/f"] });
   const stranger: Actor = { pid: 1, exe: "/usr/bin/evil" };
   coalescer.add(hint("/a/f", "modified", { actor: stranger }));

@@ -19,7 +19,7 @@ const mount = (path: string) => execFileSync("mount", ["-t", "tmpfs", "evil", pa
 const unmount = (path: string) => execFileSync("umount", [path]);
 
 withMounts(
-  "a mount over a watched directory and its unmount are told with the node's own path (needs CAP_SYS_ADMIN)",
+  "a mount over a watched directory and its unmount are reported with the node's own path (needs CAP_SYS_ADMIN)",
   async (t) => {
     using directory = temporaryDirectory();
     const path = join(directory.path, "watched/a b");
@@ -47,10 +47,10 @@ withMounts(
     t.true(await collected.has(({ kind }) => kind === "unmounted"));
     stop.abort();
     await watch.ended;
-    const told = collected.hints.flatMap((hint) =>
+    const reported = collected.hints.flatMap((hint) =>
       "mount" in hint ? [[hint.kind, hint.mount.path]] : [],
     );
-    t.deepEqual(told, [
+    t.deepEqual(reported, [
       ["mounted", "/watched/a b"],
       ["unmounted", "/watched/a b"],
     ]);

@@ -65,7 +65,7 @@ test("with the root itself, paths are what they are", (t) => {
   t.is(asNode(hint, "/"), hint);
 });
 
-const cases: readonly [title: string, hint: Hint, told: Hint | undefined][] = [
+const cases: readonly [title: string, hint: Hint, reported: Hint | undefined][] = [
   ["a path inside the root loses the prefix", pathHint("/host/etc/a"), pathHint("/etc/a")],
   ["the root itself is /", pathHint("/host"), pathHint("/")],
   [
@@ -83,7 +83,7 @@ const cases: readonly [title: string, hint: Hint, told: Hint | undefined][] = [
     pathHint("/host/etc/a", "/srv/b"),
     pathHint("/etc/a"),
   ],
-  ["a path outside the root is nobody's", pathHint("/srv/a"), undefined],
+  ["a path outside the root is no one's", pathHint("/srv/a"), undefined],
   ["one that only begins alike neither", pathHint("/hostile/a"), undefined],
   [
     "a tree is a path as well",
@@ -104,7 +104,7 @@ const cases: readonly [title: string, hint: Hint, told: Hint | undefined][] = [
   ).map((hint): [string, Hint, Hint] => [`${hint.kind} goes through as it is`, hint, hint]),
 ];
 
-for (const [title, hint, told] of cases)
+for (const [title, hint, reported] of cases)
   test(title, (t) => {
-    t.deepEqual(asNode(hint, "/host"), told);
+    t.deepEqual(asNode(hint, "/host"), reported);
   });

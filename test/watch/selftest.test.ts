@@ -46,7 +46,7 @@ function place(more: Partial<SelectOptions> = {}): Place {
   };
 }
 
-/** Wraps the real engine and loses the hints it is told to lose. */
+/** Wraps the real engine and loses the hints it is reported to lose. */
 const losing =
   (isLost: (hint: Hint) => boolean) =>
   (options: EngineOptions): Engine =>
@@ -126,7 +126,7 @@ const refusing: StartEngine = () => {
   throw new Error("fanotify_init: EPERM");
 };
 
-test("an engine that cannot start is replaced by the next, and that is told", async (t) => {
+test("an engine that cannot start is replaced by the next, and that is reported", async (t) => {
   using here = place();
   const factories = { fanotify: refusing, chokidar: startChokidar };
   const { engine, failures } = await startEngine("auto", factories, here.options);
@@ -197,7 +197,7 @@ test("a canary that is stopped has nothing to say", async (t) => {
   t.is(await watched, undefined);
 });
 
-/** Says of itself that it cannot watch a directory, and ends by itself when it is told to. */
+/** Says of itself that it cannot watch a directory, and ends by itself when it is reported to. */
 function ending(end: Promise<void>): StartEngine {
   return (options) => {
     const engine = startChokidar(options);

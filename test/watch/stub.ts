@@ -60,7 +60,7 @@ export class Collected {
   }
 }
 
-/** Time that moves only when told to. */
+/** Time that moves only when reported to. */
 export class HeldClock implements Clock {
   #now = 0;
   #waiting: { at: number; run: () => void }[] = [];

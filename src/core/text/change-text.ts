@@ -133,9 +133,7 @@ function difference(field: Field, { before, after }: Pair): string {
       return between((seen) => seen.nlink);
     case "inode":
       // The inode number may have been reused: then only the birth time differs.
-      return before.ino === after.ino
-        ? `inode ${after.ino} reused`
-        : between((seen) => seen.ino);
+      return before.ino === after.ino ? `inode ${after.ino} reused` : between((seen) => seen.ino);
   }
 }
 

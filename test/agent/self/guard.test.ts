@@ -10,9 +10,9 @@ import { makePlace } from "../../helpers/tree.ts";
 const node = { dev: "8:1", ino: "7" };
 const launched = ["/opt/node", "--optimize-for-size", "/opt/fim/dist/cli/main.js"];
 
-/** What is told when these hints are offered. */
-function tellOf(...hints: readonly Hint[]): readonly JudgedChange[] {
-  const told: JudgedChange[] = [];
+/** What is reported when these hints are offered. */
+function reportsOf(...hints: readonly Hint[]): readonly JudgedChange[] {
+  const reported: JudgedChange[] = [];
   {
     using guard = new SelfGuard({
       stateDir: "/state",
@@ -24,11 +24,11 @@ function tellOf(...hints: readonly Hint[]): readonly JudgedChange[] {
         flags: ["--optimize-for-size"],
       },
       ownPid: 1,
-      report: (change) => told.push(change),
+      report: (change) => reported.push(change),
     });
     for (const hint of hints) guard.offer(hint);
   }
-  return told;
+  return reported;
 }
 
 function touch(path: string, actor?: Actor, step: Step = "closed"): Hint {
@@ -38,9 +38,9 @@ function touch(path: string, actor?: Actor, step: Step = "closed"): Hint {
 const key = "/state/agent.key";
 const other: Actor = { pid: 2, exe: "/usr/bin/tee", cmdline: ["tee", key] };
 
-test("who else touches the state, the program or its configuration is told, at once critical", (t) => {
+test("another process that touches the state, the program or its configuration is reported, at once critical", (t) => {
   for (const path of [key, "/state", "/opt/fim/dist/cli/main.js", "/etc/fim.yaml"]) {
-    const [one] = tellOf(touch(path, other));
+    const [one] = reportsOf(touch(path, other));
     t.like(one, { rule: "agent/self", severity: "critical", verdict: "unexpected", actor: other });
     t.is(one?.change.path, path);
   }
@@ -49,13 +49,13 @@ test("who else touches the state, the program or its configuration is told, at o
 test("the agent's own process and its own commands may use the state", (t) => {
   const own: Actor = { pid: 1, exe: "/opt/node" };
   const accept: Actor = { pid: 2, exe: "/opt/node", executable: node, cmdline: launched };
-  t.deepEqual(tellOf(touch(key, own), touch(key, accept)), []);
+  t.deepEqual(reportsOf(touch(key, own), touch(key, accept)), []);
   const fromSources = [...launched.slice(0, 2), "/opt/fim/src/cli/main.ts"];
-  t.deepEqual(tellOf(touch(key, { ...accept, cmdline: fromSources })), []);
-  t.is(tellOf(touch("/etc/fim.yaml", accept)).length, 1);
+  t.deepEqual(reportsOf(touch(key, { ...accept, cmdline: fromSources })), []);
+  t.is(reportsOf(touch("/etc/fim.yaml", accept)).length, 1);
 });
 
-test("what the launcher tells the interpreter is what a command of ours may be told", (t) => {
+test("the flags of the launcher are the flags that a command of ours may have", (t) => {
   const launcher = readFileSync(new URL("../../../bin/launch.sh", import.meta.url), "utf8");
   const [, flags = ""] =
     /^exec "\$node" (.*) "\$main" "\$@"$/m.exec(launcher.replaceAll("\\\n", "")) ?? [];
@@ -64,7 +64,7 @@ test("what the launcher tells the interpreter is what a command of ours may be t
 
 const pretenders: readonly (readonly [what: string, actor: Partial<Actor>])[] = [
   ["another file at the interpreter's path", { executable: { dev: "8:1", ino: "8" } }],
-  ["nobody knows which file", {}],
+  ["no process knows which file", {}],
   ["another script", { executable: node, cmdline: ["/opt/node", "/tmp/evil.js"] }],
   ["code on the command line", { executable: node, cmdline: ["/opt/node", "-e", "evil"] }],
   [
@@ -77,9 +77,9 @@ const pretenders: readonly (readonly [what: string, actor: Partial<Actor>])[] = 
 ];
 
 for (const [what, actor] of pretenders)
-  test(`who only looks like the agent's own command is told: ${what}`, (t) => {
+  test(`who only looks like the agent's own command is reported: ${what}`, (t) => {
     const pretender = { pid: 2, exe: "/opt/node", cmdline: launched, ...actor };
-    t.is(tellOf(touch(key, pretender)).length, 1);
+    t.is(reportsOf(touch(key, pretender)).length, 1);
   });
 
 test("everything that the program loads is its own: each package that it depends on, and what says which they are", (t) => {
@@ -112,5 +112,5 @@ test("everything that the program loads is its own: each package that it depends
 });
 
 test("what a rule watches is left to that rule", (t) => {
-  t.deepEqual(tellOf(touch("/opt/fim/dist/ruled", other)), []);
+  t.deepEqual(reportsOf(touch("/opt/fim/dist/ruled", other)), []);
 });

@@ -35,9 +35,9 @@ test("another program goes on in the same process, with a value larger than an e
   const child = spawn(process.execPath, [...flags, first, "watch", "--root", "/x"], {
     stdio: ["ignore", "pipe", "inherit"],
   });
-  const [told, [code]] = await Promise.all([text(child.stdout), once(child, "close")]);
+  const [reported, [code]] = await Promise.all([text(child.stdout), once(child, "close")]);
   t.is(code, 0);
-  t.deepEqual(JSON.parse(told), {
+  t.deepEqual(JSON.parse(reported), {
     pid: child.pid,
     args: ["watch", "--root", "/x"],
     execArgv: flags,

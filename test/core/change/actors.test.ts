@@ -4,7 +4,7 @@ import type { Actor } from "../../../src/core/change/hint.ts";
 
 const sed = { exe: "/usr/bin/sed", executable: { dev: "8:1", ino: "7" }, cgroup: "/" };
 
-test("up to the limit everybody is kept", (t) => {
+test("up to the limit every process is kept", (t) => {
   const actors = [
     { pid: 1, ...sed },
     { pid: 2, ...sed },

@@ -46,7 +46,7 @@ const cases: readonly Case[] = [
   },
   { title: "another device number alone, after a reboot", after: seen({ dev: "8:1" }), fields: [] },
   { title: "ctime alone", after: seen({ ctime: later }), fields: [] },
-  // Nobody read it: nothing says that the content is the same.
+  // No process read it: nothing says that the content is the same.
   {
     title: "an unread file of another size",
     before: unread(),

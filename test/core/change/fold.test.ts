@@ -4,7 +4,7 @@ import { foldLimits, mayFold, spend } from "../../../src/core/change/fold.ts";
 import type { Bucket } from "../../../src/core/change/fold.ts";
 import { severities } from "../../../src/core/policy/rule.ts";
 
-/** How many of so many alerts at these moments (milliseconds) are told singly. */
+/** How many of so many alerts at these moments (milliseconds) are reported singly. */
 function singles(moments: readonly number[], limits = foldLimits): number {
   let bucket: Bucket | undefined;
   let count = 0;
@@ -20,7 +20,7 @@ test("what is high or critical is never folded", (t) => {
   t.deepEqual(severities.filter(mayFold), ["info", "low", "medium"]);
 });
 
-test("a burst is told singly up to its limit, and one alert more for each fifth of a second", (t) => {
+test("a burst gets single alerts up to its limit, and one alert more for each fifth of a second", (t) => {
   const storm = Array.from({ length: 1000 }, () => 0);
   t.is(singles(storm), 200);
   t.is(singles([...storm, 199]), 200);
@@ -28,7 +28,7 @@ test("a burst is told singly up to its limit, and one alert more for each fifth 
   t.is(singles([...storm, 3_600_000, ...storm.map(() => 3_600_000)]), 400);
 });
 
-test("in any time, no more are told than the burst and the rate allow, and none that could be is kept back", (t) => {
+test("in any time, no more are reported than the burst and the rate allow, and none that could be is kept back", (t) => {
   const gaps = fc.array(fc.nat({ max: 2000 }), { minLength: 1, maxLength: 200 });
   const limits = fc.record({
     burst: fc.integer({ min: 1, max: 20 }),
@@ -38,10 +38,10 @@ test("in any time, no more are told than the burst and the rate allow, and none 
     fc.property(gaps, limits, (list, limit) => {
       let now = 0;
       const moments = list.map((gap) => (now += gap));
-      const told = singles(moments, limit);
+      const reported = singles(moments, limit);
       const elapsed = (now - (moments[0] ?? 0)) / 1000;
-      t.true(told <= limit.burst + elapsed * limit.perSecond + 1e-6);
-      t.true(told >= Math.min(limit.burst, list.length));
+      t.true(reported <= limit.burst + elapsed * limit.perSecond + 1e-6);
+      t.true(reported >= Math.min(limit.burst, list.length));
     }),
   );
 });

@@ -59,8 +59,8 @@ function verdictOn(change: Change, rule: Rule, facts: Partial<Circumstances> = {
   const judgement = judge(change, rule, { siblings: [], ...facts });
   if (!judgement) return "nothing";
   if (judgement.verdict === "approved") return "approved";
-  const told = "fields" in judgement.change ? ` ${judgement.change.fields.join()}` : "";
-  return judgement.severity + told;
+  const reported = "fields" in judgement.change ? ` ${judgement.change.fields.join()}` : "";
+  return judgement.severity + reported;
 }
 
 interface Case {
@@ -81,7 +81,7 @@ const grown = (prefix?: Observation["prefix"]): Modified =>
 const sameStart = { size: 10, sha256: seen().sha256 ?? "" };
 
 const cases: readonly Case[] = [
-  // Classes, nobody known.
+  // Classes, no process known.
   { title: "immutable content", change: modified(["content"]), rule: {}, is: "critical content" },
   {
     title: "immutable created",
@@ -457,15 +457,15 @@ test("a judgement says no more than the change did", (t) => {
   fc.assert(
     fc.property(anyJudged, fc.constantFrom(...classes), ({ change }, kind) => {
       const judgement = judge(change, ruleOf({ class: kind }), { siblings: [] });
-      const told = judgement?.change;
-      t.true(told === undefined || told.path === change.path);
-      if (told && "fields" in told && "fields" in change)
-        t.true(told.fields.every((one) => change.fields.includes(one)));
+      const reported = judgement?.change;
+      t.true(reported === undefined || reported.path === change.path);
+      if (reported && "fields" in reported && "fields" in change)
+        t.true(reported.fields.every((one) => change.fields.includes(one)));
     }),
   );
 });
 
-test("after a free step nothing is told of the content, whoever took it, and of nothing else are steps free", (t) => {
+test("after a free step nothing is reported of the content, the process that took it, and of nothing else are steps free", (t) => {
   const writers = fc.constantFrom<readonly string[]>([], ["/usr/bin/etcd"]);
   const actor = fc.constantFrom(undefined, etcd, cp, inPod);
   const content = fc.subarray<Field>(["content", "mtime"], { minLength: 1 });

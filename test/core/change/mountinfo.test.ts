@@ -86,7 +86,7 @@ test("a table never differs from itself, nor from itself remounted", (t) => {
   );
 });
 
-test("only mounts that concern watched paths are told", (t) => {
+test("only mounts that concern watched paths are reported", (t) => {
   const after = [mount(1, "/"), mount(2, "/etc/kubernetes"), mount(3, "/home")];
   const changes = diffMounts([mount(1, "/")], after, (path) => path.startsWith("/etc"));
   t.deepEqual(changes, [{ kind: "mounted", mount: mount(2, "/etc/kubernetes") }]);
@@ -100,7 +100,7 @@ test("a mount replaced by another at the same place is unmounted, then mounted, 
   );
 });
 
-test("mounts stacked at one place are told one by one, the last one mounted first to go", (t) => {
+test("mounts stacked at one place are reported one by one, the last one mounted first to go", (t) => {
   const stack = [mount(2, "/etc"), mount(3, "/etc")];
   t.deepEqual(
     diffMounts(stack, [], everywhere).map((change) => change.mount.id),

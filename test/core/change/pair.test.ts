@@ -173,14 +173,14 @@ test("applying the changes to what was gives what is, whatever was done", (t) =>
   t.pass();
 });
 
-test("no path is told twice", (t) => {
+test("no path is reported twice", (t) => {
   fc.assert(
     fc.property(fc.array(op, { maxLength: 8 }), (steps) => {
       const before = start();
       const after = new Map(before);
       for (const step of steps) run(after, step);
-      const told = pair(looksOf(before, after)).map((change) => change.path);
-      return new Set(told).size === told.length;
+      const reported = pair(looksOf(before, after)).map((change) => change.path);
+      return new Set(reported).size === reported.length;
     }),
     { numRuns: 2000 },
   );
@@ -235,7 +235,7 @@ test("a renamed directory is one rename that counts what moved along", (t) => {
   t.is(changes.length, 1);
 });
 
-test("a file changed after its directory was renamed is told beside the rename", (t) => {
+test("a file changed after its directory was renamed is reported beside the rename", (t) => {
   const changes = changesOf([
     { op: "move", from: "/w/d", to: "/w/e" },
     { op: "write", path: "/w/e/x", content: "one" },
@@ -290,7 +290,7 @@ test("an inode number used again is no rename", (t) => {
   );
 });
 
-test("each attribute changed alone is the only field told", (t) => {
+test("each attribute changed alone is the only field reported", (t) => {
   const seen = file("one");
   const changed: [Partial<Observation>, string][] = [
     [{ sha256: "x", mtime: "later" }, "content"],

@@ -16,7 +16,7 @@ const cases: readonly [
   title: string,
   look: Look,
   steps: readonly Step[],
-  told?: readonly Step[],
+  reported?: readonly Step[],
 ][] = [
   ["made and removed", nothing, ["created", "deleted"], ["created", "deleted"]],
   [
@@ -25,10 +25,10 @@ const cases: readonly [
     ["created", "modified", "closed", "deleted"],
     ["created", "modified", "deleted"],
   ],
-  ["removed, though nobody knew it", nothing, ["deleted"]],
+  ["removed, though no process knew it", nothing, ["deleted"]],
   ["moved there and removed", nothing, ["renamed", "deleted"], ["renamed", "deleted"]],
   ["moved there and away", nothing, ["renamed"], ["renamed"]],
-  ["an engine that cannot tell, and nothing is there", nothing, ["changed"]],
+  ["an engine that cannot report, and nothing is there", nothing, ["changed"]],
   ["changed and put back", reverted, ["modified", "closed"], ["modified"]],
   [
     "written through a mapping and put back, mtime too",
@@ -37,7 +37,7 @@ const cases: readonly [
     ["modified", "attributes"],
   ],
   ["opened for writing and closed, only its access time set (touch -a)", reverted, ["closed"]],
-  ["an engine that cannot tell what was done", reverted, ["changed", "changed"]],
+  ["an engine that cannot report what was done", reverted, ["changed", "changed"]],
   ["guesses among words", reverted, ["changed", "attributes", "changed"], ["attributes"]],
   ["opened for writing and closed, nothing written", untouched, ["closed"]],
   [
@@ -49,14 +49,14 @@ const cases: readonly [
   ["the look shows that it went", { path, before }, ["deleted"]],
 ];
 
-for (const [title, look, steps, told] of cases)
-  test(`${title}: ${told?.join(", ") ?? "nothing"}`, (t) => {
+for (const [title, look, steps, reported] of cases)
+  test(`${title}: ${reported?.join(", ") ?? "nothing"}`, (t) => {
     const change = transient(look, steps);
-    t.deepEqual(change?.kind === "transient" ? change.steps : undefined, told);
-    t.deepEqual(change?.kind === "transient" ? change.before : undefined, told && look.before);
+    t.deepEqual(change?.kind === "transient" ? change.steps : undefined, reported);
+    t.deepEqual(change?.kind === "transient" ? change.before : undefined, reported && look.before);
   });
 
-test("without the kernel's word nothing is told, whatever is seen", (t) => {
+test("without the kernel's word nothing is reported, whatever is seen", (t) => {
   const guesses = fc.array(fc.constant<Step>("changed"), { maxLength: 4 });
   fc.assert(
     fc.property(fc.option(observation), fc.option(observation), guesses, (was, is, steps) => {
@@ -66,7 +66,7 @@ test("without the kernel's word nothing is told, whatever is seen", (t) => {
   );
 });
 
-test("a step is never told twice in a row", (t) => {
+test("a step is never reported twice in a row", (t) => {
   const step = fc.constantFrom<Step>("created", "deleted", "modified", "closed", "changed");
   fc.assert(
     fc.property(fc.array(step, { minLength: 1, maxLength: 12 }), (steps) => {

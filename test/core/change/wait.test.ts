@@ -44,7 +44,7 @@ test("a file that is being written waits for the close, also when its mode chang
   t.is(settle(["modified", "deleted"], true, "fanotify"), 30);
 });
 
-test("an engine that cannot tell a close always waits", (t) => {
+test("an engine that cannot report a close always waits", (t) => {
   fc.assert(
     fc.property(fc.array(step, { minLength: 1 }), fc.boolean(), (steps, known) => {
       t.is(settle(steps, known, "chokidar"), 40);

@@ -133,7 +133,7 @@ const cases: readonly Case[] = [
     is: ["owner: root:etcd root:root false"],
   },
   {
-    title: "both are told of a directory that a wildcard brings along, but for the mode",
+    title: "both are reported of a directory that a wildcard brings along, but for the mode",
     path: "/etc/kubernetes/pki",
     glob: "/etc/kubernetes/pki/**",
     seen: { ...directory(0o755), uid: 1000 },
@@ -153,10 +153,10 @@ for (const one of cases)
     };
     const match = matchOf(one.glob ?? path, wants);
     const results = audit(path, one.seen, { match, names });
-    const told = results.map(
+    const reported = results.map(
       ({ check, found, expected, passed }) => `${check}: ${found} ${expected} ${passed}`,
     );
-    t.deepEqual(told, one.is);
+    t.deepEqual(reported, one.is);
     t.true(results.every(({ cis, rule }) => cis[0] === "1.1.11" && rule === "kubeadm/it"));
   });
 

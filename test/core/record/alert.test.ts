@@ -64,7 +64,7 @@ test("each field of a modified path has its activity", (t) => {
   }
 });
 
-test("of several fields the gravest gives the activity: content, then security, then attributes", (t) => {
+test("of several fields the most severe gives the activity: content, then security, then attributes", (t) => {
   t.is(modified("mtime", "mode", "content").activity_id, 3);
   t.is(modified("mtime", "mode").activity_id, 7);
   t.is(modified("mtime", "inode").activity_id, 6);
@@ -165,7 +165,7 @@ test("every attribute that changed is in the event, extended ones as digests onl
   t.true(text.includes("f52fbd32b2b3b86ff88ef6c490628285f482af15ddcb29541f94bcf526a3f6c7"));
 });
 
-test("a mount is told with its source, on the path that it hides", (t) => {
+test("a mount is reported with its source, on the path that it hides", (t) => {
   const event = toEvent(examples["mounted"] ?? t.fail(), context);
   t.like(event.file, { path: tmpfs.path, type_id: 2 });
   t.like(event.file_result, { path: tmpfs.path, volume: "tmpfs" });

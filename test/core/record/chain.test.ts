@@ -34,7 +34,7 @@ function bytesOf(records: readonly Linked[]): Buffer[] {
   return records.map(({ bytes }) => bytes);
 }
 
-/** The fault, or "moved" when only the head tells; undefined when nothing is found. */
+/** The fault, or "moved" when only the head reports; undefined when nothing is found. */
 function found(records: readonly Buffer[], head: Head | undefined): string | undefined {
   const result = follow(genesis, chain, records);
   if ("fault" in result) return result.fault.kind;

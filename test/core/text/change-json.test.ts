@@ -135,7 +135,7 @@ test("every field has its own words in a row", (t) => {
   for (const [field, words] of Object.entries(expected)) t.is(detail(field as Field), words);
 });
 
-test("content of the same size is told by its digest", (t) => {
+test("content of the same size is reported by its digest", (t) => {
   const change: Change = {
     path: "/f",
     kind: "modified",

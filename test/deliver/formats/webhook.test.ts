@@ -117,7 +117,7 @@ test("keys that are changed in the file are used from the next request on", asyn
   t.is(peer.received.length, 3);
 });
 
-test("a keys file that was spoilt or deleted is told once, and the old keys stay", async (t) => {
+test("a keys file that was spoilt or deleted is reported once, and the old keys stay", async (t) => {
   await using peer = await peerThat(status(200));
   const secret = keysFile(t, secretA);
   const warnings: string[] = [];
@@ -137,7 +137,7 @@ test("a keys file that was spoilt or deleted is told once, and the old keys stay
     t.deepEqual(signatures(received), [hmac(secretA, received)]);
 });
 
-test("keys that others may read are told, and used", (t) => {
+test("keys that others may read are used with a warning", (t) => {
   const secret = keysFile(t, secretA);
   chmodSync(secret, 0o644);
   const warnings: string[] = [];

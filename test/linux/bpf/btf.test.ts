@@ -89,7 +89,7 @@ const sample: readonly Type[] = [
   { kind: 8, name: "task", reference: 1 },
 ];
 
-test("a member's offset is told in bytes, anonymous structures, unions and qualifiers looked through", (t) => {
+test("a member's offset is reported in bytes, anonymous structures, unions and qualifiers looked through", (t) => {
   const btf = parseBtf(blob(sample));
   const found = ["first", "c", "a", "b", "last"].map((name) => btf?.offsetOf("task", name));
   t.deepEqual(found, [0, 16, 24, 24, 64]);
@@ -119,7 +119,7 @@ test("a bit field has no offset, and where one can be, the others' offsets are s
   t.is(btf?.offsetOf("mixed", "odd"), undefined);
 });
 
-test("of two structures of one name only what they agree in is told", (t) => {
+test("of two structures of one name only what they agree in is reported", (t) => {
   const one = { kind: 4, name: "twin", parts: [member("same", 1, 64), member("other", 1, 0)] };
   const two = { kind: 4, name: "twin", parts: [member("same", 1, 64), member("other", 1, 32)] };
   const btf = parseBtf(blob([INT, one, two]));

@@ -10,7 +10,7 @@ const common = [
   "",
 ];
 
-test("a field that says where its text is, is told from one that holds it", (t) => {
+test("a field that says where its text is, is distinguished from one that holds it", (t) => {
   const newer = parseFormat(
     [
       ...common,

@@ -224,7 +224,7 @@ whenPermitted("a write through a hard link outside names the link", async (t) =>
   t.deepEqual([...new Set(hints.map(({ through }) => through))], ["/outside/hard"]);
 });
 
-whenPermitted("a hard link that is made outside is told as linked", async (t) => {
+whenPermitted("a hard link that is made outside is reported as linked", async (t) => {
   await using engine = await started({
     populate: (root) => fs.writeFileSync(join(root, "watched/file"), "x"),
   });
@@ -247,7 +247,7 @@ whenPermitted("both watched names of one inode are hinted at when one is written
   t.is(other?.through, "/watched/a");
 });
 
-whenPermitted("a name that is not UTF-8 is told exactly", async (t) => {
+whenPermitted("a name that is not UTF-8 is reported exactly", async (t) => {
   await using engine = await started();
   const name = Buffer.from("/n\xff\xfe", "latin1");
   fs.writeFileSync(Buffer.concat([Buffer.from(engine.watched), name]), "x");
@@ -265,7 +265,7 @@ const classes: readonly (readonly [FileClass, boolean])[] = [
 
 for (const [fileClass, isTold] of classes)
   whenPermitted(
-    `a write to a file of class ${fileClass} that stays open is ${isTold ? "" : "not "}told`,
+    `a write to a file of class ${fileClass} that stays open is ${isTold ? "" : "not "}reported`,
     async (t) => {
       const plain = indexOf("/watched");
       const index: RuleIndex = {
@@ -442,7 +442,7 @@ whenPermitted("what is mounted over a watched file is watched when it is added",
   await hintsOf(t, engine, ["/watched/file", "attributes"]);
 });
 
-whenPermitted("a directory on a filesystem without handles is told as unwatched", async (t) => {
+whenPermitted("a directory on a filesystem without handles is reported as unwatched", async (t) => {
   await using engine = await started({ index: indexOf("/proc-like"), populate: mountBinder });
   try {
     t.true(await engine.collected.has(isUnwatched("/proc-like/fd")));

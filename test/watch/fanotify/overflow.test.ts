@@ -51,7 +51,7 @@ for (const { queue, overflows, title } of [
       const before = engine.watched();
       // This thread is the one that would read the events.
       for (let i = 0; i < count; i += 1) fs.chmodSync(join(watched, `${i}`), 0o600);
-      // Made by another way than an event, so that only the marks that are set anew can know of it.
+      // Made by another way than an event, so that only the marks that are set again can know of it.
       execFileSync("sh", ["-c", 'mkdir "$1/late"; : > "$1/late/file"', "sh", watched]);
       if (overflows > 0) t.true(await collected.has(isOverflow));
       else t.true(await collected.has((hint) => leadsTo(hint, "/watched/late/file")));

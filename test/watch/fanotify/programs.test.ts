@@ -6,7 +6,7 @@ const sed = { pid: 7, exe: "/usr/bin/sed", executable: { dev: "8:1", ino: "5" } 
 const executes: FanotifyEvent = { bits: ["openExec"], isDirectory: false, pid: 7 };
 const writes: FanotifyEvent = { bits: ["modify", "closeWrite"], isDirectory: false, pid: 7 };
 
-/** Readings, one after the other, each begun at its number; whether the last leaves a doubt. */
+/** Readings in turn, each begun at its number; whether the last leaves a doubt. */
 function isLater(executedAt: number, ...readings: readonly (readonly FanotifyEvent[])[]): boolean {
   const programs = new Programs();
   programs.add(sed.executable);

@@ -2,8 +2,8 @@ import type { ChangeKind, Field } from "../../src/core/change/change.ts";
 import type { Severity } from "../../src/core/policy/rule.ts";
 import type { Facts } from "./plane.ts";
 
-/** What has to be told of one path. Nothing else may be told: neither another change nor `from`, `via` or `count`. */
-export interface Told {
+/** What has to be reported of one path. Nothing else may be reported: neither another change nor `from`, `via` or `count`. */
+export interface Reported {
   readonly path: string;
   readonly pathBase64?: string;
   readonly change: ChangeKind;
@@ -47,14 +47,14 @@ export interface Truth {
   readonly after: ReadonlyMap<string, Facts>;
 }
 
-/** What is told and what has to be told, side by side and in the same order: for t.deepEqual. */
+/** What is reported and what has to be reported, side by side and in the same order: for t.deepEqual. */
 export function sideBySide(
   shown: readonly Shown[],
-  told: readonly Told[],
+  reported: readonly Reported[],
   mayKnowVia: boolean,
-): { readonly shown: readonly Object[]; readonly told: readonly Object[] } {
+): { readonly shown: readonly Object[]; readonly reported: readonly Object[] } {
   const sorted = inOrder(shown);
-  const due = inOrder(told);
+  const due = inOrder(reported);
   return {
     shown: sorted.map((one, at) => ({
       ...core(one),
@@ -63,7 +63,7 @@ export function sideBySide(
       before: picked(one.before, due[at]?.before),
       after: picked(one.after, due[at]?.after),
     })),
-    told: due.map((one) => ({
+    reported: due.map((one) => ({
       ...core(one),
       verdict: "unexpected",
       ...(one.via !== undefined && mayKnowVia && { via: String(one.via) }),
@@ -73,7 +73,7 @@ export function sideBySide(
   };
 }
 
-/** Where what is told contradicts the filesystem, or itself. */
+/** Where what is reported contradicts the filesystem, or itself. */
 export function contradictions(shown: readonly Shown[], truth: Truth): readonly string[] {
   return shown.flatMap((one) => contradictionsOf(one, truth));
 }
@@ -117,7 +117,15 @@ function keyOf({ path, pathBase64 }: Shown): string {
   return bytes.toString("latin1");
 }
 
-function core({ path, pathBase64, change, fields, severity, from, count }: Shown | Told): Object {
+function core({
+  path,
+  pathBase64,
+  change,
+  fields,
+  severity,
+  from,
+  count,
+}: Shown | Reported): Object {
   return {
     path,
     change,
@@ -129,7 +137,7 @@ function core({ path, pathBase64, change, fields, severity, from, count }: Shown
   };
 }
 
-function viaOf({ via }: Shown, due: Told | undefined): Object {
+function viaOf({ via }: Shown, due: Reported | undefined): Object {
   if (via === undefined || via === due?.mayVia) return {};
   return { via: due?.via instanceof RegExp && due.via.test(via) ? String(due.via) : via };
 }

@@ -22,14 +22,14 @@ test("a change by other names of the file says each of them", async (t) => {
   bench.learn();
   bench.write("/w/a", "new");
   const through = ["/srv/one", "/srv/two\ufffd"];
-  const [told] = await bench.look([{ path: "/w/a", steps: ["closed"], through }]);
+  const [reported] = await bench.look([{ path: "/w/a", steps: ["closed"], through }]);
   t.deepEqual(
-    told?.meaning,
+    reported?.meaning,
     through.map((name) => `changed through its other name ${name}`),
   );
 });
 
-test("a mount has its own time and engine, and nobody who wrote to the path did it", async (t) => {
+test("a mount has its own time and engine, and no process that wrote to the path made it", async (t) => {
   using bench = makeBench();
   bench.write("/w/a", "old");
   bench.learn();
@@ -52,7 +52,7 @@ test("a mount has its own time and engine, and nobody who wrote to the path did 
   t.deepEqual([modified?.at, modified?.engine, modified?.actor], [5, "fanotify", sh]);
 });
 
-test("a name that was away and is back is told, for nothing else tells of it", async (t) => {
+test("a name that was away and is back is reported, for nothing else reports it", async (t) => {
   using bench = makeBench();
   touchedFile(bench, "/w/a");
   const changes = await bench.look([
@@ -62,7 +62,7 @@ test("a name that was away and is back is told, for nothing else tells of it", a
   t.deepEqual(inShort(changes), ["transient /w/a renamed"]);
 });
 
-test("names on the way to one that is told are not told again", async (t) => {
+test("names on the way to one that is reported are not reported again", async (t) => {
   using bench = makeBench();
   bench.write("/w/a", "new");
   const changes = await bench.look([
@@ -73,7 +73,7 @@ test("names on the way to one that is told are not told again", async (t) => {
   t.deepEqual(inShort(changes), ["created /w/a"]);
 });
 
-test("of a file made under one name and removed under another both are told", async (t) => {
+test("of a file made under one name and removed under another both are reported", async (t) => {
   using bench = makeBench();
   const changes = await bench.look([
     { path: "/w/x", steps: ["created", "renamed"] },
@@ -85,7 +85,7 @@ test("of a file made under one name and removed under another both are told", as
   ]);
 });
 
-test("a file whose time alone was set and a mode that was put back are told as what they are", async (t) => {
+test("a file whose time alone was set and a mode that was put back are reported as what they are", async (t) => {
   using bench = makeBench();
   for (const name of ["/w/time", "/w/mode"]) bench.write(name, "content");
   bench.learn();
