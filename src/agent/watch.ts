@@ -55,7 +55,7 @@ export async function watchNode(
   stack.use(lockFile(join(settings.state, "lock")));
   const metrics = createMetrics({ clock: Date.now, outbox: () => state.queue.backlog() });
   const committer = makeCommitter(node, state, settings);
-  const health = new HealthStatus(committer, log);
+  const health = new HealthStatus(committer.announce.bind(committer), log);
   await using deliveries = new Deliveries({ settings, state, log, metrics, health });
   await requireTrust({ state, committer, deliveries, metrics });
   // A restart cannot end this, so /healthz must not ask for one.

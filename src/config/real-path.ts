@@ -2,7 +2,7 @@ import { realpathSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 
 /**
- * The same place without symbolic links, of which perhaps only the beginning exists: events and the mount table use
+ * The same place without symbolic links, even if only its beginning exists: events and the mount table use
  * such paths.
  */
 export function realPath(path: string): string {

@@ -1,6 +1,6 @@
 import { messageOf } from "../core/error.ts";
 import type { Logger } from "pino";
-import type { Committer } from "../reconcile/commit.ts";
+import type { Severity } from "../core/policy/rule.ts";
 
 /** Troubles with which the agent cannot do its work: state and baseline. */
 const disabling: ReadonlySet<string> = new Set([
@@ -13,6 +13,13 @@ const disabling: ReadonlySet<string> = new Set([
   "baseline",
 ]);
 
+/** Stores an event of the agent in the chain. Throws when it cannot. */
+type Announce = (
+  event: "degraded" | "recovered",
+  detail: Readonly<Record<string, unknown>>,
+  severity: Severity,
+) => void;
+
 /** An event of the agent that could not be stored yet. */
 interface PendingNotice {
   readonly event: "degraded" | "recovered";
@@ -20,18 +27,18 @@ interface PendingNotice {
 }
 
 /** Pending events kept; beyond that the oldest goes. */
-const mostUntold = 100;
+const mostPending = 100;
 
 /** The agent's present troubles and readiness. Reports each change. */
 export class HealthStatus {
-  readonly #committer: Committer;
+  readonly #store: Announce;
   readonly #log: Logger;
   readonly #troubles = new Map<string, string>();
   readonly #pending: PendingNotice[] = [];
   #unready: string | undefined = "the engine has not proved itself yet";
 
-  constructor(committer: Committer, log: Logger) {
-    this.#committer = committer;
+  constructor(store: Announce, log: Logger) {
+    this.#store = store;
     this.#log = log;
   }
 
@@ -83,7 +90,7 @@ export class HealthStatus {
   retell(): void {
     try {
       for (let next = this.#pending[0]; next; next = this.#pending[0]) {
-        this.#store(next);
+        this.#store(next.event, next.detail, next.event === "degraded" ? "high" : "info");
         this.#pending.shift();
       }
       this.#troubles.delete("own records");
@@ -94,11 +101,7 @@ export class HealthStatus {
 
   #announce(event: PendingNotice["event"], detail: PendingNotice["detail"]): void {
     this.#pending.push({ event, detail });
-    if (this.#pending.length > mostUntold) this.#pending.shift();
+    if (this.#pending.length > mostPending) this.#pending.shift();
     this.retell();
-  }
-
-  #store({ event, detail }: PendingNotice): void {
-    this.#committer.announce(event, detail, event === "degraded" ? "high" : "info");
   }
 }

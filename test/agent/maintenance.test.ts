@@ -19,7 +19,7 @@ function makeHouse() {
   state.db.pragma("busy_timeout = 1");
   const { uid: _, sequence: __, now: ___, ...context } = eventContext();
   const committer = new Committer({ state, context, maxBytes: 1 << 20, now: Date.now });
-  const health = new HealthStatus(committer, pino({ level: "silent" }));
+  const health = new HealthStatus(committer.announce.bind(committer), pino({ level: "silent" }));
   const metrics = createMetrics({ clock: Date.now, outbox: () => state.queue.backlog() });
   const settings = { outbox: { maxBytes: 1 << 20 } };
   const agent = { state, settings, committer, metrics, health } as unknown as AgentContext;

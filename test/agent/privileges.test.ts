@@ -8,6 +8,7 @@ import { capabilityBits } from "../../src/linux/process-capabilities.ts";
 import type { CapabilityName } from "../../src/linux/process-capabilities.ts";
 import { asNobody, cannotConfine, outOfReach, without, withoutMarks } from "../helpers/confined.ts";
 import { makePlace } from "../helpers/tree.ts";
+import { needing } from "../helpers/needs.ts";
 
 const names = needs.map(({ name }) => name);
 const all = capabilityBits(names);
@@ -162,8 +163,7 @@ test("doctor states each capability and everything that the kernel allows", (t) 
   t.true([...found.keys()].some((what) => what.startsWith("filesystem of ")));
 });
 
-test("doctor finds nothing amiss with the privileges of root", (t) => {
-  if (reason !== undefined) return t.pass(reason);
+needing(reason)("doctor finds nothing amiss with the privileges of root", (t) => {
   const found = doctor([]);
   for (const name of names) t.like(found.get(`capability ${name}`), { ok: true }, name);
   t.like(found.get("engine fanotify"), { ok: true });
@@ -171,9 +171,7 @@ test("doctor finds nothing amiss with the privileges of root", (t) => {
 });
 
 for (const { name, standIn, without: consequence } of needs) {
-  test(`doctor says what is lost without ${name}`, (t) => {
-    const obstacle = reason ?? outOfReach(without(name));
-    if (obstacle !== undefined) return t.pass(obstacle);
+  needing(reason ?? outOfReach(without(name)))(`doctor says what is lost without ${name}`, (t) => {
     const found = doctor(without(name));
     const { ok, detail } = found.get(`capability ${name}`) ?? { ok: undefined, detail: "" };
     t.is(ok, standIn !== undefined);
@@ -190,34 +188,43 @@ for (const { name, standIn, without: consequence } of needs) {
   });
 }
 
-test("doctor says that no directory can be marked where seccomp refuses it, and that no process is reported then", (t) => {
-  const prefix = withoutMarks();
-  if (reason !== undefined || prefix === undefined) return t.pass(reason ?? "needs python3");
-  const found = doctor(prefix);
-  t.like(found.get("engine fanotify"), { ok: false });
-  t.regex(found.get("engine fanotify")?.detail ?? "", /^fanotify_mark: EPERM/);
-  t.like(found.get("attribution"), { ok: false });
-});
+const seccomp = withoutMarks();
+const seccompMissing = reason ?? (seccomp === undefined ? "needs python3" : undefined);
 
-test("doctor works for a user without any right, and says that fanotify and attribution are lost", (t) => {
-  const obstacle = reason ?? outOfReach(asNobody);
-  if (obstacle !== undefined) return t.pass(obstacle);
-  const found = doctor(asNobody);
-  for (const name of names) t.like(found.get(`capability ${name}`), { ok: false }, name);
-  t.like(found.get("engine fanotify"), { ok: false });
-  t.like(found.get("attribution"), { ok: false });
-  t.like(found.get("engine chokidar"), { ok: true });
-  t.like(found.get("openat2"), { ok: true });
-});
+needing(seccompMissing)(
+  "doctor says where seccomp refuses marks, and that no process is named then",
+  (t) => {
+    const found = doctor(seccomp ?? []);
+    t.like(found.get("engine fanotify"), { ok: false });
+    t.regex(found.get("engine fanotify")?.detail ?? "", /^fanotify_mark: EPERM/);
+    t.like(found.get("attribution"), { ok: false });
+  },
+);
 
-test("doctor knows that watch will not write the state directory of another user, although root could", (t) => {
-  if (reason !== undefined) return t.pass(reason);
-  using place = makePlace();
-  const state = place.at("theirs");
-  mkdirSync(state, { mode: 0o700 });
-  t.like(doctor([], state).get("state"), { ok: true });
-  chownSync(state, 1000, 1000);
-  const found = doctor([], state).get("state");
-  t.like(found, { ok: false });
-  t.regex(found?.detail ?? "", /watch cannot write/);
-});
+const nobodyMissing = reason ?? outOfReach(asNobody);
+
+needing(nobodyMissing)(
+  "doctor works for a user without any right, and says that fanotify and attribution are lost",
+  (t) => {
+    const found = doctor(asNobody);
+    for (const name of names) t.like(found.get(`capability ${name}`), { ok: false }, name);
+    t.like(found.get("engine fanotify"), { ok: false });
+    t.like(found.get("attribution"), { ok: false });
+    t.like(found.get("engine chokidar"), { ok: true });
+    t.like(found.get("openat2"), { ok: true });
+  },
+);
+
+needing(reason)(
+  "doctor knows that watch will not write the state directory of another user, although root could",
+  (t) => {
+    using place = makePlace();
+    const state = place.at("theirs");
+    mkdirSync(state, { mode: 0o700 });
+    t.like(doctor([], state).get("state"), { ok: true });
+    chownSync(state, 1000, 1000);
+    const found = doctor([], state).get("state");
+    t.like(found, { ok: false });
+    t.regex(found?.detail ?? "", /watch cannot write/);
+  },
+);

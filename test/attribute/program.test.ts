@@ -232,7 +232,7 @@ const without = (missing: string): Btf => ({
   valueOf: (_, name) => (name === missing ? undefined : 4),
 });
 
-test("structures of which one is missing are not looked at", (t) => {
+test("structures are not read when one is missing", (t) => {
   t.deepEqual(pathsIn(without("nothing")), {
     executable: { ino: [8, 8, 8, 8], dev: [8, 8, 8, 8, 8] },
     arguments: { start: [8, 8], end: [8, 8] },
@@ -373,7 +373,7 @@ test("a name that goes through a link is reported as the file that it leads to, 
   t.is(programOf(noted("/etc/hostname"), place.dir).exe, "/etc/hostname");
 });
 
-test("a process of which nothing was noted has no program", (t) => {
+test("a process without a note has no program", (t) => {
   t.deepEqual(programOf({ live: undefined, record }, "/"), {});
   t.deepEqual(programOf({ live: undefined, record: undefined }, "/"), {});
 });

@@ -21,6 +21,7 @@ import { openStateDatabase } from "../../src/node/database.ts";
 import { transact } from "../../src/sqlite/open.ts";
 import { digestRows } from "../../src/core/record/statement.ts";
 import { State, approval, at, rowFor } from "../helpers/state.ts";
+import { mountMissing, needing } from "../helpers/needs.ts";
 
 function refusal(work: () => unknown): string {
   try {
@@ -459,32 +460,35 @@ test("a hundred thousand rows are captured in bounded memory", (t) => {
   t.true(grownBytes < 64 * 2 ** 20, `${grownBytes}`);
 });
 
-test("a full disk fails a capture, and the baseline that was there holds", (t) => {
-  using state = new State();
-  const disk = join(state.dir, "disk");
-  const mounted = spawnSync("sh", [
-    "-c",
-    `mkdir ${disk} && mount -t tmpfs -o size=2m none ${disk}`,
-  ]);
-  if (mounted.status !== 0) return t.pass("mounting needs root, which a container may not have");
-  try {
-    using small = new State(disk);
-    const before = small.captured().trust();
-    const fill = (): unknown => {
-      using capture = small.baseline().begin({ replace: true });
-      for (let n = 0; n < 20_000; n += 100)
-        capture.add(
-          Array.from({ length: 100 }, (_, i) => [`/etc/${n + i}`, rowFor(n + i)] as const),
-        );
-      return small.baseline().finish(capture, approval());
-    };
-    t.regex(refusal(fill), /^STATE_UNUSABLE .*(disk is full|cannot be)/);
-    t.deepEqual(small.baseline().trust(), before);
-    t.is(
-      transact(small.db, () => small.baseline().rows.count()),
-      3,
-    );
-  } finally {
-    spawnSync("umount", [disk]);
-  }
-});
+needing(mountMissing())(
+  "a full disk fails a capture, and the baseline that was there holds",
+  (t) => {
+    using state = new State();
+    const disk = join(state.dir, "disk");
+    const mounted = spawnSync("sh", [
+      "-c",
+      `mkdir ${disk} && mount -t tmpfs -o size=2m none ${disk}`,
+    ]);
+    t.is(mounted.status, 0);
+    try {
+      using small = new State(disk);
+      const before = small.captured().trust();
+      const fill = (): unknown => {
+        using capture = small.baseline().begin({ replace: true });
+        for (let n = 0; n < 20_000; n += 100)
+          capture.add(
+            Array.from({ length: 100 }, (_, i) => [`/etc/${n + i}`, rowFor(n + i)] as const),
+          );
+        return small.baseline().finish(capture, approval());
+      };
+      t.regex(refusal(fill), /^STATE_UNUSABLE .*(disk is full|cannot be)/);
+      t.deepEqual(small.baseline().trust(), before);
+      t.is(
+        transact(small.db, () => small.baseline().rows.count()),
+        3,
+      );
+    } finally {
+      spawnSync("umount", [disk]);
+    }
+  },
+);

@@ -20,6 +20,7 @@ import { createKey, loadKey, rotateKey } from "../../src/baseline/key.ts";
 import { keyIdOf } from "../../src/core/record/dsse.ts";
 import { IntegrityError } from "../../src/core/error.ts";
 import { State, at } from "../helpers/state.ts";
+import { needing, rootMissing } from "../helpers/needs.ts";
 
 function place(): { dir: string; file: string; [Symbol.dispose](): void } {
   const parent = mkdtempSync(join(tmpdir(), "fim-key-"));
@@ -63,8 +64,7 @@ test("a key that others may have read is refused", (t) => {
   t.is(refusal(state.dir), "accepted");
 });
 
-test("a key of another owner is refused", (t) => {
-  if (process.getuid?.() !== 0) return t.pass("only root can give a file away");
+needing(rootMissing)("a key of another owner is refused", (t) => {
   using state = place();
   createKey(state.dir);
   chownSync(state.file, 65_534, 0);

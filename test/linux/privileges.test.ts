@@ -7,6 +7,7 @@ import { capabilityBits } from "../../src/linux/process-capabilities.ts";
 import { excessOf, isLimited, readPrivileges } from "../../src/linux/privileges.ts";
 import type { Privileges } from "../../src/linux/privileges.ts";
 import { asNobody, asUserWith, cannotConfine, outOfReach, without } from "../helpers/confined.ts";
+import { needing } from "../helpers/needs.ts";
 
 const source = join(import.meta.dirname, "../../src/linux/privileges.ts");
 const setpcap = capabilityBits(["CAP_SETPCAP"]);
@@ -104,9 +105,8 @@ const starts: readonly (readonly [who: string, prefix: readonly string[], kept: 
 ];
 
 for (const [who, prefix, kept] of starts) {
-  test(`${who} keeps what may be kept, and a program it executes has the same`, (t) => {
-    const obstacle = reason ?? outOfReach(prefix);
-    if (obstacle !== undefined) return t.pass(obstacle);
+  const declare = needing(reason ?? outOfReach(prefix));
+  declare(`${who} keeps what may be kept, and a program it executes has the same`, (t) => {
     const { own, next } = limited(prefix);
     t.true(isLimited(own, admin | bpf));
     t.is(own.effective, kept);
@@ -117,7 +117,9 @@ for (const [who, prefix, kept] of starts) {
   });
 }
 
-test("the bounding set is reduced to what may be kept where the kernel lets it be", (t) => {
-  if (reason !== undefined) return t.pass(reason);
-  t.is(limited([]).next.bounding, admin | bpf);
-});
+needing(reason)(
+  "the bounding set is reduced to what may be kept where the kernel lets it be",
+  (t) => {
+    t.is(limited([]).next.bounding, admin | bpf);
+  },
+);

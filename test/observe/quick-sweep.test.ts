@@ -98,7 +98,7 @@ test("a path that is waited for is found when it appears, and no longer when it 
   t.deepEqual(sweep.sweep(0), []);
 });
 
-test("it counts what is there, however often it is reported", (t) => {
+test("it counts present paths, however often they are noted", (t) => {
   using bench = makeBench();
   bench.write("/w/a", "a");
   bench.learn();

@@ -9,7 +9,7 @@ import { State } from "../helpers/state.ts";
 
 const writer = fileURLToPath(import.meta.resolve("./crash-writer.ts"));
 
-/** Runs the writer until it has said so many lines, kills it, and returns the last numbers that it confirmed. */
+/** Runs the writer until it has printed this many lines, kills it, and returns the last numbers that it confirmed. */
 async function workThenKill(dir: string, lines: number): Promise<Map<string, number>> {
   const child = spawn(process.execPath, [writer, dir], { stdio: ["ignore", "pipe", "pipe"] });
   const exited = once(child, "exit");

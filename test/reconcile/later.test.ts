@@ -102,7 +102,7 @@ test("a stranger's write is not approved with an allowed writer's, whose hint wa
   }
 });
 
-test("a process that writes on and on delays a look no longer than a few rounds, the last of which takes nothing", async (t) => {
+test("a process that writes on and on delays a look for a few rounds at most, and the last round takes nothing", async (t) => {
   using bench = makeBench();
   bench.learn();
   bench.write("/w/a", "a");

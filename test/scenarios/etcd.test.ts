@@ -32,7 +32,7 @@ const namesOf = (dir: string, ending: string): readonly string[] =>
     .filter((name) => name.endsWith(ending))
     .toSorted();
 
-/** Puts until the log was cut so many times more. A segment takes 64 MB. */
+/** Puts until the log was cut this many times more. A segment takes 64 MB. */
 async function cut(etcd: Etcd, dir: string, times: number): Promise<void> {
   const newest = (): string => namesOf(dir, ".wal").at(-1) ?? "";
   for (let done = 0; done < times; done += 1) {

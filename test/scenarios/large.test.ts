@@ -46,7 +46,7 @@ async function startNode(): Promise<SmallNode> {
   });
 }
 
-/** A file of which nothing but zeros can be read, for hours. */
+/** A file that gives only zeros, for hours. */
 function makeHuge(node: SmallNode, path: string): void {
   writeFileSync(node.at(path), "");
   truncateSync(node.at(path), tebibyte);

@@ -1,4 +1,3 @@
-import test from "ava";
 import type { ExecutionContext } from "ava";
 import { spawn, spawnSync } from "node:child_process";
 import {
@@ -22,6 +21,7 @@ import { asNobody, asUserWith, cannotConfine, outOfReach, without } from "../hel
 import { until } from "../helpers/wait.ts";
 import { alertsOf, makeStage, reportedBy } from "./stage.ts";
 import type { Stage } from "./stage.ts";
+import { needing } from "../helpers/needs.ts";
 
 const launcher = join(import.meta.dirname, "../../bin/fim-agent");
 const names = needs.map(({ name }) => name);
@@ -105,10 +105,8 @@ for (const { lacks, engine, says } of cases) {
     lacks.length === 0
       ? "with everything that it needs the agent keeps only that and reports no loss"
       : `without ${lacks.join(", ")} the agent watches with ${engine} and ${says.length > 0 ? "says what is lost" : "has lost nothing"}`;
-  test.serial(title, async (t) => {
-    const prefix = without(...lacks);
-    const obstacle = reason ?? outOfReach(prefix);
-    if (obstacle !== undefined) return t.pass(obstacle);
+  const prefix = without(...lacks);
+  needing(reason ?? outOfReach(prefix), "serial")(title, async (t) => {
     using stage = makeStage({ "/etc/**": "high" });
     stage.write("/etc/hosts", "127.0.0.1 localhost\n");
     await stage.capture();
@@ -145,27 +143,27 @@ for (const { lacks, engine, says } of cases) {
   });
 }
 
-test.serial("the bounding set of every thread is reduced to what is needed", async (t) => {
-  if (reason !== undefined) return t.pass(reason);
-  using stage = makeStage({ "/etc/**": "high" });
-  stage.write("/etc/hosts", "127.0.0.1 localhost\n");
-  await stage.capture();
-  await using watching = await stage.watch();
-  for (const thread of threadsOf(watching.pid)) {
-    t.is(thread.get("CapBnd"), kept);
-    t.is(thread.get("CapEff"), kept);
-    t.is(thread.get("CapInh"), 0n);
-    t.is(thread.get("CapAmb"), 0n);
-  }
-  t.is(await watching.stop(), 0);
-});
+needing(reason, "serial")(
+  "the bounding set of every thread is reduced to what is needed",
+  async (t) => {
+    using stage = makeStage({ "/etc/**": "high" });
+    stage.write("/etc/hosts", "127.0.0.1 localhost\n");
+    await stage.capture();
+    await using watching = await stage.watch();
+    for (const thread of threadsOf(watching.pid)) {
+      t.is(thread.get("CapBnd"), kept);
+      t.is(thread.get("CapEff"), kept);
+      t.is(thread.get("CapInh"), 0n);
+      t.is(thread.get("CapAmb"), 0n);
+    }
+    t.is(await watching.stop(), 0);
+  },
+);
 
-test.serial(
+needing(reason ?? outOfReach(without("CAP_DAC_READ_SEARCH")), "serial")(
   "what only its owner may read is read without the right to override permissions, and is reported as unreadable without CAP_DAC_READ_SEARCH",
   async (t) => {
     const prefix = without("CAP_DAC_READ_SEARCH");
-    const obstacle = reason ?? outOfReach(prefix);
-    if (obstacle !== undefined) return t.pass(obstacle);
     using stage = makeStage({ "/etc/**": "high" });
     stage.write("/etc/theirs", "a secret\n");
     chmodSync(stage.at("/etc/theirs"), 0o600);
@@ -232,21 +230,20 @@ async function watchAs(t: ExecutionContext, stage: Stage, prefix: readonly strin
   }
 }
 
-test.serial("a user without any right watches a tree of its own with chokidar", async (t) => {
-  const obstacle = reason ?? outOfReach(asNobody);
-  if (obstacle !== undefined) return t.pass(obstacle);
-  using stage = makeStage({ "/etc/**": "high" });
-  const watching = await watchAs(t, stage, asNobody);
-  t.like(readyOf(watching), { engine: "chokidar", attribution: "none" });
-  t.deepEqual([...lostIn(watching).keys()], ["capabilities", "engine fanotify"]);
-});
+needing(reason ?? outOfReach(asNobody), "serial")(
+  "a user without any right watches a tree of its own with chokidar",
+  async (t) => {
+    using stage = makeStage({ "/etc/**": "high" });
+    const watching = await watchAs(t, stage, asNobody);
+    t.like(readyOf(watching), { engine: "chokidar", attribution: "none" });
+    t.deepEqual([...lostIn(watching).keys()], ["capabilities", "engine fanotify"]);
+  },
+);
 
-test.serial(
+needing(reason ?? outOfReach(asUserWith(...names, "CAP_KILL")), "serial")(
   "a user with the needed capabilities, and one too many, watches as well as root",
   async (t) => {
     const prefix = asUserWith(...names, "CAP_KILL");
-    const obstacle = reason ?? outOfReach(prefix);
-    if (obstacle !== undefined) return t.pass(obstacle);
     using stage = makeStage({ "/etc/**": "high" });
     const watching = await watchAs(t, stage, prefix);
     t.like(readyOf(watching), { engine: "fanotify", attribution: best });
@@ -273,28 +270,29 @@ const refusals: readonly (readonly [what: string, spoil: (state: string) => void
     ],
   ];
 
-test.serial("watch refuses a state directory that it cannot write, and says why", async (t) => {
-  if (reason !== undefined) return t.pass(reason);
-  using stage = makeStage({ "/etc/**": "high" });
-  stage.write("/etc/hosts", "127.0.0.1 localhost\n");
-  await stage.capture();
-  const spare = join(stage.dir, "spare");
-  cpSync(stage.state, spare, { recursive: true });
-  for (const [what, spoil, says] of refusals) {
-    rmSync(stage.state, { recursive: true });
-    cpSync(spare, stage.state, { recursive: true });
-    chmodSync(stage.state, 0o700);
-    spoil(stage.state);
-    const { code, stderr } = await stage.run("watch", "--listen", "127.0.0.1:0");
-    t.is(code, 3, what);
-    t.regex(stderr, says, what);
-  }
-});
+needing(reason, "serial")(
+  "watch refuses a state directory that it cannot write, and says why",
+  async (t) => {
+    using stage = makeStage({ "/etc/**": "high" });
+    stage.write("/etc/hosts", "127.0.0.1 localhost\n");
+    await stage.capture();
+    const spare = join(stage.dir, "spare");
+    cpSync(stage.state, spare, { recursive: true });
+    for (const [what, spoil, says] of refusals) {
+      rmSync(stage.state, { recursive: true });
+      cpSync(spare, stage.state, { recursive: true });
+      chmodSync(stage.state, 0o700);
+      spoil(stage.state);
+      const { code, stderr } = await stage.run("watch", "--listen", "127.0.0.1:0");
+      t.is(code, 3, what);
+      t.regex(stderr, says, what);
+    }
+  },
+);
 
-test.serial(
+needing(reason, "serial")(
   "a configuration from a pipe is read although watch gives up privileges first",
   async (t) => {
-    if (reason !== undefined) return t.pass(reason);
     using stage = makeStage({ "/etc/**": "high" });
     stage.write("/etc/hosts", "127.0.0.1 localhost\n");
     await stage.capture();
@@ -314,10 +312,9 @@ test.serial(
   },
 );
 
-test.serial(
+needing(reason, "serial")(
   "only watch gives up privileges: an agent for a terminal keeps those of its user",
   async (t) => {
-    if (reason !== undefined) return t.pass(reason);
     using stage = makeStage({ "/etc/**": "high" });
     stage.write("/etc/hosts", "127.0.0.1 localhost\n");
     const source = join(import.meta.dirname, "../../src/cli/local.ts");

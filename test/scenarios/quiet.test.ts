@@ -113,7 +113,7 @@ const slight: readonly (Case & { readonly path: string; readonly field: string }
   },
 ];
 
-/** A sweep of this kind has ended so many times more. */
+/** A sweep of this kind has ended this many times more. */
 async function swept(node: Guarded, sweep: "quick" | "full", times: number): Promise<void> {
   for (let time = 0; time < times; time += 1) {
     const from = performance.now();

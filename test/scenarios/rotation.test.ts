@@ -44,7 +44,7 @@ function complaints(stage: Stage): readonly unknown[] {
     .filter(({ event, trouble }) => event === "degraded" && own.includes(trouble));
 }
 
-/** Awaits so many full sweeps; no two of them take equally long. */
+/** Awaits this many full sweeps; no two of them take equally long. */
 async function fullSweeps(watching: Watching, many: number): Promise<void> {
   const durations = new Set<number | undefined>();
   await until(async () => {

@@ -4,7 +4,7 @@ import { foldLimits, mayFold, spend } from "../../../src/core/change/fold.ts";
 import type { Bucket } from "../../../src/core/change/fold.ts";
 import { severities } from "../../../src/core/policy/rule.ts";
 
-/** How many of so many alerts at these moments (milliseconds) are reported singly. */
+/** How many alerts at these moments (milliseconds) are reported singly. */
 function singles(moments: readonly number[], limits = foldLimits): number {
   let bucket: Bucket | undefined;
   let count = 0;

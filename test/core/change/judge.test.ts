@@ -384,7 +384,7 @@ const cases: readonly Case[] = [
     is: "approved",
   },
   {
-    title: "a writer of whom only the pid is known",
+    title: "a writer with a pid only",
     change: modified(["content"]),
     rule: { writers: ["/usr/bin/etcd"] },
     facts: { actor: { pid: 7 } },
