@@ -17,21 +17,9 @@ import type { PathHints } from "../../src/reconcile/hints.ts";
 import { transact } from "../../src/sqlite/open.ts";
 import { State } from "../helpers/state.ts";
 import { makePlace } from "../helpers/tree.ts";
+import { ruleWith } from "../helpers/rule.ts";
 
-const base: Rule = {
-  id: "t/all",
-  paths: ["/w/**"],
-  exclude: [],
-  class: "immutable",
-  severity: "high",
-  why: "It is watched for a test.",
-  writers: [],
-  containerWriters: false,
-  content: "text",
-  validators: [],
-  cis: [],
-  attack: [],
-};
+const base = ruleWith({ id: "t/all", paths: ["/w/**"] });
 
 /** "/w/**" with every class below a directory of its name, and "/w/grave" that is critical. */
 const rules: readonly Rule[] = [

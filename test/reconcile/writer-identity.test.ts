@@ -20,6 +20,7 @@ import type { Rule } from "../../src/core/policy/rule.ts";
 import { resolveInRoot } from "../../src/linux/resolve.ts";
 import { Observer } from "../../src/observe/observer.ts";
 import { makePlace } from "../helpers/tree.ts";
+import { ruleWith } from "../helpers/rule.ts";
 
 interface House extends Disposable {
   readonly approved: Approved;
@@ -33,20 +34,7 @@ interface House extends Disposable {
   actor(exe: string, file?: string): Actor;
 }
 
-const rule = (paths: readonly string[]): Rule => ({
-  id: "test/programs",
-  paths,
-  exclude: [],
-  class: "immutable",
-  severity: "high",
-  why: "Programs.",
-  writers: [],
-  containerWriters: false,
-  content: "text",
-  validators: [],
-  cis: [],
-  attack: [],
-});
+const rule = (paths: readonly string[]): Rule => ruleWith({ id: "test/programs", paths });
 
 /** A merged-usr node: /bin leads to /usr/bin, and /usr/bin/awk through /etc/alternatives to mawk. */
 function makeHouse(watched: readonly string[]): House {

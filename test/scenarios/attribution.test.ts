@@ -317,6 +317,7 @@ for i in range(${many}):
   with open(f"{root}/new/{i}", "w") as file: file.write(f"new {i}")
 print(os.getpid())
 `;
+import { ruleWith } from "../helpers/rule.ts";
 
 const possibleWithPython = python === undefined ? test.serial.skip : possible;
 
@@ -368,7 +369,7 @@ function faultOf(alert: Alert | undefined, due: Due): string | undefined {
 function watchByProc(root: string): { readonly named: ReadonlySet<string> } & AsyncDisposable {
   const attribution = Attribution.open({ root: "/", best: "proc" });
   const stop = new AbortController();
-  const everything = { rule: everythingRule, glob: "**" };
+  const everything = { rule: ruleWith(), glob: "**" };
   const named = new Set<string>();
   const engine = fanotifyEngine({
     describe: (pid, now) => attribution.describe(pid, now),
@@ -392,18 +393,3 @@ function watchByProc(root: string): { readonly named: ReadonlySet<string> } & As
     },
   };
 }
-
-const everythingRule = {
-  id: "test/everything",
-  paths: [],
-  exclude: [],
-  class: "immutable",
-  severity: "high",
-  why: "It is watched.",
-  writers: [],
-  containerWriters: false,
-  content: "text",
-  validators: [],
-  cis: [],
-  attack: [],
-} as const;

@@ -3,28 +3,16 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Hint } from "../../src/core/change/hint.ts";
 import { isBelow } from "../../src/core/path.ts";
-import type { Rule, RuleIndex } from "../../src/core/policy/rule.ts";
+import type { RuleIndex } from "../../src/core/policy/rule.ts";
 import type { Clock } from "../../src/watch/clock.ts";
+import { ruleWith } from "../helpers/rule.ts";
 
 export function temporaryDirectory(): { readonly path: string } & Disposable {
   const path = mkdtempSync(join(tmpdir(), "fim-watch-"));
   return { path, [Symbol.dispose]: () => rmSync(path, { recursive: true, force: true }) };
 }
 
-const rule: Rule = {
-  id: "test/everything",
-  paths: [],
-  exclude: [],
-  class: "immutable",
-  severity: "high",
-  why: "It is watched.",
-  writers: [],
-  containerWriters: false,
-  content: "text",
-  validators: [],
-  cis: [],
-  attack: [],
-};
+const rule = ruleWith();
 
 /** Everything at and below these directories. */
 export function indexOf(...roots: readonly string[]): RuleIndex {

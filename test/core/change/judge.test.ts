@@ -9,6 +9,7 @@ import type { Observation } from "../../../src/core/change/observation.ts";
 import { isAtLeast } from "../../../src/core/policy/rule.ts";
 import type { FileClass, Rule, Severity } from "../../../src/core/policy/rule.ts";
 import { judged as anyJudged, seen } from "../../helpers/judged.ts";
+import { ruleWith } from "../../helpers/rule.ts";
 
 const classes: readonly FileClass[] = ["immutable", "rotates", "append-only", "sealed", "volatile"];
 const path = "/d/2.wal";
@@ -17,21 +18,13 @@ const cp: Actor = { pid: 8, exe: "/usr/bin/cp" };
 const inPod: Actor = { ...etcd, container: { id: "ab".repeat(32) } };
 
 function ruleOf(more: Partial<Rule> = {}): Rule {
-  return {
+  return ruleWith({
     id: "kubeadm/it",
     paths: ["/d/**"],
-    exclude: [],
-    class: "immutable",
     severity: "critical",
-    why: "It matters.",
-    writers: [],
-    containerWriters: false,
     content: "secret",
-    validators: [],
-    cis: [],
-    attack: [],
     ...more,
-  };
+  });
 }
 
 /** A file that was not hashed. */

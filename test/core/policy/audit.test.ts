@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { audit, isStricter } from "../../../src/core/policy/audit.ts";
 import type { Match } from "../../../src/core/policy/rule.ts";
 import { seen } from "../../helpers/judged.ts";
+import { ruleWith } from "../../helpers/rule.ts";
 
 const names = {
   user: (uid: number) => ({ 0: "root", 106: "etcd" })[uid],
@@ -14,21 +15,7 @@ const matchOf = (
   wants: { readonly mode?: string; readonly owner?: string },
 ): Match => ({
   glob,
-  rule: {
-    id: "kubeadm/it",
-    paths: [glob],
-    exclude: [],
-    class: "immutable",
-    severity: "high",
-    why: "It matters.",
-    writers: [],
-    containerWriters: false,
-    content: "secret",
-    validators: [],
-    cis: ["1.1.11"],
-    attack: [],
-    ...wants,
-  },
+  rule: ruleWith({ id: "kubeadm/it", paths: [glob], content: "secret", cis: ["1.1.11"], ...wants }),
 });
 
 const directory = (mode: number) => seen({ type: "directory", size: 0, mode });

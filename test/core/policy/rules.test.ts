@@ -5,22 +5,10 @@ import { IntegrityError } from "../../../src/core/error.ts";
 import { isBelow } from "../../../src/core/path.ts";
 import type { Rule } from "../../../src/core/policy/rule.ts";
 import { compileRules } from "../../../src/core/policy/rules.ts";
+import { ruleWith } from "../../helpers/rule.ts";
 
 function rule(id: string, paths: readonly string[], exclude: readonly string[] = []): Rule {
-  return {
-    id,
-    paths,
-    exclude,
-    class: "immutable",
-    severity: "high",
-    why: "It matters.",
-    writers: [],
-    containerWriters: false,
-    content: "text",
-    validators: [],
-    cis: [],
-    attack: [],
-  };
+  return ruleWith({ id, paths, exclude });
 }
 
 function find(rules: readonly Rule[], path: string): string | undefined {
