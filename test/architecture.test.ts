@@ -48,7 +48,7 @@ const owners: Readonly<Record<string, string>> = {
 };
 
 /** All that the pure core may import from outside. */
-const pure: readonly string[] = ["node:crypto", "node:buffer", "picomatch"];
+const pure: readonly string[] = ["node:crypto", "node:buffer"];
 
 /** A clock, randomness, the process and timers are arguments of core, never reached for. */
 const impure =
@@ -234,6 +234,7 @@ const violations: readonly (readonly [file: string, source: string, fault: strin
   ["core/a.ts", 'import type { Engine } from "../watch/engine.ts";', "core imports watch"],
   ["core/a.ts", 'import { readFileSync } from "node:fs";', "core imports node:fs"],
   ["core/a.ts", 'import { parse } from "yaml";', "core imports yaml"],
+  ["core/a.ts", 'import picomatch from "picomatch";', "core imports picomatch"],
   ["core/a.ts", "const now = Date.now();", "core reaches for Date.now"],
   ["core/a.ts", "const at = new Date();", "core reaches for new Date()"],
   ["core/a.ts", "const id = Math.random();", "core reaches for Math.random"],
@@ -279,7 +280,7 @@ test("each kind of planted violation is caught", (t) => {
 test("what only looks like a violation is let pass", (t) => {
   const allowed: readonly (readonly [string, string])[] = [
     ["core/a.ts", '// import { open } from "../sqlite/open.ts";\n/* Date.now() */'],
-    ["core/a.ts", 'import picomatch from "picomatch";\nimport { sign } from "node:crypto";'],
+    ["core/a.ts", 'import { sign } from "node:crypto";'],
     ["core/a.ts", "const at = new Date(now).toISOString();"],
     ["core/a.ts", 'const field = "actor.process.env"; const label = "console.log";'],
     ["core/a.ts", 'const url = "https://example.org//x"; // console.log()'],

@@ -11,7 +11,7 @@ import type { Settings } from "../config/settings.ts";
 import type { State } from "../node/state.ts";
 import type { HealthStatus } from "../health/status.ts";
 
-export interface DeliveryOptions {
+interface DeliveryOptions {
   readonly settings: Settings;
   readonly state: State;
   readonly log: Logger;

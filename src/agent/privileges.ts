@@ -61,7 +61,7 @@ export const needs: readonly Need[] = [
 const kept = capabilityBits(needs.map(({ name }) => name));
 
 /** "replaced": a wider capability is there instead. */
-export type Standing = "there" | "replaced" | "missing";
+type Standing = "there" | "replaced" | "missing";
 
 export function standingOf({ name, standIn }: Need, effective: bigint): Standing {
   if (hasCapability(effective, name)) return "there";

@@ -10,7 +10,7 @@ import { readStat } from "./process.ts";
 /** "bpf": names dead processes too; "proc": only living ones; "none": none. */
 export type AttributionMode = "bpf" | "proc" | "none";
 
-export interface AttributionOptions {
+interface AttributionOptions {
   /** Where the agent sees the node's root. */
   readonly root: string;
   /** The node's own /proc (with hostPID, ours). */

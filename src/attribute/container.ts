@@ -2,7 +2,7 @@ import { readFileSync, readdirSync } from "node:fs";
 import type { CgroupIdentity } from "../core/cgroup.ts";
 import type { Actor } from "../core/change/hint.ts";
 
-export type Container = NonNullable<Actor["container"]>;
+type Container = NonNullable<Actor["container"]>;
 type Names = Omit<Container, "id" | "podUid">;
 
 /** Where runtimes keep a container's config.json, below the node's root. */

@@ -28,7 +28,7 @@ export interface Inode {
   readonly ino: string;
 }
 
-export interface Creation {
+interface Creation {
   readonly pid: number;
   /** Nanoseconds since boot. */
   readonly at: bigint;

@@ -52,7 +52,7 @@ const childKeyAt = recordAt - 16;
 const pointerAt = recordAt - 24;
 
 /** What the programs are made for: the records' map, where the event's field is, and how to look at a task. */
-export interface Target {
+interface Target {
   readonly mapFd: number;
   readonly fieldOffset: number;
   readonly paths: KernelPaths;

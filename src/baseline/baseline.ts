@@ -34,13 +34,13 @@ export interface Approval {
 }
 
 /** The row that the path gets. Absent: the path leaves the baseline. */
-export interface Acceptance {
+interface Acceptance {
   readonly path: string;
   readonly row?: string;
 }
 
 /** Where the baseline is stored, and its signing key. */
-export interface BaselineOptions {
+interface BaselineOptions {
   readonly stateDir: string;
   readonly key: AgentKey;
 }

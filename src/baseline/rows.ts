@@ -109,7 +109,7 @@ function pathOf(path: Key): string {
   return typeof path === "string" ? path : decodePath(path);
 }
 
-export type Range = readonly [after: Buffer, before: Buffer];
+type Range = readonly [after: Buffer, before: Buffer];
 
 /** The open interval of bytes in which every path below the directory lies: "/a/" to "/a0", for "0" follows "/". */
 export function rangeBelow(dir: string): Range {

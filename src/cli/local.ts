@@ -10,7 +10,7 @@ import { readText } from "./files.ts";
 import { createLog } from "./log.ts";
 import { out, printAlert } from "./print.ts";
 
-export interface LocalOptions {
+interface LocalOptions {
   readonly root: string;
   readonly state: string;
   /** Called when no change can be missed any more. */

@@ -1,3 +1,4 @@
+import stringWidth from "string-width";
 import type { Format } from "../config/options.ts";
 import type { FoldedChange, JudgedChange } from "../core/change/change.ts";
 import { IntegrityError } from "../core/error.ts";
@@ -71,14 +72,18 @@ function cells(judged: JudgedChange): readonly string[] {
 /** Columns as wide as their widest cell; the last is left as it is. */
 export function table(rows: readonly (readonly string[])[]): string {
   const widths = (rows[0] ?? []).map((_, at) =>
-    Math.max(...rows.map((row) => (row[at] ?? "").length)),
+    rows.reduce((widest, row) => Math.max(widest, stringWidth(row[at] ?? "")), 0),
   );
   return rows
     .map((row) =>
       row
-        .map((cell, at) => (at === row.length - 1 ? cell : cell.padEnd(widths[at] ?? 0)))
+        .map((cell, at) => (at === row.length - 1 ? cell : pad(cell, widths[at] ?? 0)))
         .join("  ")
         .trimEnd(),
     )
     .join("\n");
+}
+
+function pad(cell: string, width: number): string {
+  return cell + " ".repeat(Math.max(0, width - stringWidth(cell)));
 }

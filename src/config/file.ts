@@ -35,7 +35,7 @@ export interface FileOptions {
   readonly outbox?: Partial<Settings["outbox"]>;
 }
 
-export interface ParsedFile {
+interface ParsedFile {
   readonly options: FileOptions;
   /** Each as "file:line: what is wrong". */
   readonly problems: readonly string[];

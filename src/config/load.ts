@@ -9,7 +9,7 @@ import type { Read } from "./options.ts";
 import { realPath } from "./real-path.ts";
 import type { Options, Settings } from "./settings.ts";
 
-export type ReadFile = (path: string) => Promise<string>;
+type ReadFile = (path: string) => Promise<string>;
 export type Environment = Readonly<Record<string, string | undefined>>;
 
 /** Command line before environment before file before default. Throws with every problem. */

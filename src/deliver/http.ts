@@ -6,7 +6,7 @@ import type { Answer } from "../core/backoff.ts";
 import { IntegrityError } from "../core/error.ts";
 import { redactText } from "../core/redact.ts";
 
-export interface PostOptions {
+interface PostOptions {
   readonly url: string;
   /** File with the only trusted certificate authorities (PEM); absent: the system's. */
   readonly ca?: string;
@@ -14,7 +14,7 @@ export interface PostOptions {
   readonly timeout?: number;
 }
 
-export interface Message {
+interface Message {
   readonly headers: Readonly<Record<string, string>>;
   readonly body: Buffer;
 }

@@ -7,7 +7,7 @@ import type { Severity } from "../core/policy/rule.ts";
 type Sweep = "quick" | "full";
 
 /** Values read at the moment of the scrape. */
-export interface MetricSources {
+interface MetricSources {
   /** Milliseconds since 1970. */
   readonly clock: () => number;
   readonly outbox: () => { readonly records: number; readonly bytes: number };

@@ -5,7 +5,7 @@ import type { Call } from "./libc.ts";
 const MADV_DONTNEED = 4;
 
 /** A mapping of a file, as proc_pid_smaps(5) gives it. */
-export interface Mapping {
+interface Mapping {
   readonly from: number;
   readonly length: number;
 }

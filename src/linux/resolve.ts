@@ -3,7 +3,7 @@ import { close, lookFlags, openInRoot, openRoot, pathOfDescriptor } from "./file
 import { Stat } from "./statx.ts";
 
 /** An existing file: its path without symbolic links, on the node, and its inode. */
-export interface Resolved {
+interface Resolved {
   readonly path: string;
   /** "major:minor" */
   readonly dev: string;

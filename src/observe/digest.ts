@@ -13,7 +13,7 @@ const maxUnknownBytes = 1024 * 1024;
 const linkCheckBytes = 16 * 1024 * 1024;
 
 /** How much of an open file to read: all of the given size, its first bytes, or both. */
-export interface Extent {
+interface Extent {
   readonly size: number;
   readonly hash: boolean;
   readonly prefix?: number;

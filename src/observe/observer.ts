@@ -32,7 +32,7 @@ export interface Want {
   readonly maxBytes?: number;
 }
 
-export interface Listing {
+interface Listing {
   /** In no particular order. */
   readonly entries: readonly Entry[];
   /** The errno's name: the directory exists but could not be listed. */

@@ -16,7 +16,7 @@ export interface Fold {
   readonly sample: unknown;
 }
 
-export type FoldName = Pick<Fold, "rule" | "change" | "severity">;
+type FoldName = Pick<Fold, "rule" | "change" | "severity">;
 
 interface FoldRow extends Omit<Fold, "examples" | "sample"> {
   readonly examples: string;

@@ -20,7 +20,7 @@ export interface Entry {
 }
 
 /** The signing key, and the first record of a new chain. */
-export interface OutboxOptions {
+interface OutboxOptions {
   /** Read in each signing transaction, because another process may have replaced it. */
   readonly key: KeyObject;
   readonly genesis: {

@@ -18,7 +18,7 @@ interface RecordRow extends Omit<Leased, "severity"> {
 }
 
 /** A queued batch: the signature and its records. */
-export interface LeasedBatch {
+interface LeasedBatch {
   readonly first: number;
   readonly last: number;
   /** JSON of the DSSE envelope, as signed. */
@@ -43,12 +43,12 @@ export interface SinkState {
 }
 
 /** Where a new sink begins: at the oldest retained record, or after the newest. */
-export interface NewSink {
+interface NewSink {
   readonly name: string;
   readonly from: "oldest" | "head";
 }
 
-export interface Backlog {
+interface Backlog {
   readonly records: number;
   readonly bytes: number;
 }

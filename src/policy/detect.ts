@@ -7,7 +7,7 @@ import type { Detect } from "./parse.ts";
 const fallback = "linux";
 
 /** The inputs of the choice. */
-export interface Recognition {
+interface Recognition {
   /** Whether a path exists on the node, confined to its root. */
   readonly exists: (path: string) => boolean;
   /**

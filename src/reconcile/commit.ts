@@ -25,7 +25,7 @@ export interface CommitterOptions {
 }
 
 /** Events of the agent itself. */
-export type AgentEvent = "started" | "stopped" | "degraded" | "recovered" | "baseline";
+type AgentEvent = "started" | "stopped" | "degraded" | "recovered" | "baseline";
 
 const examplesKept = 10;
 /** The fold's name under which changes beyond the budget are counted. */

@@ -6,7 +6,7 @@ import { hugeBytes, largeBytes } from "./large-files.ts";
 import type { Gauge, Lane } from "./large-files.ts";
 
 /** What happens to a file that is too large for a lane. */
-export interface Leaving {
+interface Leaving {
   /** Another lane hashes it. */
   readonly isAwaited: (path: string) => boolean;
   /** Hands the file to another lane. `isReported`: its hints are used up now, for a report without a digest. */

@@ -18,7 +18,7 @@ export interface Unseen {
   readonly errno: string;
 }
 
-export interface Pass {
+interface Pass {
   readonly node: Node;
   readonly pool: HashPool;
   /** Last observations, which decide what to read of a file. */

@@ -28,7 +28,7 @@ export interface Group {
   readonly offline: boolean;
 }
 
-export interface Parts {
+interface Parts {
   readonly view: NodeView;
   /** Stores observations and alerts in one transaction. */
   readonly commit: (looks: readonly Look[], changes: readonly JudgedChange[]) => void;

@@ -10,7 +10,7 @@ import type { Migrations } from "./migrate.ts";
 const busyTimeout = 5000;
 const full = 2;
 
-export interface OpenOptions {
+interface OpenOptions {
   readonly migrations: Migrations;
   readonly readonly?: boolean;
 }

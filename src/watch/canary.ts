@@ -2,7 +2,7 @@ import { messageOf } from "../core/error.ts";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Probe } from "./selftest.ts";
 
-export interface CanaryOptions {
+interface CanaryOptions {
   readonly probe: Probe;
   /** Milliseconds between two canaries. */
   readonly every: number;

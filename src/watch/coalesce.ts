@@ -21,7 +21,7 @@ export interface HintGroup {
   readonly others: readonly Exclude<Hint, { readonly kind: "path" | "tree" }>[];
 }
 
-export interface CoalescerOptions {
+interface CoalescerOptions {
   /** Whether the path is in the current state. Called once for each hinted path, so it must be cheap. */
   readonly isKnown: (path: string) => boolean;
   /** A look because of this hint would find nothing: drop it, unless the path waits for other reasons. */

@@ -7,7 +7,7 @@ import { Waiter } from "../linux/poll.ts";
 import { nodePath } from "./engine.ts";
 import type { Engine } from "./engine.ts";
 
-export interface MountOptions {
+interface MountOptions {
   readonly root: string;
   /** True for a mount point at, above or inside of a watched path. */
   readonly isWatched: (path: string) => boolean;

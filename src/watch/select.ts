@@ -8,7 +8,7 @@ import type { ExtraWatch } from "./root-mapping.ts";
 import type { Probe } from "./selftest.ts";
 
 /** "auto" tries fanotify, then chokidar. "sweep" tries none. */
-export type EnginePreference = "auto" | "fanotify" | "chokidar" | "sweep";
+type EnginePreference = "auto" | "fanotify" | "chokidar" | "sweep";
 
 export interface SelectOptions extends EngineOptions {
   readonly probe: Probe;

@@ -2,12 +2,12 @@ import * as fs from "node:fs";
 import type { Hint } from "../core/change/hint.ts";
 import { isBelow, joinPath } from "../core/path.ts";
 
-export interface ProbeOptions {
+interface ProbeOptions {
   /** The probe's directory below the state directory. Emptied at the start. */
   readonly directory: string;
 }
 
-export type Proof =
+type Proof =
   | { readonly kind: "passed" }
   /** The steps without a hint. */
   | { readonly kind: "missing"; readonly steps: readonly string[] };

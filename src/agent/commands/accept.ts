@@ -14,14 +14,14 @@ import { recordBaseline } from "./baseline-record.ts";
 import type { Settings } from "../../config/settings.ts";
 import type { State } from "../../node/state.ts";
 
-export interface AcceptOptions {
+interface AcceptOptions {
   readonly settings: Settings;
   /** Empty: every path. */
   readonly paths: readonly string[];
   readonly reason: string;
 }
 
-export interface Accepted {
+interface Accepted {
   readonly statement: Statement;
   /** Paths that become approved and were not before. */
   readonly looks: readonly Look[];

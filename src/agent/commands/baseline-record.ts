@@ -4,7 +4,7 @@ import type { Statement } from "../../core/record/statement.ts";
 import { uuidv7 } from "../../core/uuid.ts";
 import type { State } from "../../node/state.ts";
 
-export interface BaselineEvent {
+interface BaselineEvent {
   readonly statement: Statement;
   readonly what: "captured" | "replaced" | "accepted" | "rekeyed";
   /** The accepted paths, when this is an acceptance. */

@@ -10,14 +10,14 @@ import type { State } from "../../node/state.ts";
 import { rememberMounts } from "../../reconcile/remembered-mounts.ts";
 import { rememberWatched } from "../../reconcile/remembered-policy.ts";
 
-export interface CaptureOptions {
+interface CaptureOptions {
   readonly settings: Settings;
   readonly reason: string;
   readonly replace: boolean;
   readonly onProgress?: (progress: Progress) => void;
 }
 
-export interface Captured {
+interface Captured {
   readonly statement: Statement;
   readonly unseen: readonly Unseen[];
 }

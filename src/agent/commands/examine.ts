@@ -17,7 +17,7 @@ import { findMountTable } from "../../watch/mounts.ts";
 import { needs, standingOf, surplusOf } from "../privileges.ts";
 import type { Need } from "../privileges.ts";
 
-export interface Examined {
+interface Examined {
   readonly what: string;
   readonly ok: boolean;
   readonly detail: string;

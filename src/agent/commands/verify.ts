@@ -5,7 +5,7 @@ import { verifyChain } from "../../outbox/verify.ts";
 import type { ChainReport } from "../../outbox/verify.ts";
 import type { State } from "../../node/state.ts";
 
-export interface Verification {
+interface Verification {
   readonly baseline:
     | { readonly ok: true; readonly statement: Statement }
     | { readonly ok: false; readonly fault: IntegrityError };

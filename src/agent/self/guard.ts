@@ -44,7 +44,7 @@ export function ownFiles(settings: Settings): readonly string[] {
 }
 
 /** How a process of ours is started. */
-export interface OwnProgram {
+interface OwnProgram {
   /** The file of the interpreter. */
   readonly executable: Actor["executable"];
   /** Directories of the modules that the interpreter may run. */
@@ -74,7 +74,7 @@ interface Touched {
   readonly steps: readonly Step[];
 }
 
-export interface SelfGuardOptions {
+interface SelfGuardOptions {
   readonly stateDir: string;
   /** Files and directories of the agent's program and configuration, as the agent sees them. */
   readonly own: readonly string[];

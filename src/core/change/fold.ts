@@ -2,7 +2,7 @@ import { isAtLeast } from "../policy/rule.ts";
 import type { Severity } from "../policy/rule.ts";
 
 /** Alerts that one rule may raise singly before the rest is folded into one. */
-export interface FoldLimits {
+interface FoldLimits {
   readonly burst: number;
   readonly perSecond: number;
 }

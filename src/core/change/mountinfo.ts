@@ -3,7 +3,7 @@ import type { Mount } from "./mount.ts";
 import { IntegrityError } from "../error.ts";
 import { decodePath } from "../path.ts";
 
-export interface MountChange {
+interface MountChange {
   readonly kind: "mounted" | "unmounted";
   readonly mount: Mount;
 }

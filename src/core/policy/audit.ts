@@ -13,7 +13,7 @@ export interface AuditResult {
   readonly cis: readonly string[];
 }
 
-export interface OwnerNames {
+interface OwnerNames {
   readonly user: (uid: number) => string | undefined;
   readonly group: (gid: number) => string | undefined;
 }

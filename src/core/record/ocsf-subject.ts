@@ -15,7 +15,7 @@ export interface Names {
 }
 
 /** The actor and the file of an event. */
-export interface Subjects {
+interface Subjects {
   readonly file: OcsfFile;
   readonly file_result?: OcsfFile;
 }

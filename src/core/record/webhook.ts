@@ -18,7 +18,7 @@ export type WebhookKey =
   | { readonly version: "v1a"; readonly key: KeyObject };
 
 /** The content that a webhook's signature covers. */
-export interface WebhookMessage {
+interface WebhookMessage {
   /** The same on every attempt, so that the receiver can drop duplicates. Holds no ".". */
   readonly id: string;
   /** Whole seconds since 1970 of this attempt. */

@@ -6,7 +6,7 @@ import type { Severity } from "../policy/rule.ts";
 import { isFolded, octalMode } from "./change-json.ts";
 
 /** One row of a table of changes; every cell is one printable line. */
-export interface ChangeRow {
+interface ChangeRow {
   readonly severity: Severity;
   readonly change: string;
   readonly path: string;

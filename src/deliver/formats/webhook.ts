@@ -22,7 +22,7 @@ export interface WebhookSettings {
   readonly ca?: string;
 }
 
-export interface WebhookContext {
+interface WebhookContext {
   /** Milliseconds since 1970. */
   readonly clock: () => number;
   readonly warn: (problem: string) => void;
@@ -31,7 +31,7 @@ export interface WebhookContext {
 }
 
 /** The request for a record; its id lets the receiver drop duplicates. */
-export interface WebhookEvent {
+interface WebhookEvent {
   readonly id: string;
   readonly body: Buffer;
   readonly severity: Severity | "always";

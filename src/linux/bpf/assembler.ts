@@ -6,10 +6,10 @@ import { Buffer } from "node:buffer";
  */
 
 /** r0 result, r1 to r5 arguments (lost in a call), r6 to r9 kept over a call, r10 the frame's end (512 bytes below it). */
-export type Register = `r${0 | 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9 | 10}`;
+type Register = `r${0 | 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9 | 10}`;
 
 /** Bytes: b 1, h 2, w 4, dw 8. */
-export type Width = "b" | "h" | "w" | "dw";
+type Width = "b" | "h" | "w" | "dw";
 
 /** A place in memory: the register's value plus an offset. */
 export interface Place {
@@ -32,7 +32,7 @@ const helpers = {
   probe_read_user_str: 114,
   probe_read_kernel_str: 115,
 } as const;
-export type Helper = keyof typeof helpers;
+type Helper = keyof typeof helpers;
 
 export type Line =
   | { readonly kind: "code"; readonly words: readonly Word[] }

@@ -27,7 +27,7 @@ const logSize = 64 * 1024;
 type BpfCall = (...args: [number: number, command: number, attr: Buffer, size: number]) => number;
 let bpfFunction: BpfCall | undefined;
 
-export interface MapShape {
+interface MapShape {
   /** A hash table that evicts the least recently used entries, or an array with a copy for each processor. */
   readonly type: keyof typeof mapTypes;
   /** At most fifteen letters, digits and underscores. */

@@ -29,7 +29,7 @@ const PERF_EVENT_IOC_ENABLE = 0x2400;
 const usualMounts = ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"];
 
 /** One field of a tracepoint's record: its offset. */
-export interface TracepointField {
+interface TracepointField {
   readonly offset: number;
   readonly size: number;
   /** Four bytes that locate the text: its offset in the low half, its length in the high half. */

@@ -8,7 +8,7 @@ import type { Want } from "../observer.ts";
 import { Sweep } from "./run.ts";
 import type { SweepOptions } from "./run.ts";
 
-export interface PoolOptions {
+interface PoolOptions {
   readonly root: string;
   /** Threads, about 11 MB each. They start with work and end without. */
   readonly workers: number;

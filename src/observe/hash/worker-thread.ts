@@ -11,7 +11,7 @@ export interface Task {
   failed(error: Error): void;
 }
 
-export interface LaneEvents {
+interface LaneEvents {
   /** A task has ended. */
   free(): void;
   /** A thread has ended. */

@@ -6,7 +6,7 @@ import { appeared, inodeSteps, isReplaced, oldEntryOf, stepsOf } from "./steps.t
 import type { Marker } from "./marks.ts";
 import type { Directory, FileName, Inodes } from "./inodes.ts";
 
-export interface TrackerOptions {
+interface TrackerOptions {
   readonly index: RuleIndex;
   readonly inodes: Inodes;
   readonly marker: Marker;
@@ -14,7 +14,7 @@ export interface TrackerOptions {
 }
 
 /** Time of reading, and the actor, described as late as possible so that marks come first. */
-export interface Circumstance {
+interface Circumstance {
   readonly at: number;
   readonly actor: () => Actor | undefined;
 }

@@ -21,7 +21,7 @@ import { nodePath, seenAt } from "../engine.ts";
 import type { Directory, FileName, Inodes, Reach } from "./inodes.ts";
 import { markExecution } from "./programs.ts";
 
-export interface MarkerOptions {
+interface MarkerOptions {
   readonly group: Group;
   /** Where the agent sees the node's root. */
   readonly root: string;

@@ -4,7 +4,7 @@ import { readEvents } from "../../linux/fanotify.ts";
 import { errnoName } from "../../linux/libc.ts";
 import { Waiter } from "../../linux/poll.ts";
 
-export interface ReaderOptions {
+interface ReaderOptions {
   readonly groupFd: number;
   /** Reads every event as soon as possible, however many come. */
   readonly isHurried: boolean;
