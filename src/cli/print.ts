@@ -1,8 +1,7 @@
-import stringWidth from "string-width";
 import type { Format } from "../config/options.ts";
 import type { FoldedChange, JudgedChange } from "../core/change/change.ts";
 import { IntegrityError } from "../core/error.ts";
-import { toLine, toRow } from "../core/text/change-text.ts";
+import { toLine } from "../core/text/change-text.ts";
 import { toChangeObject } from "../core/text/change-json.ts";
 import { exit, fail } from "./fail.ts";
 
@@ -53,37 +52,7 @@ export function printResult(
   else out(format === "json" ? JSON.stringify(result, undefined, 2) : JSON.stringify(result));
 }
 
-export function printChanges(format: Format, changes: readonly JudgedChange[]): void {
-  if (format === "ndjson") for (const one of changes) out(JSON.stringify(toChangeObject(one)));
-  else if (format === "json") out(JSON.stringify(changes.map(toChangeObject), undefined, 2));
-  else if (changes.length > 0) out(table(changes.map(cells)));
-}
-
 /** One alert as it happens. */
 export function printAlert(format: Format, change: JudgedChange | FoldedChange): void {
   out(format === "table" ? toLine(change) : JSON.stringify(toChangeObject(change)));
-}
-
-function cells(judged: JudgedChange): readonly string[] {
-  const { severity, change, path, fields, detail } = toRow(judged);
-  return [severity, change, path, fields, detail];
-}
-
-/** Columns as wide as their widest cell; the last is left as it is. */
-export function table(rows: readonly (readonly string[])[]): string {
-  const widths = (rows[0] ?? []).map((_, at) =>
-    rows.reduce((widest, row) => Math.max(widest, stringWidth(row[at] ?? "")), 0),
-  );
-  return rows
-    .map((row) =>
-      row
-        .map((cell, at) => (at === row.length - 1 ? cell : pad(cell, widths[at] ?? 0)))
-        .join("  ")
-        .trimEnd(),
-    )
-    .join("\n");
-}
-
-function pad(cell: string, width: number): string {
-  return cell + " ".repeat(Math.max(0, width - stringWidth(cell)));
 }

@@ -2,7 +2,7 @@ import type { Observation } from "../core/change/observation.ts";
 import type { HashPool } from "../observe/hash/pool.ts";
 import { wantOf } from "./look.ts";
 import type { NodeView, Want } from "./look.ts";
-import { hugeBytes, largeBytes } from "./large-files.ts";
+import { hugeBytes, largeBytes } from "../core/size-class.ts";
 import type { Gauge, Lane } from "./large-files.ts";
 
 /** What happens to a file that is too large for a lane. */
@@ -39,11 +39,11 @@ export function viewIn(
   view: NodeView,
   { isAwaited, leave }: Leaving,
 ): NodeView {
-  const { known, observer } = view;
+  const { known } = view;
   const isTooLarge = (seen: Observation | undefined): seen is Observation =>
     seen?.type === "file" && seen.size > limit && seen.unreadable === undefined;
-  const observeLarge = async (path: string, want: Want): Promise<Observation | undefined> => {
-    let seen = observer.observe(path, { hash: false });
+  const observeLarge: NodeView["observeLarge"] = async (path, want, found) => {
+    let seen: Observation | undefined = found;
     if (!isTooLarge(seen)) seen = await observeLong({ path, ...want, maxBytes: limit }, pool, view);
     if (!isTooLarge(seen)) return seen;
     const before = known.get(path);

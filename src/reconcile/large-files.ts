@@ -1,14 +1,10 @@
+import { hugeBytes } from "../core/size-class.ts";
 import { closure } from "../core/closure.ts";
 import type { Observation } from "../core/change/observation.ts";
 import { isStructural } from "../core/change/wait.ts";
 import { HashPool } from "../observe/hash/pool.ts";
 import { joinHints } from "./hints.ts";
 import type { PathHints } from "./hints.ts";
-
-/** Hashing a larger file takes so long that other changes must not wait for it. */
-export const largeBytes = 64 * 1024 * 1024;
-/** Hashing a larger file takes so long that large programs must not wait for it. */
-export const hugeBytes = 1024 * 1024 * 1024;
 
 /** Finds the hints that have to wait for a large file. */
 export interface Gauge {

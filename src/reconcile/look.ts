@@ -1,3 +1,4 @@
+import { inlineBytes } from "../core/size-class.ts";
 import { differences } from "../core/change/compare.ts";
 import type { Look } from "../core/change/compare.ts";
 import type { Actor } from "../core/change/hint.ts";
@@ -14,7 +15,11 @@ export interface NodeView {
     list(dir: string): readonly { readonly name: string }[] | undefined;
   };
   /** Hashes a file that is too large for this thread. */
-  readonly observeLarge: (path: string, want: Want) => Promise<Observation | undefined>;
+  readonly observeLarge: (
+    path: string,
+    want: Want,
+    found: Observation,
+  ) => Promise<Observation | undefined>;
   readonly known: {
     get(path: string): Observation | undefined;
     below(dir: string): Iterable<{ readonly path: string }>;
@@ -35,9 +40,6 @@ export interface Want {
   readonly prefix?: number;
   readonly maxBytes?: number;
 }
-
-/** Worker threads hash files larger than this. */
-const largeBytes = 1 << 20;
 
 /** What to read of a file under this rule. Content that may change freely is not hashed. */
 export function wantOf(path: string, rule: Rule, view: NodeView): Want {
@@ -154,9 +156,9 @@ export class Looks {
     const match = index.find(path);
     if (!match || this.#links.hide(path)) return before ? { path, before } : { path };
     const want = wantOf(path, match.rule, this.#view);
-    let after = observer.observe(path, { ...want, maxBytes: largeBytes });
-    if (want.hash && after?.type === "file" && after.size > largeBytes && !after.unreadable)
-      after = await observeLarge(path, want);
+    let after = observer.observe(path, { ...want, maxBytes: inlineBytes });
+    if (want.hash && after?.type === "file" && after.size > inlineBytes && !after.unreadable)
+      after = await observeLarge(path, want, after);
     // Unknown before and unreadable now: no finding.
     if (!before && after && isUnseen(after)) return { path };
     if (before && after?.unreadable) after = remembering(before, after);

@@ -169,9 +169,9 @@ test("what is larger than a mebibyte is hashed elsewhere, and reported as what i
   let elsewhere = 0;
   const { observeLarge } = bench.view;
   const view = bench.view as { observeLarge: typeof observeLarge };
-  view.observeLarge = async (path, want) => {
+  view.observeLarge = async (path, want, found) => {
     elsewhere += 1;
-    return await observeLarge(path, want);
+    return await observeLarge(path, want, found);
   };
   bench.write("/w/small", "x");
   bench.write("/w/large", "x".repeat((1 << 20) + 1));

@@ -7,7 +7,8 @@ import { printable, showPath } from "../../core/path.ts";
 import { walk } from "../../observe/walk.ts";
 import { exit } from "../fail.ts";
 import type { Exit } from "../fail.ts";
-import { out, say, table } from "../print.ts";
+import { out, say } from "../print.ts";
+import { table } from "../table.ts";
 import { warnUnseen } from "../incomplete.ts";
 
 /** `audit` */

@@ -6,7 +6,8 @@ import type { JudgedChange } from "../../core/change/change.ts";
 import { exit } from "../fail.ts";
 import type { Exit } from "../fail.ts";
 import { pathsOf } from "../arguments.ts";
-import { printChanges, say } from "../print.ts";
+import { say } from "../print.ts";
+import { printChanges } from "../table.ts";
 import { ProgressLine } from "../progress.ts";
 import { warnUncompared, warnUnseen } from "../incomplete.ts";
 

@@ -9,7 +9,8 @@ import { version } from "../../node/version.ts";
 import { walk } from "../../observe/walk.ts";
 import { exit } from "../fail.ts";
 import type { Exit } from "../fail.ts";
-import { out, table } from "../print.ts";
+import { out } from "../print.ts";
+import { table } from "../table.ts";
 
 const mebibyte = 2 ** 20;
 

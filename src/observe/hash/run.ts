@@ -1,10 +1,9 @@
+import { inlineBytes } from "../../core/size-class.ts";
 import type { Item, Large, Result } from "./job.ts";
 import type { Done, Task } from "./worker-thread.ts";
 
 /** Items in one message to a worker: enough that messages cost nothing, few enough to hold in memory. */
 const batchSize = 64;
-/** A file with more bytes to read is a job of its own, so that no batch takes long. */
-const largeBytes = 1024 * 1024;
 /** A worker gets its next job before it ends one, so that it never waits for the main thread. */
 const tasksPerLane = 2;
 
@@ -59,7 +58,7 @@ export class Sweep {
     // While a large file waits, workers run empty; one of them takes it, the largest first.
     if (this.#large.length > 0) return load === 0 ? this.#largest() : undefined;
     const items = this.#pull();
-    return items.length > 0 ? this.#task(items, largeBytes) : undefined;
+    return items.length > 0 ? this.#task(items, inlineBytes) : undefined;
   }
 
   fail(error: unknown): void {
