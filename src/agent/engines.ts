@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import type { JudgedChange } from "../core/change/change.ts";
 import type { Actor, EngineName, Hint, HintSink } from "../core/change/hint.ts";
+import type { Touches } from "../core/change/images.ts";
 import type { Observation } from "../core/change/observation.ts";
 import { Attribution } from "../attribute/attribute.ts";
 import type { AttributionMode } from "../attribute/attribute.ts";
@@ -48,7 +49,7 @@ export class Engines implements AsyncDisposable {
     this.#attribution = Attribution.open({ root: node.root });
     this.#factories = {
       fanotify: fanotifyEngine({
-        describe: (pid, now) => this.#attribution.describe(pid, now),
+        describe: (pid, now, queueEmpty) => this.#attribution.describe(pid, now, queueEmpty),
         isHurried: this.#attribution.mode === "proc",
         programs: programsIn(node),
       }),
@@ -83,6 +84,11 @@ export class Engines implements AsyncDisposable {
   makerOf(made: Observation, directory: Observation): Actor | undefined {
     if (this.name !== "fanotify") return undefined;
     return this.#attribution.describeMaker(made, directory, Date.now());
+  }
+
+  /** When each of the actor's programs last changed the inode. */
+  touchesOf(actor: Actor, ino: string): Touches {
+    return this.#attribution.touchesOf(actor, ino);
   }
 
   async start(): Promise<void> {

@@ -2,8 +2,6 @@ import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import type { Logger } from "pino";
 import type { FoldedChange, JudgedChange } from "../core/change/change.ts";
-import type { Actor } from "../core/change/hint.ts";
-import type { Observation } from "../core/change/observation.ts";
 import { IntegrityError, messageOf } from "../core/error.ts";
 import { isFreeStep } from "../core/change/judge.ts";
 import { lockFile } from "../linux/lock.ts";
@@ -20,7 +18,9 @@ import { Committer } from "../reconcile/commit.ts";
 import { createMetrics } from "../health/metrics.ts";
 import type { Metrics } from "../health/metrics.ts";
 import type { Node } from "../node/node.ts";
+import { tickLength } from "../linux/clock.ts";
 import { makeNodeView } from "../reconcile/full-sweep.ts";
+import type { NodeView } from "../reconcile/look.ts";
 import { lacking, lossOf } from "./privileges.ts";
 import { Reconciliation } from "../reconcile/loop.ts";
 import type { Settings } from "../config/settings.ts";
@@ -96,19 +96,13 @@ interface Surroundings {
 
 /** From the first sweep to the last delivery. */
 async function work(context: AgentContext, around: Surroundings): Promise<void> {
-  const { node, state, log, committer, health, pool } = context;
+  const { state, log, committer, health } = context;
   const { deliveries, options, address } = around;
   const onAlert = (alert: JudgedChange | FoldedChange): void => {
     options.onAlert(alert);
     deliveries.wake();
   };
-  const view = {
-    ...makeNodeView(node, { known: state.current, pool }),
-    isApprovedExecutable: (actor: Actor) => isApprovedExecutable(actor, { node, state }),
-    isAllowedWriter: (actor: Actor, writers: readonly string[]) =>
-      isAllowedWriter(actor, writers, { node, state }),
-    makerOf: (made: Observation, directory: Observation) => engines.makerOf(made, directory),
-  };
+  const view = viewWith(context, () => engines);
   const sweeps = new Sweeps(context);
   using reconciliation = new Reconciliation(context, {
     view,
@@ -144,6 +138,17 @@ async function work(context: AgentContext, around: Surroundings): Promise<void> 
     log.error({ reason: error.message }, "the last records could not be stored");
   }
   await deliveries.finish(lastDelivery);
+}
+
+/** The node as reconcile sees it, with everything that is known of its processes. */
+function viewWith({ node, state, pool }: AgentContext, engines: () => Engines): NodeView {
+  return {
+    ...makeNodeView(node, { known: state.current, pool }),
+    isApprovedExecutable: (actor) => isApprovedExecutable(actor, { node, state }),
+    isAllowedWriter: (actor, writers) => isAllowedWriter(actor, writers, { node, state }),
+    touches: { tick: tickLength(), touchesOf: (actor, ino) => engines().touchesOf(actor, ino) },
+    makerOf: (made, directory) => engines().makerOf(made, directory),
+  };
 }
 
 interface Loops {

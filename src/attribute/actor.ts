@@ -1,11 +1,13 @@
 import { chooseCgroup, parseCgroupPath } from "../core/cgroup.ts";
 import { redactArguments } from "../core/cmdline.ts";
-import type { Actor } from "../core/change/hint.ts";
+import type { Actor, Image } from "../core/change/hint.ts";
+import type { Touches } from "../core/change/images.ts";
 import { Cgroups } from "./cgroups.ts";
 import { readCreation } from "./creations.ts";
 import type { Inode } from "./creations.ts";
 import { ContainerNames } from "./container.ts";
-import { readArguments, readHistory } from "./exec-history.ts";
+import { readArguments, readHistory, readImages } from "./exec-history.ts";
+import { readTouch } from "./touches.ts";
 import type { ExecRecord, HistoryMaps } from "./exec-history.ts";
 import { readExecutable, readLoginUid, readProcess, readStat } from "./process.ts";
 import type { LiveProcess, ProcessStat } from "./process.ts";
@@ -24,6 +26,8 @@ const mostAncestors = 8;
 const mostRemembered = 256;
 /** Milliseconds in which a dead process still counts as the owner of its pid. */
 const rememberedFor = 1000;
+/** Milliseconds after which a note of a change is no evidence for an event that is read now. */
+const recentTouch = 10_000;
 
 interface Remembered {
   readonly actor: Actor;
@@ -31,6 +35,8 @@ interface Remembered {
   readonly comm: string | undefined;
   readonly executable: Actor["executable"];
   readonly notedAt: bigint | undefined;
+  /** Milliseconds on the monotonic clock. */
+  readonly describedAt: number;
   readonly until: number;
 }
 
@@ -47,25 +53,33 @@ export class ActorReader implements Disposable {
     this.#cgroups = new Cgroups(settings.root);
   }
 
-  /** Undefined: nothing is known of it. Ask as early as possible: short-lived processes vanish. */
-  describe(pid: number, now: number): Actor | undefined {
+  /**
+   * The process behind an event, with every program that it can have run then. `queueEmpty` is when no event waited in
+   * the kernel, milliseconds on the monotonic clock; without it the present program counts. Undefined: unknown. Ask as
+   * early as possible: short-lived processes vanish.
+   */
+  describe(pid: number, now: number, queueEmpty: number = Infinity): Actor | undefined {
     if (pid <= 0) return undefined;
-    const record = this.#recordOf(pid);
-    const known = this.#remembered.get(pid);
-    if (known && this.#isSame(pid, known, { record, now })) return known.actor;
-    const live = readProcess(this.#settings.proc, pid);
-    if (!live && !record) return undefined;
-    const actor = this.#actorOf(pid, { live, record, now });
-    if (this.#remembered.size >= mostRemembered) this.#remembered.clear();
-    this.#remembered.set(pid, {
-      actor,
-      startedAt: live?.startedAt,
-      comm: live?.comm,
-      executable: live?.executable,
-      notedAt: record?.notedAt,
-      until: now + rememberedFor,
+    const images = this.#imagesOf(pid);
+    if (images.length === 0) return this.#describeLiving(pid, now, queueEmpty);
+    const possible = runningSince(images, nanoseconds(queueEmpty));
+    const [record] = possible;
+    if (!record) return undefined;
+    const actor = this.#describeImage(pid, { record, isPresent: true, now });
+    if (possible.length > 1 || isLateExecution(record, nanoseconds(queueEmpty)))
+      return { ...actor, images: this.#imagesIn(pid, possible) };
+    return { ...actor, isProven: true };
+  }
+
+  /** When each of the actor's images last changed the inode, milliseconds on the monotonic clock. */
+  touchesOf({ pid, images = [] }: Actor, ino: string): Touches {
+    const { touches } = this.#settings.maps ?? {};
+    if (touches === undefined) return [];
+    const oldest = nanoseconds(Math.max(0, monotonic() - recentTouch));
+    return images.map(({ id }) => {
+      const at = readTouch(touches, { ino, pid, notedAt: BigInt(id) });
+      return at !== undefined && at >= oldest ? Number(at) / 1e6 : undefined;
     });
-    return actor;
   }
 
   /**
@@ -79,28 +93,95 @@ export class ActorReader implements Disposable {
     const above = readCreation(creations, directory);
     if (!own || !above || own.at < above.at) return undefined;
     // The pid may be another process's by now.
-    const record = this.#recordOf(own.pid);
-    return record && record.forkedAt > own.at ? undefined : this.describe(own.pid, now);
+    const images = this.#imagesOf(own.pid);
+    if (images.length === 0) return this.#describeLiving(own.pid, now, 0);
+    const record = images.find(({ notedAt }) => notedAt <= own.at);
+    if (!record || record.forkedAt > own.at) return undefined;
+    const isPresent = record === images[0];
+    return { ...this.#describeImage(own.pid, { record, isPresent, now }), isProven: true };
   }
 
   [Symbol.dispose](): void {
     this.#cgroups[Symbol.dispose]();
   }
 
-  /** A pid can pass to another process, and a process can execute another program. */
-  #isSame(
+  /** Without a record: from /proc alone, whose executions have no time. */
+  #describeLiving(pid: number, now: number, queueEmpty: number): Actor | undefined {
+    const { proc } = this.#settings;
+    const known = this.#remembered.get(pid);
+    if (known && this.#isSame(pid, known, now)) {
+      // It ran the same program before any of the events that are read now.
+      return known.describedAt < queueEmpty ? { ...known.actor, isProven: true } : known.actor;
+    }
+    const live = readProcess(proc, pid);
+    if (!live) return undefined;
+    const actor = this.#actorOf(pid, { live, record: undefined, now });
+    this.#remember(pid, { actor, live, notedAt: undefined, now });
+    return actor;
+  }
+
+  #describeImage(pid: number, { record, isPresent, now }: Shot): Actor {
+    const known = this.#remembered.get(pid);
+    if (known && known.notedAt === record.notedAt) return known.actor;
+    const found = isPresent ? readProcess(this.#settings.proc, pid) : undefined;
+    // The process may have executed another program since the record was read: never mix the two.
+    const live = found && this.#runs(found, pid, record) ? found : undefined;
+    const actor = this.#actorOf(pid, { live, record, now });
+    this.#remember(pid, { actor, live, notedAt: record.notedAt, now });
+    return actor;
+  }
+
+  #runs(live: LiveProcess, pid: number, record: ExecRecord): boolean {
+    if (this.#recordOf(pid)?.notedAt !== record.notedAt) return false;
+    if (live.isExiting || !live.executable || !record.executable) return true;
+    return live.executable.ino === record.executable.ino;
+  }
+
+  #remember(
     pid: number,
-    known: Remembered,
-    { record, now }: { readonly record: ExecRecord | undefined; readonly now: number },
-  ): boolean {
-    if (record?.notedAt !== known.notedAt) return false;
+    { actor, live, notedAt, now }: Pick<Remembered, "actor" | "notedAt"> & Omit<Subject, "record">,
+  ): void {
+    if (this.#remembered.size >= mostRemembered) this.#remembered.clear();
+    this.#remembered.set(pid, {
+      actor,
+      startedAt: live?.startedAt,
+      comm: live?.comm,
+      executable: live?.executable,
+      notedAt,
+      describedAt: monotonic(),
+      until: now + rememberedFor,
+    });
+  }
+
+  #isSame(pid: number, known: Remembered, now: number): boolean {
+    if (known.notedAt !== undefined) return false;
     const stat = readStat(this.#settings.proc, pid);
-    if (stat && (stat.startedAt !== known.startedAt || stat.comm !== known.comm)) return false;
-    // The record shows an execution of a program with the same name, where there is a history.
-    if (stat && !record)
-      return isSameFile(readExecutable(this.#settings.proc, pid), known.executable);
-    if (stat) return true;
-    return record !== undefined || now < known.until;
+    if (!stat) return now < known.until;
+    if (stat.startedAt !== known.startedAt || stat.comm !== known.comm) return false;
+    return isSameFile(readExecutable(this.#settings.proc, pid), known.executable);
+  }
+
+  #imagesIn(pid: number, records: readonly ExecRecord[]): readonly Image[] {
+    const { root, maps } = this.#settings;
+    const images = records.map((record) => {
+      const cmdline = maps && readArguments(maps, pid, record);
+      return {
+        id: String(record.notedAt),
+        from: Number(record.notedAt) / 1e6,
+        comm: record.comm,
+        ...programOf({ live: undefined, record }, root),
+        ...(cmdline && cmdline.length > 0 ? { cmdline: redactArguments(cmdline) } : {}),
+      };
+    });
+    const oldest = records.at(-1);
+    const isWhole = !oldest || oldest.notedAt === oldest.forkedAt;
+    // It ran something before the history's oldest record of it.
+    return isWhole ? images : [...images, { id: "0", from: 0, comm: "" }];
+  }
+
+  #imagesOf(pid: number): readonly ExecRecord[] {
+    const { maps } = this.#settings;
+    return maps ? readImages(maps, pid) : [];
   }
 
   #actorOf(pid: number, { live, record, now }: Subject): Actor {
@@ -202,6 +283,32 @@ interface Evidence {
 interface Subject extends Evidence {
   readonly live: LiveProcess | undefined;
   readonly now: number;
+}
+
+/** One of the programs that a process ran. */
+interface Shot {
+  readonly record: ExecRecord;
+  readonly isPresent: boolean;
+  readonly now: number;
+}
+
+/** The programs that still ran after this time, nanoseconds since boot; the present one is always among them. */
+function runningSince(images: readonly ExecRecord[], since: bigint): readonly ExecRecord[] {
+  return images.filter((_, at) => (images[at - 1]?.notedAt ?? since) >= since);
+}
+
+/** It executed this program after that time, and which one it ran before is no longer known. */
+function isLateExecution({ notedAt, forkedAt }: ExecRecord, since: bigint): boolean {
+  return notedAt >= since && notedAt !== forkedAt;
+}
+
+function nanoseconds(milliseconds: number): bigint {
+  return BigInt(Math.min(Math.floor(milliseconds * 1e6), Number.MAX_SAFE_INTEGER));
+}
+
+/** Milliseconds on the clock of the exec history. */
+function monotonic(): number {
+  return Number(process.hrtime.bigint()) / 1e6;
 }
 
 interface Parent {

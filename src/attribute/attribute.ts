@@ -1,6 +1,7 @@
 import { messageOf } from "../core/error.ts";
 import { readlinkSync } from "node:fs";
 import type { Actor } from "../core/change/hint.ts";
+import type { Touches } from "../core/change/images.ts";
 import { ActorReader } from "./actor.ts";
 import type { AttributionSettings } from "./actor.ts";
 import type { Inode } from "./creations.ts";
@@ -44,9 +45,14 @@ export class Attribution implements Disposable {
     return new Attribution(openBest(options));
   }
 
-  /** Now is milliseconds since 1970. */
-  describe(pid: number, now: number): Actor | undefined {
-    return this.mode === "none" ? undefined : this.#reader.describe(pid, now);
+  /** `now`: milliseconds since 1970. `queueEmpty`: when no event waited, milliseconds on the monotonic clock. */
+  describe(pid: number, now: number, queueEmpty?: number): Actor | undefined {
+    return this.mode === "none" ? undefined : this.#reader.describe(pid, now, queueEmpty);
+  }
+
+  /** When each of the actor's programs last changed the inode. */
+  touchesOf(actor: Actor, ino: string): Touches {
+    return this.#reader.touchesOf(actor, ino);
   }
 
   /** The process that made this inode in a new directory. */

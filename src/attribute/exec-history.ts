@@ -10,6 +10,7 @@ import { IntegrityError } from "../core/error.ts";
 import { creationMap, creationPoint, creationProgram } from "./creations.ts";
 import { fromKernelDevice, toKernelDevice } from "./device.ts";
 import {
+  argumentKeySize,
   argumentLayout,
   argumentsSize,
   execProgram,
@@ -19,6 +20,7 @@ import {
 } from "./exec-programs.ts";
 import type { ArgumentMaps } from "./exec-programs.ts";
 import { pathsIn } from "./kernel-paths.ts";
+import { touchMap, touchPoints, touchProgram } from "./touches.ts";
 import type { KernelPaths } from "./kernel-paths.ts";
 import { readProcess } from "./process.ts";
 import type { LiveProcess } from "./process.ts";
@@ -52,12 +54,19 @@ export interface ExecRecord {
 export interface HistoryMaps {
   readonly records: number;
   readonly arguments: number;
+  /** Records of the programs that processes ran before, the latest first. */
+  readonly former: readonly number[];
+  /** Which program changed which inode. Absent: no tracepoint for it. */
+  readonly touches?: number;
   /** The makers of inodes. Absent: no filesystem of this kernel has the tracepoint. */
   readonly creations?: number;
 }
 
 /** Processes in the history: about 5 MB in the kernel. Threads take a place too. */
 const capacity = 16_384;
+/** Former programs in the history: they matter only within moments. */
+const formerCapacity = 4096;
+const formerPrograms = 2;
 /** Command lines in the history, 2 MB: /proc has those of living processes. */
 const argumentCapacity = 2048;
 
@@ -85,7 +94,12 @@ export class ExecHistory implements Disposable {
       const { maps: history, unidentified } = openRecords(tracefs, pathsOf(btf()), descriptors);
       noteLiving(history.records, proc);
       const creations = openCreations(tracefs, descriptors);
-      const maps = { ...history, ...(creations === undefined ? {} : { creations }) };
+      const touches = openTouches(tracefs, history.records, descriptors);
+      const maps = {
+        ...history,
+        ...(creations === undefined ? {} : { creations }),
+        ...(touches === undefined ? {} : { touches }),
+      };
       return new ExecHistory({ maps, unidentified }, descriptors);
     } catch (cause) {
       closeAll(descriptors);
@@ -111,13 +125,38 @@ interface Opened {
 }
 
 const key = Buffer.alloc(4);
+const argumentKey = Buffer.alloc(argumentKeySize);
 const value = Buffer.alloc(valueSize);
 const argumentBytes = Buffer.alloc(argumentsSize);
 
 /** One system call. Undefined: older than the history, or evicted. */
-export function readHistory(maps: HistoryMaps, pid: number): ExecRecord | undefined {
+export function readHistory(
+  maps: Pick<HistoryMaps, "records">,
+  pid: number,
+): ExecRecord | undefined {
   key.writeUInt32LE(pid >>> 0);
   return lookup(maps.records, key, value) ? parseRecord(value) : undefined;
+}
+
+const mostReadings = 5;
+
+/**
+ * The programs of a process, the present one first, in one consistent reading: read again if the process executed
+ * another meanwhile. Records of an earlier process with this pid are left out.
+ */
+export function readImages(maps: HistoryMaps, pid: number): readonly ExecRecord[] {
+  for (let reading = 1; ; reading += 1) {
+    const present = readHistory(maps, pid);
+    if (!present) return [];
+    const former = maps.former.flatMap((records) => readHistory({ records }, pid) ?? []);
+    const again = readHistory(maps, pid);
+    if (again?.notedAt === present.notedAt || reading === mostReadings)
+      return [present, ...former.filter((one) => isSameProcess(one, present))];
+  }
+}
+
+function isSameProcess(former: ExecRecord, present: ExecRecord): boolean {
+  return former.forkedAt === present.forkedAt && former.notedAt < present.notedAt;
 }
 
 /** The arguments of the record's process. Undefined: unknown. */
@@ -126,8 +165,9 @@ export function readArguments(
   pid: number,
   record: ExecRecord,
 ): readonly string[] | undefined {
-  key.writeUInt32LE(pid >>> 0);
-  if (!lookup(maps.arguments, key, argumentBytes)) return undefined;
+  argumentKey.writeUInt32LE(pid >>> 0);
+  argumentKey.writeBigUInt64LE(record.notedAt, 8);
+  if (!lookup(maps.arguments, argumentKey, argumentBytes)) return undefined;
   const notedAt = argumentBytes.readBigUInt64LE(argumentLayout.notedAt);
   return notedAt === record.notedAt ? parseArguments(argumentBytes) : undefined;
 }
@@ -145,17 +185,28 @@ function openRecords(tracefs: Tracefs, paths: KernelPaths, descriptors: number[]
   const fork = readTracepoint(tracefs, "sched", "sched_process_fork");
   const shape = { keySize: 4, valueSize, maxEntries: capacity };
   const mapFd = keep(descriptors, createMap({ type: "lruHash", name: "fim_exec", ...shape }));
+  const formerFds = Array.from({ length: formerPrograms }, (_, index) =>
+    keep(
+      descriptors,
+      createMap({
+        type: "lruHash",
+        name: `fim_exec_${index + 1}`,
+        ...shape,
+        maxEntries: formerCapacity,
+      }),
+    ),
+  );
   const argumentMaps = openArguments(descriptors);
   const load = (allowed: KernelPaths): void => {
     const forks = forkProgram({ mapFd, fieldOffset: fieldOf(fork, "child_pid"), paths: allowed });
-    const target = { mapFd, fieldOffset: fieldOf(exec, "filename"), paths: allowed };
+    const target = { mapFd, formerFds, fieldOffset: fieldOf(exec, "filename"), paths: allowed };
     const execs = execProgram(target, argumentMaps);
     const forksFd = keep(descriptors, loadProgram("fim_exec_history", forks));
     const execsFd = keep(descriptors, loadProgram("fim_exec_history", execs));
     keep(descriptors, attach(fork, forksFd));
     keep(descriptors, attach(exec, execsFd));
   };
-  const maps = { records: mapFd, arguments: argumentMaps.argumentsFd };
+  const maps = { records: mapFd, former: formerFds, arguments: argumentMaps.argumentsFd };
   try {
     load(paths);
   } catch (error) {
@@ -201,10 +252,10 @@ function reasonOf(error: unknown): string {
 }
 
 function openArguments(descriptors: number[]): ArgumentMaps {
-  const shape = { keySize: 4, valueSize: argumentsSize };
+  const shape = { valueSize: argumentsSize };
   const [table, scratch] = [
-    { type: "lruHash", name: "fim_args", maxEntries: argumentCapacity },
-    { type: "perCpuArray", name: "fim_scratch", maxEntries: 1 },
+    { type: "lruHash", name: "fim_args", keySize: argumentKeySize, maxEntries: argumentCapacity },
+    { type: "perCpuArray", name: "fim_scratch", keySize: 4, maxEntries: 1 },
   ] as const;
   return {
     argumentsFd: keep(descriptors, createMap({ ...table, ...shape })),
@@ -220,6 +271,27 @@ function openCreations(tracefs: Tracefs, descriptors: number[]): number | undefi
   if (!program) return undefined;
   keep(descriptors, attach(point, keep(descriptors, loadProgram("fim_creations", program))));
   return mapFd;
+}
+
+function openTouches(
+  tracefs: Tracefs,
+  recordsFd: number,
+  descriptors: number[],
+): number | undefined {
+  const points = touchPoints
+    .map(([group, name]) => findTracepoint(tracefs, group, name))
+    .filter((point) => point !== undefined);
+  if (points.length === 0) return undefined;
+  const touchesFd = keep(
+    descriptors,
+    createMap({ type: "lruHash", name: "fim_touched", ...touchMap }),
+  );
+  for (const point of points) {
+    const program = touchProgram(point, { touchesFd, recordsFd });
+    if (!program) continue;
+    keep(descriptors, attach(point, keep(descriptors, loadProgram("fim_touches", program))));
+  }
+  return touchesFd;
 }
 
 function keep(descriptors: number[], fd: number): number {

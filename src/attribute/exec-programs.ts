@@ -39,6 +39,9 @@ export const layout = {
 
 export const valueSize = 264;
 
+/** The key of a record's arguments: the process id with four zeros, and the record's time. */
+export const argumentKeySize = 16;
+
 /** The arguments of a record's process: the record's time, where the text ends, and the text, a NUL after each argument. */
 export const argumentLayout = { notedAt: 0, end: 8, text: 16 } as const;
 
@@ -50,10 +53,13 @@ const recordAt = -valueSize;
 const ownKeyAt = recordAt - 8;
 const childKeyAt = recordAt - 16;
 const pointerAt = recordAt - 24;
+const argumentKeyAt = recordAt - 40;
 
 /** What the programs are made for: the records' map, where the event's field is, and how to look at a task. */
 interface Target {
   readonly mapFd: number;
+  /** Records of the programs that the process ran before, the latest first. */
+  readonly formerFds: readonly number[];
   readonly fieldOffset: number;
   readonly paths: KernelPaths;
 }
@@ -69,13 +75,14 @@ export interface ArgumentMaps {
  * kernel has just laid them out in its memory.
  */
 export function execProgram(
-  { mapFd, fieldOffset, paths }: Target,
+  { mapFd, formerFds, fieldOffset, paths }: Target,
   argumentMaps: ArgumentMaps,
 ): Buffer {
   return assemble([
     mov("r6", "r1"),
     ...clearRecord(),
     ...ownKey(),
+    ...keepFormer([mapFd, ...formerFds]),
     ...find(mapFd, ownKeyAt),
     jumpIfZero("r0", "describe"),
     ldx("w", "r1", at("r0", layout.parent.offset)),
@@ -103,7 +110,7 @@ export function execProgram(
  * sched_process_fork runs in the parent: the child copies the parent's record until it executes something. The record
  * counts, because a process can change what its memory shows (prctl(2)).
  */
-export function forkProgram({ mapFd, fieldOffset, paths }: Target): Buffer {
+export function forkProgram({ mapFd, fieldOffset, paths }: Omit<Target, "formerFds">): Buffer {
   return assemble([
     mov("r6", "r1"),
     ldx("w", "r7", at("r6", fieldOffset)),
@@ -163,14 +170,38 @@ function noteArguments(
     stx("dw", at("r7", argumentLayout.end), "r8"),
     ldx("dw", "r1", field("notedAt")),
     stx("dw", at("r7", argumentLayout.notedAt), "r1"),
+    stx("dw", at("r10", argumentKeyAt + 8), "r1"),
+    mov("r1", 0),
+    stx("dw", at("r10", argumentKeyAt), "r1"),
+    ldx("w", "r1", at("r10", ownKeyAt)),
+    stx("w", at("r10", argumentKeyAt), "r1"),
     loadMap("r1", argumentsFd),
     mov("r2", "r10"),
-    add("r2", ownKeyAt),
+    add("r2", argumentKeyAt),
     mov("r3", "r7"),
     mov("r4", 0),
     call("map_update_elem"),
     label("nothing"),
   ];
+}
+
+/** Moves this process's records one map on, the oldest first, before a new record replaces the present one. */
+function keepFormer(fds: readonly number[]): Line[] {
+  return fds
+    .slice(1)
+    .map((to, index) => ({ to, from: fds[index] ?? to, end: `record ${index} is kept` }))
+    .toReversed()
+    .flatMap(({ to, from, end: kept }) => [
+      ...find(from, ownKeyAt),
+      jumpIfZero("r0", kept),
+      mov("r3", "r0"),
+      loadMap("r1", to),
+      mov("r2", "r10"),
+      add("r2", ownKeyAt),
+      mov("r4", 0),
+      call("map_update_elem"),
+      label(kept),
+    ]);
 }
 
 /** Reads from the current task, as far as this kernel's structures are known. Unreadable fields stay zero. */

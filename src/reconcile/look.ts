@@ -5,6 +5,7 @@ import type { Actor } from "../core/change/hint.ts";
 import { isUnseen, rowOf } from "../core/change/observation.ts";
 import type { Observation } from "../core/change/observation.ts";
 import { joinPath, nameOf, parentOf } from "../core/path.ts";
+import type { TouchNotes } from "./changing-program.ts";
 import type { Rule, RuleTree } from "../core/policy/rule.ts";
 
 /** What the reconcile stage needs to look at a path, from observe/ and baseline/. */
@@ -31,6 +32,8 @@ export interface NodeView {
   readonly isAllowedWriter?: (actor: Actor, writers: readonly string[]) => boolean;
   /** The process that made a path without an event, in a directory that had just been made. */
   readonly makerOf?: (made: Observation, directory: Observation) => Actor | undefined;
+  /** Which program changed which inode. Absent in a check. */
+  readonly touches?: TouchNotes;
   /** Every watched path at or below a directory, as it is now. */
   readonly walk: (dir: string) => Iterable<{ readonly path: string }>;
 }

@@ -15,6 +15,7 @@ import type { Origin } from "./judge.ts";
 import { Looks } from "./look.ts";
 import type { NodeView } from "./look.ts";
 import { scan } from "./changed-below.ts";
+import { withPrograms } from "./changing-program.ts";
 
 type Hints = ReadonlyMap<string, PathHints>;
 
@@ -63,7 +64,9 @@ export async function reconcile(group: Group, parts: Parts): Promise<readonly Ju
   const whose = (change: Change): Origin => {
     const own = origin(change);
     const known = { ...own, actors: [...own.actors, ...removers(change)] };
-    if (known.actors.length > 0 || group.offline) return known;
+    if (known.actors.length > 0)
+      return { ...known, actors: withPrograms(change, known.actors, parts.view) };
+    if (group.offline) return known;
     const maker = makerOf(change, looks, parts.view);
     return maker ? { ...known, engine: "fanotify", actors: [maker] } : known;
   };

@@ -258,6 +258,6 @@ function involve(actors: Map<string, Actor>, actor: Actor, step: Step): void {
   for (const [key, one] of actors) if (!kept.has(one)) actors.delete(key);
 }
 
-function processOf({ pid, exe, comm }: Actor): string {
-  return `${pid} ${exe ?? comm ?? ""}`;
+function processOf({ pid, exe, comm, candidates }: Actor): string {
+  return `${pid} ${exe ?? comm ?? candidates?.join(" ") ?? ""}`;
 }

@@ -61,7 +61,12 @@ export async function startEtcd({ dataDir, args = [] }: EtcdOptions): Promise<Et
   const call = async (...command: string[]): Promise<string> => {
     const env = { ...process.env, ETCDCTL_API: "3" };
     const line = [`--endpoints=${url}`, ...command];
-    return (await promisify(execFile)(control, line, { env, timeout: 20_000 })).stdout;
+    return (
+      await promisify(execFile)(control, ["--command-timeout=60s", ...line], {
+        env,
+        timeout: 90_000,
+      })
+    ).stdout;
   };
   const stop = async (signal: "SIGTERM" | "SIGKILL" = "SIGTERM"): Promise<void> => {
     child.kill(signal);

@@ -7,7 +7,7 @@ import { hintsOf, inShort, makeBench } from "./bench.ts";
 
 const mv: Actor = { pid: 9, exe: "/usr/bin/mv" };
 const sh: Actor = { pid: 7, exe: "/usr/bin/dash" };
-const kubeadm: Actor = { pid: 5, exe: "/usr/bin/kubeadm" };
+const kubeadm: Actor = { pid: 5, exe: "/usr/bin/kubeadm", isProven: true };
 const reported = { engine: "fanotify" } as const;
 
 interface Asked extends Later {

@@ -247,7 +247,7 @@ test("a link that was renamed over a file is reported with the name it came by, 
 });
 
 test("of a file that one moves away and another removes, who removed it is reported, and no stranger's removal is approved with the move", async (t) => {
-  const kubeadm: Actor = { pid: 5, exe: "/usr/bin/kubeadm" };
+  const kubeadm: Actor = { pid: 5, exe: "/usr/bin/kubeadm", isProven: true };
   for (const [mover, remover] of [
     [mv, sh],
     [kubeadm, sh],

@@ -53,14 +53,23 @@ function isOfAttributes(change: Change): boolean {
 
 /** The actor without its program, for when it may have executed that only after the change. */
 export function withoutProgram(actor: Actor): Actor {
-  const { comm: _comm, exe: _exe, executable: _executable, cmdline: _cmdline, ...rest } = actor;
+  const {
+    comm: _comm,
+    exe: _exe,
+    executable: _executable,
+    cmdline: _cmdline,
+    isProven: _isProven,
+    images: _images,
+    ...rest
+  } = actor;
   return rest;
 }
 
 /** Two actors with the same key are judged alike. */
-function programOf({ exe, executable, cgroup, container }: Actor): string {
+function programOf({ exe, candidates, executable, cgroup, container }: Actor): string {
   return JSON.stringify([
     exe,
+    candidates,
     executable?.dev,
     executable?.ino,
     cgroup === undefined,

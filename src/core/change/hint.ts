@@ -13,11 +13,29 @@ export type Step =
   | "linked"
   | "changed";
 
+/** A program that a process ran. */
+export interface Image {
+  /** The time of its exec record, nanoseconds since boot. */
+  readonly id: string;
+  /** When it began to run, milliseconds on the monotonic clock. */
+  readonly from: number;
+  readonly comm: string;
+  readonly exe?: string;
+  readonly executable?: { readonly dev: string; readonly ino: string };
+  readonly cmdline?: readonly string[];
+}
+
 /** The process that made a change. Only the pid is always known. */
 export interface Actor {
   readonly pid: number;
   readonly comm?: string;
   readonly exe?: string;
+  /** Instead of `exe`: the programs that the process ran around the change, when the order is not certain. */
+  readonly candidates?: readonly string[];
+  /** The programs that the process can have run when it made the change, the latest first. Never shown. */
+  readonly images?: readonly Image[];
+  /** The program is certain to be the one that made the change. Never shown. */
+  readonly isProven?: true;
   /** The identity of the executable, seen while the process lived or noted at its execution. Never shown. */
   readonly executable?: { readonly dev: string; readonly ino: string };
   /** Milliseconds on the monotonic clock of its last execution, or of its fork. Never shown. */

@@ -32,7 +32,7 @@ export interface Judgement {
  * an allowed writer; a known actor that is not listed is never allowed, whatever the class.
  */
 export function judge(change: Change, rule: Rule, facts: Circumstances): Judgement | undefined {
-  const writer = judgeWriter(rule, facts);
+  const writer = judgeWriter(change, rule, facts);
   const rest = writer === "stranger" ? change : withoutExpected(change, rule, facts);
   if (!rest) return undefined;
   const approved =
@@ -52,15 +52,40 @@ export function isFreeStep(step: Step, rule: Rule): boolean {
 type Writer = "allowed" | "stranger" | "unknown";
 
 /** By path and identity: a copy, a bind mount or an altered file of that name does not count. */
-function judgeWriter(
-  rule: Rule,
-  { actor, isApprovedExecutable, isAllowedWriter }: Circumstances,
-): Writer {
-  if (rule.writers.length === 0 || actor?.exe === undefined) return "unknown";
+function judgeWriter(change: Change, rule: Rule, facts: Circumstances): Writer {
+  const { actor, isApprovedExecutable, isAllowedWriter } = facts;
+  if (rule.writers.length === 0 || !actor) return "unknown";
+  // Of several programs one may be no allowed writer.
+  if (actor.candidates !== undefined) return "stranger";
+  if (actor.exe === undefined) return "unknown";
   if (!(isAllowedWriter ?? rule.writers.includes(actor.exe))) return "stranger";
-  if (actor.container !== undefined) return rule.containerWriters ? "allowed" : "stranger";
+  if (actor.container !== undefined && !rule.containerWriters) return "stranger";
+  if (!isProvenWriter(change, actor)) return "unknown";
+  if (actor.container !== undefined) return "allowed";
   if (isApprovedExecutable === undefined) return "unknown";
   return isApprovedExecutable ? "allowed" : "stranger";
+}
+
+/** A process that only closed the file, or only changed attributes, need not have written its content. */
+function isProvenWriter(change: Change, { isProven, only }: Actor): boolean {
+  if (isProven !== true) return false;
+  return only === undefined || !hasNewContent(change, only);
+}
+
+function hasNewContent(change: Change, only: NonNullable<Actor["only"]>): boolean {
+  switch (change.kind) {
+    case "modified":
+    case "renamed":
+      return only === "closed" || change.fields.includes("content");
+    case "created":
+      return true;
+    case "deleted":
+    case "transient":
+    case "mounted":
+    case "unmounted":
+    case "unreadable":
+      return false;
+  }
 }
 
 function isAllowed(writer: Writer, rule: Rule, { valid }: Circumstances): boolean {

@@ -63,13 +63,16 @@ export function parseEnvelope(text: string): Envelope | undefined {
     const value = JSON.parse(text) as Partial<Envelope>;
     const good =
       typeof value.payloadType === "string" &&
-      typeof value.payload === "string" &&
+      isBase64(value.payload) &&
       Array.isArray(value.signatures) &&
-      value.signatures.every(
-        (one) => typeof one?.keyid === "string" && typeof one.sig === "string",
-      );
+      value.signatures.every((one) => typeof one?.keyid === "string" && isBase64(one.sig));
     return good ? (value as Envelope) : undefined;
   } catch {
     return undefined;
   }
+}
+
+/** The one encoding of its bytes (RFC 4648 §3.5): Buffer ignores stray characters and trailing bits. */
+function isBase64(text: unknown): text is string {
+  return typeof text === "string" && Buffer.from(text, "base64").toString("base64") === text;
 }

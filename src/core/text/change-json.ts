@@ -154,6 +154,7 @@ function showActor(actor: Actor): Actor {
     pid: actor.pid,
     comm: actor.comm,
     exe: actor.exe,
+    candidates: actor.candidates,
     cmdline: actor.cmdline,
     uid: actor.uid,
     loginUid: actor.loginUid,

@@ -164,7 +164,7 @@ function xattrDifference(pair: Pair): readonly string[] {
 }
 
 function actorText(actor: Actor): string {
-  const name = actor.exe ?? actor.comm ?? "a process";
+  const name = actor.exe ?? actor.candidates?.join(" or ") ?? actor.comm ?? "a process";
   const facts = [`pid ${actor.pid}`];
   if (actor.uid !== undefined) facts.push(`uid ${actor.uid}`);
   if (actor.loginUid !== undefined) facts.push(`logged in as ${actor.loginUid}`);

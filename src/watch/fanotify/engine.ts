@@ -9,12 +9,13 @@ import type { Engine, EngineOptions, StartEngine } from "../engine.ts";
 import { Tracker } from "./events.ts";
 import { Marker } from "./marks.ts";
 import { EventReader } from "./reader.ts";
+import type { ReadTimes } from "./reader.ts";
 import { Inodes } from "./inodes.ts";
 import { Programs } from "./programs.ts";
 
 export interface FanotifyOptions {
   /** Describes a process synchronously, because it may exit at any moment. Without it hints carry the pid alone. */
-  readonly describe?: (pid: number, now: number) => Actor | undefined;
+  readonly describe?: (pid: number, now: number, queueEmpty: number) => Actor | undefined;
   /** /proc alone names processes: read every event at once. */
   readonly isHurried?: boolean;
   /** Node paths of the rules' writers. A process that executes one did not act as that program before. */
@@ -75,7 +76,7 @@ class FanotifyWatch {
     this.#reader = new EventReader({
       groupFd: this.#group.fd,
       isHurried: own.isHurried ?? false,
-      onEvents: (bytes, readAt) => this.#onEvents(bytes, readAt),
+      onEvents: (bytes, times) => this.#onEvents(bytes, times),
       onFailed: (detail) => this.#fail(detail),
       onStopped: () => this.#close(),
     });
@@ -105,12 +106,12 @@ class FanotifyWatch {
     throw failure("not one mark could be set");
   }
 
-  #onEvents(bytes: Buffer, readAt: number): void {
+  #onEvents(bytes: Buffer, { readAt, queueEmpty }: ReadTimes): void {
     if (this.#isStopping) return;
     const at = Date.now();
     const { events, isWhole } = parseEvents(bytes);
     this.#programs.take(events, { readAt, at });
-    const actorOf = this.#naming(at);
+    const actorOf = this.#naming(at, queueEmpty);
     // Names processes first where /proc is the only source; otherwise marks new directories first.
     if (this.#own.isHurried) for (const { pid } of events) actorOf(pid);
     for (const event of events) this.#tracker.take(event, { at, actor: () => actorOf(event.pid) });
@@ -119,14 +120,15 @@ class FanotifyWatch {
   }
 
   /** Describes each process once, on demand. */
-  #naming(now: number): (pid: number) => Actor | undefined {
+  #naming(now: number, queueEmpty: number): (pid: number) => Actor | undefined {
     const actors = new Map<number, Actor>();
     return (pid) => {
       if (pid <= 0) return undefined;
       const known = actors.get(pid);
       if (known) return known;
-      const found = this.#own.describe?.(pid, now) ?? { pid };
-      const actor = this.#programs.isLater(found) ? withoutProgram(found) : found;
+      const found = this.#own.describe?.(pid, now, queueEmpty) ?? { pid };
+      const isLater = found.isProven !== true && this.#programs.isLater(found);
+      const actor = isLater ? withoutProgram(found) : found;
       actors.set(pid, actor);
       return actor;
     };

@@ -8,11 +8,19 @@ interface ReaderOptions {
   readonly groupFd: number;
   /** Reads every event as soon as possible, however many come. */
   readonly isHurried: boolean;
-  /** Called with the bytes of one read, valid until it returns, and the read's start on the monotonic clock (ms). */
-  readonly onEvents: (bytes: Buffer, readAt: number) => void;
+  /** Called with the bytes of one read, valid until it returns. */
+  readonly onEvents: (bytes: Buffer, times: ReadTimes) => void;
   readonly onFailed: (detail: string) => void;
   /** Called after the last read: the group may be closed. */
   readonly onStopped: () => void;
+}
+
+/** Milliseconds on the monotonic clock. */
+export interface ReadTimes {
+  /** Start of the read. */
+  readonly readAt: number;
+  /** When the kernel's queue was last known to be empty: every event that is read now came later. */
+  readonly queueEmpty: number;
 }
 
 const bufferSize = 64 * 1024;
@@ -33,6 +41,7 @@ export class EventReader {
   readonly #options: ReaderOptions;
   readonly #buffer = Buffer.allocUnsafeSlow(bufferSize);
   readonly #waiter: Waiter;
+  #queueEmpty = monotonic();
   #windowEnds = 0;
   #reads = 0;
   #isStopping = false;
@@ -54,11 +63,8 @@ export class EventReader {
   /** Reads the kernel's queue now, until it is empty. */
   drain(): void {
     for (let reads = 0; reads < mostAtOnce && !this.#isStopping; reads += 1) {
-      const readAt = monotonic();
-      const size = readEvents(this.#options.groupFd, this.#buffer);
       // The next read in turn meets a failure again.
-      if (size <= 0) return;
-      this.#options.onEvents(this.#buffer.subarray(0, size), readAt);
+      if (this.#readOnce() <= 0) return;
     }
   }
 
@@ -76,15 +82,25 @@ export class EventReader {
       this.#end();
       return;
     }
-    const readAt = monotonic();
-    const size = readEvents(this.#options.groupFd, this.#buffer);
+    const size = this.#readOnce();
     if (size > 0) {
-      this.#options.onEvents(this.#buffer.subarray(0, size), readAt);
       // No event is half a buffer long: the queue was empty.
       if (size < bufferSize / 2) this.#rest();
       else setImmediate(() => this.#read());
     } else if (size === -os.errno.EAGAIN || size === -os.errno.EINTR) this.#relax();
     else this.#fail(`read: ${errnoName(-size)}`);
+  }
+
+  /** The size of what was read, or minus errno. */
+  #readOnce(): number {
+    const readAt = monotonic();
+    const queueEmpty = this.#queueEmpty;
+    const size = readEvents(this.#options.groupFd, this.#buffer);
+    // A read that leaves room took everything that waited at its start.
+    if (size === -os.errno.EAGAIN || (size >= 0 && size < bufferSize / 2))
+      this.#queueEmpty = readAt;
+    if (size > 0) this.#options.onEvents(this.#buffer.subarray(0, size), { readAt, queueEmpty });
+    return size;
   }
 
   #rest(): void {

@@ -13,7 +13,7 @@ import { ruleWith } from "../../helpers/rule.ts";
 
 const classes: readonly FileClass[] = ["immutable", "rotates", "append-only", "sealed", "volatile"];
 const path = "/d/2.wal";
-const etcd: Actor = { pid: 7, exe: "/usr/bin/etcd" };
+const etcd: Actor = { pid: 7, exe: "/usr/bin/etcd", isProven: true };
 const cp: Actor = { pid: 8, exe: "/usr/bin/cp" };
 const inPod: Actor = { ...etcd, container: { id: "ab".repeat(32) } };
 

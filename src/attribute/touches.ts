@@ -1,0 +1,90 @@
+import { Buffer } from "node:buffer";
+import {
+  add,
+  assemble,
+  at,
+  call,
+  exit,
+  jumpIfZero,
+  label,
+  ldx,
+  loadMap,
+  mov,
+  shiftRight,
+  stx,
+} from "../linux/bpf/assembler.ts";
+import { lookup } from "../linux/bpf/bpf.ts";
+import type { Tracepoint } from "../linux/bpf/perf.ts";
+
+/*
+ * Which program changed an inode. An event of fanotify carries a pid, and the process may execute another program before
+ * the agent reads the event. These programs run in the process itself when it makes an inode dirty, and note the time
+ * under the inode, the process and its present exec record.
+ */
+
+/** Every filesystem passes the first; ext4 changes sizes and names through its own. */
+export const touchPoints = [
+  ["writeback", "writeback_mark_inode_dirty"],
+  ["ext4", "ext4_mark_inode_dirty"],
+] as const;
+
+/** Inode number; process id with four zeros; time of the exec record. */
+const keyLayout = { ino: 0, pid: 8, notedAt: 16 } as const;
+
+/** About 1 MB: entries are needed within moments. */
+export const touchMap = { keySize: 24, valueSize: 8, maxEntries: 8192 } as const;
+
+const keyAt = -touchMap.keySize;
+const valueAt = keyAt - touchMap.valueSize;
+const pidAt = valueAt - 8;
+
+/** Undefined: the tracepoint lacks the inode number. */
+export function touchProgram(
+  { fields }: Tracepoint,
+  { touchesFd, recordsFd }: { readonly touchesFd: number; readonly recordsFd: number },
+): Buffer | undefined {
+  const ino = fields.get("ino");
+  if (ino?.size !== 8) return undefined;
+  return assemble([
+    ldx("dw", "r6", at("r1", ino.offset)),
+    stx("dw", at("r10", keyAt + keyLayout.ino), "r6"),
+    call("get_current_pid_tgid"),
+    shiftRight("r0", 32),
+    stx("dw", at("r10", keyAt + keyLayout.pid), "r0"),
+    stx("w", at("r10", pidAt), "r0"),
+    loadMap("r1", recordsFd),
+    mov("r2", "r10"),
+    add("r2", pidAt),
+    call("map_lookup_elem"),
+    jumpIfZero("r0", "end"),
+    // notedAt is the first field of a record.
+    ldx("dw", "r6", at("r0", 0)),
+    stx("dw", at("r10", keyAt + keyLayout.notedAt), "r6"),
+    call("ktime_get_ns"),
+    stx("dw", at("r10", valueAt), "r0"),
+    loadMap("r1", touchesFd),
+    mov("r2", "r10"),
+    add("r2", keyAt),
+    mov("r3", "r10"),
+    add("r3", valueAt),
+    mov("r4", 0),
+    call("map_update_elem"),
+    label("end"),
+    mov("r0", 0),
+    exit(),
+  ]);
+}
+
+const key = Buffer.alloc(touchMap.keySize);
+const value = Buffer.alloc(touchMap.valueSize);
+
+/** Nanoseconds since boot at which the process last changed the inode as this program. Undefined: not noted. */
+export function readTouch(
+  touchesFd: number,
+  { ino, pid, notedAt }: { readonly ino: string; readonly pid: number; readonly notedAt: bigint },
+): bigint | undefined {
+  key.writeBigUInt64LE(BigInt(ino), keyLayout.ino);
+  key.writeUInt32LE(pid >>> 0, keyLayout.pid);
+  key.writeBigUInt64LE(notedAt, keyLayout.notedAt);
+  return lookup(touchesFd, key, value) ? value.readBigUInt64LE(0) : undefined;
+}

@@ -1,0 +1,58 @@
+import type { Change } from "../core/change/change.ts";
+import type { Actor } from "../core/change/hint.ts";
+import { programOfChange } from "../core/change/images.ts";
+import type { Touches } from "../core/change/images.ts";
+import { parentOf } from "../core/path.ts";
+import type { NodeView } from "./look.ts";
+
+/** The notes of which program changed which inode. */
+export interface TouchNotes {
+  /** Milliseconds between two ticks of the kernel. */
+  readonly tick: number;
+  /** For each image of the actor when it last changed the inode, milliseconds on the monotonic clock. */
+  readonly touchesOf: (actor: Actor, ino: string) => Touches;
+}
+
+/** The actors, each with the program that it ran when it made the change. */
+export function withPrograms(
+  change: Change,
+  actors: readonly Actor[],
+  view: NodeView,
+): readonly Actor[] {
+  if (!actors.some(({ images }) => images)) return actors;
+  const { tick, touchesOf } = view.touches ?? nothingNoted;
+  return actors.map((actor) => {
+    for (const ino of inodesOf(change, view)) {
+      const touches = touchesOf(actor, ino);
+      if (touches.some((at) => at !== undefined)) return programOfChange(actor, touches, tick);
+    }
+    return programOfChange(actor, [], tick);
+  });
+}
+
+const nothingNoted: TouchNotes = { tick: Infinity, touchesOf: () => [] };
+
+/** The inodes that the change made dirty, the most specific first: a directory changes with each of its names. */
+function* inodesOf(change: Change, { observer }: NodeView): Iterable<string> {
+  switch (change.kind) {
+    case "modified":
+    case "renamed":
+      yield change.after.ino;
+      return;
+    case "created":
+      yield change.after.ino;
+      break;
+    case "deleted":
+      yield change.before.ino;
+      break;
+    case "transient":
+      if (change.before) yield change.before.ino;
+      break;
+    case "mounted":
+    case "unmounted":
+    case "unreadable":
+      return;
+  }
+  const directory = observer.observe(parentOf(change.path), { hash: false });
+  if (directory) yield directory.ino;
+}
