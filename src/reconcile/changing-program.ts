@@ -5,7 +5,7 @@ import type { Touches } from "../core/change/images.ts";
 import { parentOf } from "../core/path.ts";
 import type { NodeView } from "./look.ts";
 
-/** The notes of which program changed which inode. */
+/** Notes that a program changed an inode. */
 export interface TouchNotes {
   /** Milliseconds between two ticks of the kernel. */
   readonly tick: number;

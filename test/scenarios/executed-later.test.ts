@@ -88,8 +88,9 @@ for (const load of [false, true])
           rules,
           prepare: (ground) => numbers.forEach((at) => ground.write(file(at), "x\n")),
         });
-        using _loops = busyLoops(load ? 4 : 0);
+        using loops = busyLoops(load ? 4 : 0);
         await doAll(node, deed);
+        loops[Symbol.dispose]();
         const wanted = new Set(numbers.map((at) => deed.path(at)));
         const found = await until(() => {
           const all = node.alerts().filter(({ path }) => wanted.has(path));
@@ -108,7 +109,7 @@ for (const load of [false, true])
       },
     );
 
-/** Appends to $1 by a descriptor, and executes tee on another file after so many microseconds. */
+/** Appends to $1 by a descriptor, and executes tee on another file after some microseconds. */
 const stranger = `import os, sys, time
 fd = os.open(sys.argv[1], os.O_WRONLY | os.O_APPEND)
 os.write(fd, b"stranger\\n")

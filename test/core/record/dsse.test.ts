@@ -123,18 +123,18 @@ test("text that is no envelope is not taken for one", (t) => {
 });
 
 test("base64 with stray characters or trailing bits is no envelope", (t) => {
-  const envelope = seal(type, bytes, mine.privateKey);
-  const { payload } = envelope;
+  const envelope = seal(type, Buffer.from("approved"), mine.privateKey);
+  const { payload: approved } = envelope;
   const [one] = envelope.signatures;
   const with64 = (text: string, sig: string): string =>
     JSON.stringify({ ...envelope, payload: text, signatures: [{ ...one, sig }] });
   const sig = one?.sig ?? "";
-  t.deepEqual(parseEnvelope(with64(payload, sig)), envelope);
+  t.deepEqual(parseEnvelope(with64(approved, sig)), envelope);
   const bent = sig.replace(/.(?==*$)/, (last) => String.fromCharCode(last.charCodeAt(0) + 1));
-  for (const [text, other] of [
-    [`${payload} `, sig],
-    [payload, bent],
-    [payload, sig.replaceAll("=", "")],
+  for (const [text, signature] of [
+    [`${approved} `, sig],
+    [approved, bent],
+    [approved, sig.replaceAll("=", "")],
   ] as const)
-    t.is(parseEnvelope(with64(text, other)), undefined);
+    t.is(parseEnvelope(with64(text, signature)), undefined);
 });
