@@ -2,6 +2,7 @@ import { accessSync, constants, existsSync, statSync } from "node:fs";
 import { IntegrityError } from "../core/error.ts";
 import { capabilityBits, hasCapability, readCapabilities } from "../linux/process-capabilities.ts";
 import type { CapabilityName } from "../linux/process-capabilities.ts";
+import { raiseLockedMemory } from "../linux/limits.ts";
 import { excessOf, isLimited, limitPrivileges, readPrivileges } from "../linux/privileges.ts";
 import type { Privileges } from "../linux/privileges.ts";
 import type { Engine } from "../config/options.ts";
@@ -92,6 +93,7 @@ export function surplusOf(now: Privileges): number {
  * inherit.
  */
 export function limitToNeeded(): void {
+  raiseLockedMemory();
   if (isLimited(readPrivileges(), kept)) return;
   limitPrivileges(kept);
   requireLimited();

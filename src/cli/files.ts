@@ -1,6 +1,11 @@
-import { readFile } from "node:fs/promises";
+import { IntegrityError } from "../core/error.ts";
+import { readOperatorFile } from "../policy/operator-file.ts";
 
-/** A text file; the caller explains its errors. */
-export function readText(path: string): Promise<string> {
-  return readFile(path, "utf8");
+/** The text of a file that an operator gave, or of a pipe; the caller explains an errno. */
+export async function readText(path: string): Promise<string> {
+  const found = readOperatorFile(path, { pipe: true });
+  if ("text" in found) return found.text;
+  if (found.errno !== undefined)
+    throw Object.assign(new Error(`${path}: ${found.errno}`), { code: found.errno });
+  throw new IntegrityError("CONFIG_INVALID", found.problem);
 }

@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { hostname } from "node:os";
 import { resolve } from "node:path";
 import { IntegrityError } from "../core/error.ts";
@@ -21,7 +22,7 @@ export async function loadSettings(
   const problems: string[] = [];
   const fromLine = readGiven(argv, (name) => `--${dashed(name)}`, problems);
   const fromEnv = readGiven(environmentOptions(env), environmentName, problems);
-  const file = argv.config ?? nonEmpty(env["FIM_CONFIG"]);
+  const file = argv.config ?? nonEmpty(env["FIM_CONFIG"]) ?? usualFile();
   const fromFile = file === undefined ? {} : await readConfig(resolve(file), readFile, problems);
   const given = { ...fromFile, ...fromEnv, ...fromLine };
   const node = given.node ?? defaultNode(problems);
@@ -44,6 +45,13 @@ export async function loadSettings(
     watch: { ...defaultWatch, ...fromFile.watch },
     outbox: { maxBytes: 256 * 2 ** 20, ...fromFile.outbox },
   };
+}
+
+/** Read by every command when it exists and no other is named. */
+const usualConfig = "/etc/fim-agent/config.yaml";
+
+function usualFile(): string | undefined {
+  return existsSync(usualConfig) ? usualConfig : undefined;
 }
 
 const defaultWatch = {

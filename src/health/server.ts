@@ -15,6 +15,10 @@ export interface Health {
 }
 
 const mostConnections = 64;
+/** Milliseconds for which one text of the metrics answers every scrape. */
+const metricsLast = 250;
+/** Milliseconds in which a client must have read its answer. */
+const readWithin = 5000;
 
 /** /healthz, /readyz and /metrics, for the kubelet, Prometheus and people. */
 export class HealthServer implements AsyncDisposable {
@@ -25,19 +29,22 @@ export class HealthServer implements AsyncDisposable {
   }
 
   static async listen(listen: Listen, health: Health): Promise<HealthServer> {
+    const shared: Health = { ...health, metrics: cached(health.metrics) };
     const server = createServer({ connectionsCheckingInterval: 1000 }, (request, response) => {
+      if (!isFirst(request.socket)) return;
+      response.setHeader("connection", "close");
       const path = (request.url ?? "").split("?", 1)[0] ?? "";
       if (request.method === "GET") {
-        answer(path, health, response).catch((error: unknown) => response.destroy(error as Error));
+        answer(path, shared, response).catch((error: unknown) => response.destroy(error as Error));
       } else {
         response.setHeader("allow", "GET");
-        response.setHeader("connection", "close");
         send(response, 405, { error: "expected GET" });
       }
     });
     // Cuts off slow clients.
     server.requestTimeout = 5000;
     server.headersTimeout = 5000;
+    server.setTimeout(readWithin, (socket) => socket.destroy());
     keepNewest(server, mostConnections);
     await new Promise<void>((resolve, reject) => {
       server.once("error", (error) => reject(unusable(listen, error)));
@@ -78,6 +85,34 @@ function keepNewest(server: Server, most: number): void {
     open.delete(oldest);
     oldest.destroy();
   });
+}
+
+/** One request a connection: a client that sends many and reads none costs no more than one answer. */
+const answering = new WeakSet<Socket>();
+
+function isFirst(socket: Socket): boolean {
+  if (!answering.has(socket)) {
+    answering.add(socket);
+    return true;
+  }
+  socket.destroy();
+  return false;
+}
+
+type Metrics = Health["metrics"];
+
+/** Makes the text at most once in a while, however many ask for it. */
+function cached(metrics: Metrics): Metrics {
+  let text: ReturnType<Metrics> | undefined;
+  let until = 0;
+  return async () => {
+    const now = performance.now();
+    if (text === undefined || now >= until) {
+      text = metrics();
+      until = now + metricsLast;
+    }
+    return await text;
+  };
 }
 
 async function answer(path: string, health: Health, response: ServerResponse): Promise<void> {

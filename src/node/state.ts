@@ -1,4 +1,4 @@
-import { existsSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { randomBytes } from "node:crypto";
 import type { Database } from "better-sqlite3";
@@ -68,7 +68,34 @@ export function peekStatement(stateDir: string): Statement | undefined {
   }
 }
 
+/** Another user who may write here could replace the database and the key. */
+function requireOwn(directory: string): void {
+  const { mode, uid } = statSync(directory);
+  const isOwned = uid === 0 || uid === process.getuid?.();
+  if (isOwned && (mode & 0o022) === 0) return;
+  const found = isOwned
+    ? `has mode ${(mode & 0o7777).toString(8).padStart(4, "0")}`
+    : `belongs to uid ${uid}`;
+  throw new IntegrityError("STATE_UNUSABLE", `state ${directory}: ${found}`, {
+    hint: "it must belong to root or the agent's user, with mode 0700; find out who else could write it",
+  });
+}
+
+/** The chain's id begins with cluster and node. */
+function requireSameNode(chain: string, { state, node, cluster }: Where): void {
+  const [ofCluster, ofNode] = chain.split("/");
+  if (ofCluster === cluster && ofNode === node) return;
+  throw new IntegrityError(
+    "STATE_UNUSABLE",
+    `state ${state}: belongs to node ${ofNode} of cluster ${ofCluster}, not to ${node} of ${cluster}`,
+    {
+      hint: "give this node a state directory of its own, or name the node with --node and --cluster",
+    },
+  );
+}
+
 function open(where: Where, loaded: AgentKey): State {
+  requireOwn(where.state);
   const key = new PresentKey(where.state, loaded);
   const db = openStateDatabase(databaseFile(where.state));
   try {
@@ -82,17 +109,19 @@ function open(where: Where, loaded: AgentKey): State {
         version,
       },
     };
+    const outbox = new Outbox(db, {
+      get key() {
+        return key.privateKey;
+      },
+      genesis,
+    });
+    requireSameNode(outbox.chain, where);
     return {
       db,
       key,
       baseline: new Baseline(db, { stateDir: where.state, key }),
       current: new Current(db),
-      outbox: new Outbox(db, {
-        get key() {
-          return key.privateKey;
-        },
-        genesis,
-      }),
+      outbox,
       queue: new Queue(db),
       folds: new Folds(db),
       [Symbol.dispose]: () => db.close(),

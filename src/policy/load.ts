@@ -1,11 +1,12 @@
 import { createHash } from "node:crypto";
-import { readFileSync, readdirSync } from "node:fs";
+import { readdirSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { IntegrityError } from "../core/error.ts";
 import { printable } from "../core/path.ts";
 import type { Policy, Rule } from "../core/policy/rule.ts";
 import { readPolicy } from "./compiled.ts";
 import { nearest } from "./nearest.ts";
+import { readOperatorFile } from "./operator-file.ts";
 import type { PolicyFile, Problem } from "./parse.ts";
 
 /** Directories searched for "<dir>/<name>.yaml", first one first. */
@@ -106,12 +107,12 @@ async function read(file: string, including: readonly string[], loading: Loading
   const whole = resolve(file);
   if (loading.seen.has(whole)) return;
   loading.seen.add(whole);
-  const text = textOf(file);
-  if (typeof text !== "string") {
-    loading.problems.push({ file, line: 1, message: `cannot be read: ${text.errno}` });
+  const found = readOperatorFile(file);
+  if ("problem" in found) {
+    loading.problems.push({ file, line: 1, message: found.problem });
     return;
   }
-  const { policy, include, lines, problems } = await readPolicy(text, file);
+  const { policy, include, lines, problems } = await readPolicy(found.text, file);
   loading.problems.push(...problems);
   const chain = [...including, whole];
   for (const { name, line } of include) {
@@ -166,16 +167,6 @@ function filesIn(dir: string): string[] {
     // An operator's directory need not exist.
     if (errnoOf(error) === "ENOENT" || errnoOf(error) === "ENOTDIR") return [];
     throw error;
-  }
-}
-
-function textOf(file: string): string | { readonly errno: string } {
-  try {
-    return readFileSync(file, "utf8");
-  } catch (error) {
-    const errno = errnoOf(error);
-    if (errno === undefined) throw error;
-    return { errno };
   }
 }
 

@@ -110,3 +110,37 @@ test("a crowd that says nothing does not keep a probe out", async (t) => {
     for (const one of crowd) one.destroy();
   }
 });
+
+test("clients that pipeline requests and never read cost one answer each, and delay no probe", async (t) => {
+  let made = 0;
+  const metrics = async () => {
+    made += 1;
+    return { type: "text/plain", text: "x".repeat(1 << 20) };
+  };
+  await using server = await HealthServer.listen(local, healthThat({ metrics }));
+  const many = "GET /metrics HTTP/1.1\r\nhost: x\r\n\r\n".repeat(1000);
+  const crowd = Array.from({ length: 60 }, () =>
+    connect(server.address.port, "127.0.0.1").on("error", () => {}),
+  );
+  const before = process.memoryUsage().rss;
+  try {
+    const ended = crowd.map((one) => once(one, "close"));
+    for (const one of crowd) one.pause().write(many);
+    t.is((await get(server, "/healthz", { signal: AbortSignal.timeout(3000) })).status, 200);
+    for (const one of crowd) one.resume();
+    await Promise.all(ended);
+    t.true(made < 60, `${made} texts were made`);
+    t.true(process.memoryUsage().rss - before < 200 * 2 ** 20);
+  } finally {
+    for (const one of crowd) one.destroy();
+  }
+});
+
+test("a connection is closed after its answer", async (t) => {
+  await using server = await HealthServer.listen(local, healthThat());
+  const one = connect(server.address.port, "127.0.0.1");
+  const ended = once(one, "close");
+  one.resume().write("GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n");
+  await ended;
+  t.pass();
+});

@@ -1,3 +1,4 @@
+import { raiseLockedMemory } from "../../linux/limits.ts";
 import { messageOf } from "../../core/error.ts";
 import { Buffer } from "node:buffer";
 import { existsSync, readFileSync } from "node:fs";
@@ -26,7 +27,11 @@ interface Examined {
 /** What the kernel and our privileges allow here, and what each missing part costs. */
 export function examine(root: string, state: string): readonly Examined[] {
   const now = readPrivileges();
-  const events = attempt("engine fanotify", () => fanotify(nearest(state)));
+  const events = attempt("engine fanotify", () => {
+    // It finds what it marks with openat2.
+    openat2(root);
+    return fanotify(nearest(state));
+  });
   return [
     ...needs.map((need) => capability(need, now)),
     privileges(now),
@@ -119,6 +124,7 @@ function chokidarBlind(root: string): readonly string[] {
 function attribution(root: string, hasEvents: boolean): Examined {
   if (!hasEvents)
     return { what: "attribution", ok: false, detail: "mode none: only fanotify gives the process" };
+  raiseLockedMemory();
   using opened = Attribution.open({ root });
   const { mode, blind } = opened;
   const lost = blind.length > 0 ? `, cannot see: ${blind.join("; ")}` : "";

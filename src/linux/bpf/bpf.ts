@@ -1,6 +1,7 @@
 import { Buffer } from "node:buffer";
 import koffi from "koffi";
-import { IntegrityError } from "../../core/error.ts";
+import { readFileSync } from "node:fs";
+import { IntegrityError, messageOf } from "../../core/error.ts";
 import { checked, declare, errno, errnoName } from "../libc.ts";
 
 /*
@@ -45,7 +46,18 @@ export function createMap(shape: MapShape): number {
   attr.writeUInt32LE(shape.valueSize, 8);
   attr.writeUInt32LE(shape.maxEntries, 12);
   attr.write(shape.name.slice(0, 15), 28, "latin1");
-  return checked(bpf(MAP_CREATE, attr), "bpf MAP_CREATE", "");
+  try {
+    return checked(bpf(MAP_CREATE, attr), "bpf MAP_CREATE", "");
+  } catch (cause) {
+    throw new IntegrityError("SYSCALL", `${messageOf(cause)} (${lockedMemory()})`, { cause });
+  }
+}
+
+/** Before Linux 5.11 EPERM also means that the map is larger than this limit allows. */
+function lockedMemory(): string {
+  const limits = readFileSync("/proc/self/limits", "utf8");
+  const [, soft = "unknown"] = /^Max locked memory\s+(\S+)/m.exec(limits) ?? [];
+  return `RLIMIT_MEMLOCK is ${soft}; before Linux 5.11 maps count against it`;
 }
 
 /** Loads a tracepoint program. When the kernel's verifier refuses it, the error carries the end of its log. */
