@@ -35,6 +35,8 @@ export class Deliveries implements AsyncDisposable {
   constructor(options: DeliveryOptions) {
     this.#options = options;
     const { settings, state } = options;
+    state.queue.onAltered = (sink, found) =>
+      options.health.incident(`delivery ${sink}`, `another process altered the sink: ${found}`);
     const from = state.queue.isFirst() ? "oldest" : "head";
     const sinks = settings.webhooks.map(({ url }) => ({ name: webhookName(url), from }) as const);
     state.queue.register(sinks);

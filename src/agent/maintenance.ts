@@ -2,6 +2,8 @@ import { messageOf } from "../core/error.ts";
 import { statSync } from "node:fs";
 import type { Database } from "better-sqlite3";
 import type { FoldedChange } from "../core/change/change.ts";
+import { stateMigrations } from "../node/database.ts";
+import { schemaFaults, schemaText } from "../sqlite/schema.ts";
 import type { AgentContext } from "../reconcile/context.ts";
 
 /** Milliseconds for which like changes are counted before the agent reports them. */
@@ -19,10 +21,28 @@ export function maintenance(
     if (fault === undefined) health.over("state directory");
     else health.trouble("state directory", `${state.db.name} ${fault}`);
   };
+  let schema = 0;
+  const lookAtSchema = (): void => {
+    // SQLite counts every change of the schema (PRAGMA schema_version).
+    const version = state.db.pragma("schema_version", { simple: true }) as number;
+    if (version === schema) return;
+    schema = version;
+    const faults = schemaFaults(state.db, stateMigrations);
+    if (faults.length === 0) return health.over("schema");
+    const text = schemaText(faults);
+    for (const { kind, type, name } of faults)
+      if (kind === "unexpected" && (type === "trigger" || type === "view"))
+        state.db.exec(`DROP ${type} "${name.replaceAll('"', '""')}"`);
+    health.trouble("schema", `${state.db.name} was altered: ${text}`);
+  };
   return () => {
     try {
       lookAtOwnFile();
-      state.queue.prune({ keepBytes: settings.outbox.maxBytes });
+      state.queue.prune({
+        keepBytes: settings.outbox.maxBytes,
+        note: (through) => committer.noteWithin("pruned", { through }),
+      });
+      lookAtSchema();
       for (const alert of committer.flush(foldWindow)) onAlert(alert);
       metrics.baselineCounter(state.baseline.counter());
       health.retell();

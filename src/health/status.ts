@@ -10,6 +10,7 @@ const disabling: ReadonlySet<string> = new Set([
   "own records",
   "own alerts",
   "chain",
+  "schema",
   "baseline",
 ]);
 

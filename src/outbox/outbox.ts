@@ -94,7 +94,8 @@ export class Outbox {
       const { seq, hash, bytes } = link(tail, chain, { at, kind, body: body(tail.seq + 1) });
       tail = { seq, hash, total: tail.total + bytes.length };
       const grade = severities.indexOf(severity);
-      this.#insert.run(seq, kind, grade, bytes.length, tail.total, bytes);
+      const { changes } = this.#insert.run(seq, kind, grade, bytes.length, tail.total, bytes);
+      if (changes !== 1) throw notStored();
     }
     const span = { first: before.seq + 1, last: tail.seq, prev: before.hash, head: tail.hash };
     const envelope = sealBatch({ chain, ...span, at }, this.#options.key);
@@ -110,4 +111,14 @@ export class Outbox {
       hint: "the database was altered: keep the state directory as evidence and start over with another",
     });
   }
+}
+
+function notStored(): IntegrityError {
+  return new IntegrityError(
+    "CHAIN_BROKEN",
+    "chain: a record was not stored, and SQLite gave no error",
+    {
+      hint: "the database was altered: keep the state directory as evidence and start over with another",
+    },
+  );
 }

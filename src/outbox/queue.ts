@@ -68,6 +68,10 @@ export class Queue {
   readonly #after: Statement<[number, number], RecordRow>;
   readonly #batches: Statement<[number], { first: number; last: number; envelope: string }>;
   readonly #settle: Statement<[{ name: string; seq: number }]>;
+  /** Each sink's row as this process last left it: no other process writes it while the agent watches. */
+  readonly #known = new Map<string, SinkRow>();
+  /** Called when another process has altered a sink's row; the row is put back. */
+  onAltered: ((sink: string, found: string) => void) | undefined;
 
   constructor(db: Database) {
     this.#db = db;
@@ -107,6 +111,9 @@ export class Queue {
       for (const { name, from } of sinks)
         add.run(name, from === "head" ? this.#head().seq : this.#oldest() - 1);
     });
+    this.#known.clear();
+    for (const { name } of sinks) this.#rewindBeyondHead(name);
+    for (const { name } of sinks) this.#remember(name);
   }
 
   /** The next records for a sink, in order, at least one; none while it must wait or is disabled. */
@@ -150,11 +157,13 @@ export class Queue {
   /** Marks everything up to this record as settled. An older number changes nothing. */
   settle(sink: string, seq: number): void {
     transact(this.#db, () => this.#settle.run({ name: sink, seq }));
+    this.#remember(sink);
   }
 
   defer(sink: string, attempts: number, nextAt: number): void {
     const update = this.#db.prepare("UPDATE sink SET attempts = ?, next_at = ? WHERE name = ?");
     transact(this.#db, () => update.run(attempts, Math.ceil(nextAt), sink));
+    this.#remember(sink);
   }
 
   /** Leases and keeps nothing for it until it is enabled, also after restarts. */
@@ -163,6 +172,7 @@ export class Queue {
       "UPDATE sink SET state = 'disabled', reason = ? WHERE name = ?",
     );
     transact(this.#db, () => update.run(reason, sink));
+    this.#remember(sink);
   }
 
   enable(sink: string): void {
@@ -170,9 +180,11 @@ export class Queue {
       "UPDATE sink SET state = 'active', reason = NULL, attempts = 0, next_at = 0 WHERE name = ?",
     );
     transact(this.#db, () => update.run(sink));
+    this.#remember(sink);
   }
 
   state(sink: string): SinkState | undefined {
+    this.#putBack(sink);
     const row = this.#sink.get(sink);
     if (!row || row.state === "absent") return undefined;
     return {
@@ -198,9 +210,10 @@ export class Queue {
 
   /**
    * Deletes whole batches that every active sink has, oldest first, while more than this is kept; never the last one.
-   * At most some thousand records a call, to stay quick. Returns their number.
+   * At most some thousand records a call, to stay quick. `note` appends a signed record of the last deleted number in
+   * the same transaction, for `verify`. Returns how many records went.
    */
-  prune({ keepBytes }: { readonly keepBytes: number }): number {
+  prune({ keepBytes, note }: { keepBytes: number; note: (through: number) => void }): number {
     return transact(this.#db, () => {
       const head = this.#head();
       const settled = Math.min(this.#slowest() ?? head.seq, head.seq - 1);
@@ -213,8 +226,38 @@ export class Queue {
         )
         .pluck()
         .get(settled, head.total, keepBytes);
-      return last ? this.#deleteUpTo(last) : 0;
+      if (!last) return 0;
+      note(last);
+      return this.#deleteUpTo(last);
     });
+  }
+
+  /** A cursor beyond the head would silence the sink: its records are sent again. */
+  #rewindBeyondHead(sink: string): void {
+    const row = this.#sink.get(sink);
+    if (!row || row.seq <= this.#head().seq) return;
+    const rewind = this.#db.prepare("UPDATE sink SET seq = ? WHERE name = ?");
+    transact(this.#db, () => rewind.run(this.#oldest() - 1, sink));
+    this.onAltered?.(sink, `its cursor was at ${row.seq}, beyond the chain's head`);
+  }
+
+  #remember(sink: string): void {
+    const row = this.#sink.get(sink);
+    if (row) this.#known.set(sink, row);
+    else this.#known.delete(sink);
+  }
+
+  #putBack(sink: string): void {
+    const known = this.#known.get(sink);
+    const row = this.#sink.get(sink);
+    if (!known || (row && row.seq === known.seq && row.state === known.state)) return;
+    const found = row ? `its cursor was at ${row.seq} (${row.state})` : "its row was gone";
+    const put = this.#db.prepare(
+      `INSERT OR REPLACE INTO sink (name, seq, attempts, next_at, state, reason)
+       VALUES (?, ?, 0, 0, ?, ?)`,
+    );
+    transact(this.#db, () => put.run(sink, known.seq, known.state, known.reason));
+    this.onAltered?.(sink, `${found}, expected ${known.seq} (${known.state})`);
   }
 
   #deleteUpTo(last: number): number {
@@ -228,6 +271,7 @@ export class Queue {
   }
 
   #due(sink: string, now: number): number | undefined {
+    this.#putBack(sink);
     const row = this.#sink.get(sink);
     return row?.state === "active" && row.next_at <= now ? row.seq : undefined;
   }

@@ -47,18 +47,31 @@ function walkBatches(db: Database, keys: readonly KeyObject[]): ChainReport {
   const first = pruned + 1;
   let walk: Walk = { keys };
   let next = first;
+  let noted = 0;
   for (const row of batches.iterate()) {
     if (row.first !== next)
       return fault(next, `records are missing: expected ${next}, found ${row.first}`);
     const step = checkRow(db, walk, row);
     if ("fault" in step) return fault(step.seq, step.fault);
-    walk = step;
+    walk = step.walk;
+    noted = step.pruned ?? noted;
     next = row.last + 1;
   }
+  if (noted !== pruned)
+    return fault(
+      first,
+      `records up to ${pruned} are gone, but signed as pruned are those up to ${noted}`,
+    );
   return checkEnd(db, walk, first);
 }
 
-function checkRow(db: Database, walk: Walk, row: BatchRow): Walk | { fault: string; seq: number } {
+interface Step {
+  readonly walk: Walk;
+  /** The last number that a record of this batch reports as pruned. */
+  readonly pruned?: number;
+}
+
+function checkRow(db: Database, walk: Walk, row: BatchRow): Step | { fault: string; seq: number } {
   const envelope = parseEnvelope(row.envelope);
   if (!envelope) return { seq: row.first, fault: "the batch's envelope cannot be read" };
   const opened = openBatch(walk, envelope);
@@ -73,10 +86,21 @@ function checkRow(db: Database, walk: Walk, row: BatchRow): Walk | { fault: stri
     .all(row.first, row.last);
   const bytes = records.map((record) => record.bytes);
   const step = followBatch(walk, batch, bytes);
-  const mislabelled = "fault" in step ? undefined : records.find((one) => !isLabelled(one));
-  return mislabelled
-    ? { seq: mislabelled.seq, fault: "the record is stored under another kind, severity or size" }
-    : step;
+  if ("fault" in step) return step;
+  const mislabelled = records.find((one) => !isLabelled(one));
+  if (mislabelled)
+    return {
+      seq: mislabelled.seq,
+      fault: "the record is stored under another kind, severity or size",
+    };
+  const pruned = records.map(prunedIn).findLast((through) => through !== undefined);
+  return { walk: step, ...(pruned !== undefined && { pruned }) };
+}
+
+function prunedIn({ kind, bytes }: RecordRow): number | undefined {
+  if (kind !== "agent") return undefined;
+  const { event, through } = (parseRecord(bytes)?.body ?? {}) as Readonly<Record<string, unknown>>;
+  return event === "pruned" && typeof through === "number" ? through : undefined;
 }
 
 /**

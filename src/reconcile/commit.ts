@@ -25,7 +25,7 @@ export interface CommitterOptions {
 }
 
 /** Events of the agent itself. */
-type AgentEvent = "started" | "stopped" | "degraded" | "recovered" | "baseline";
+type AgentEvent = "started" | "stopped" | "degraded" | "recovered" | "baseline" | "pruned";
 
 const examplesKept = 10;
 /** The fold's name under which changes beyond the budget are counted. */
@@ -66,6 +66,11 @@ export class Committer {
   announce(event: AgentEvent, detail: Readonly<Record<string, unknown>>, severity: Severity): void {
     const { state } = this.#options;
     transact(state.db, () => this.#append([this.#agentEntry(event, detail, severity)]));
+  }
+
+  /** The same in the current transaction, for what changes with the record. */
+  noteWithin(event: AgentEvent, detail: Readonly<Record<string, unknown>>): void {
+    this.#append([this.#agentEntry(event, detail, "info")]);
   }
 
   /** Reports what was counted more than this many milliseconds ago: folds, and changes beyond the budget. */

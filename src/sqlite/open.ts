@@ -5,6 +5,7 @@ import { explained } from "./explained.ts";
 import { explain } from "./fault.ts";
 import { migrate, versionOf } from "./migrate.ts";
 import type { Migrations } from "./migrate.ts";
+import { schemaFaults, schemaText } from "./schema.ts";
 
 /** Milliseconds to wait for another process's transaction. */
 const busyTimeout = 5000;
@@ -101,7 +102,10 @@ function prepare(db: Database.Database, { readonly, migrations }: Required<OpenO
   // better-sqlite3 is built with NORMAL as the default under WAL: a commit could be lost with the power.
   db.pragma("synchronous = FULL");
   expectPragma(db, "synchronous", full);
-  if (readonly) return expectSchema(db, migrations.length);
+  if (readonly) {
+    expectSchema(db, migrations.length);
+    return refuseAltered(db, migrations);
+  }
   // Takes effect only in an empty database: pruned records give their pages back.
   db.pragma("auto_vacuum = INCREMENTAL");
   db.pragma("journal_mode = WAL");
@@ -110,6 +114,19 @@ function prepare(db: Database.Database, { readonly, migrations }: Required<OpenO
   // 1 MiB: only a commit empties the log, so on a small disk a log of the usual 4 MiB would block every commit for good.
   db.pragma("wal_autocheckpoint = 256");
   migrate(db, migrations);
+  refuseAltered(db, migrations);
+}
+
+function refuseAltered(db: Database.Database, migrations: Migrations): void {
+  const faults = schemaFaults(db, migrations);
+  if (faults.length === 0) return;
+  throw new IntegrityError(
+    "STATE_UNUSABLE",
+    `database ${db.name}: altered or damaged (${schemaText(faults)})`,
+    {
+      hint: "treat it as an attack: keep the state directory as evidence and start over with another",
+    },
+  );
 }
 
 function expectPragma(db: Database.Database, name: string, expected: string | number): void {

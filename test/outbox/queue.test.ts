@@ -14,6 +14,8 @@ interface Place extends Disposable {
   readonly outbox: Outbox;
   readonly queue: Queue;
   add(count: number, filler?: number): void;
+  /** Prunes, and notes it in the chain as the agent does. */
+  prune(keepBytes: number): number;
 }
 
 /** A chain with its first record, and sinks "a" and "b". */
@@ -38,6 +40,14 @@ function place(): Place {
         ),
       );
     },
+    prune: (keepBytes) =>
+      queue.prune({
+        keepBytes,
+        note: (through) => {
+          const body = { event: "pruned", through };
+          outbox.append([{ kind: "agent", severity: "info", body: () => body }], moment);
+        },
+      }),
     [Symbol.dispose]: () => state[Symbol.dispose](),
   };
 }
@@ -83,7 +93,7 @@ test("however leases, settlements, repetitions and restarts mix, each record is 
           if (step === "add") here.add(n);
           else if (step === "lose") queue.lease("a", limits);
           else if (step === "restart") queue = new Queue(here.state.db);
-          else if (step === "prune") queue.prune({ keepBytes: 0 });
+          else if (step === "prune") queue.prune({ keepBytes: 0, note: () => undefined });
           else {
             const leased = seqs(queue.lease("a", limits));
             delivered.push(...leased);
@@ -205,25 +215,71 @@ test("only what every active sink has is pruned, in whole batches, never the las
   for (let n = 0; n < 10; n += 1) here.add(10, 500);
   here.queue.settle("a", 101);
   here.queue.settle("b", 45);
-  t.is(here.queue.prune({ keepBytes: 1e9 }), 0);
-  t.is(here.queue.prune({ keepBytes: 0 }), 41);
+  t.is(here.prune(1e9), 0);
+  t.is(here.prune(0), 41);
   t.like(verifyChain(here.state.db, [here.state.key.publicKey]), {
     ok: true,
     first: 42,
-    last: 101,
+    last: 102,
   });
   t.is(here.queue.lease("b", all)[0]?.seq, 46);
-  here.queue.settle("b", 101);
-  t.is(here.queue.prune({ keepBytes: 20_000 }), 40);
+  for (const name of ["a", "b"]) here.queue.settle(name, 102);
+  t.is(here.prune(20_000), 40);
   const kept = here.state.db.prepare<[], number>("SELECT sum(size) FROM record").pluck().get() ?? 0;
   t.true(kept <= 20_000 && kept > 13_000, `${kept}`);
-  here.queue.prune({ keepBytes: 0 });
+  here.prune(0);
   t.like(verifyChain(here.state.db, [here.state.key.publicKey]), {
     ok: true,
-    first: 92,
-    last: 101,
+    first: 103,
+    last: 104,
   });
-  t.deepEqual(here.queue.pending("a"), { records: 0, bytes: 0 });
+  t.is(here.queue.pending("a").records, 2);
+});
+
+test("records that were deleted without a signed note fail the verification", (t) => {
+  using here = place();
+  for (let n = 0; n < 3; n += 1) here.add(10);
+  const { db, key } = here.state;
+  db.exec("DELETE FROM record WHERE seq <= 11; DELETE FROM batch WHERE last <= 11");
+  db.prepare("INSERT INTO meta (key, value) VALUES ('pruned', '11')").run();
+  t.deepEqual(verifyChain(db, [key.publicKey]), {
+    ok: false,
+    seq: 12,
+    fault: "records up to 11 are gone, but signed as pruned are those up to 0",
+  });
+});
+
+test("a cursor or a state that another process altered is put back and reported", (t) => {
+  using here = place();
+  here.add(4);
+  here.queue.settle("a", 2);
+  const altered: string[] = [];
+  here.queue.onAltered = (sink, found) => altered.push(`${sink}: ${found}`);
+  for (const sql of [
+    "UPDATE sink SET seq = 1000000 WHERE name = 'a'",
+    "UPDATE sink SET state = 'disabled' WHERE name = 'a'",
+    "DELETE FROM sink WHERE name = 'a'",
+  ]) {
+    here.state.db.exec(sql);
+    t.deepEqual(seqs(here.queue.lease("a", all)), [3, 4, 5], sql);
+  }
+  t.deepEqual(altered, [
+    "a: its cursor was at 1000000 (active), expected 2 (active)",
+    "a: its cursor was at 2 (disabled), expected 2 (active)",
+    "a: its row was gone, expected 2 (active)",
+  ]);
+});
+
+test("a cursor beyond the head is set back when the sinks are registered", (t) => {
+  using here = place();
+  here.add(4);
+  here.state.db.exec("UPDATE sink SET seq = 1000000 WHERE name = 'a'");
+  const queue = new Queue(here.state.db);
+  const altered: string[] = [];
+  queue.onAltered = (sink, found) => altered.push(`${sink}: ${found}`);
+  queue.register([{ name: "a", from: "oldest" }]);
+  t.deepEqual(altered, ["a: its cursor was at 1000000, beyond the chain's head"]);
+  t.deepEqual(seqs(queue.lease("a", all)), [1, 2, 3, 4, 5]);
 });
 
 test("room that pruning freed is given back to the disk", (t) => {
@@ -232,6 +288,6 @@ test("room that pruning freed is given back to the disk", (t) => {
   const pages = (): number => here.state.db.pragma("page_count", { simple: true }) as number;
   const before = pages();
   for (const name of ["a", "b"]) here.queue.settle(name, 401);
-  while (here.queue.prune({ keepBytes: 0 }) > 0);
+  while (here.prune(0) > 0);
   t.true(pages() < before / 2, `${before} -> ${pages()}`);
 });

@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { readProcess } from "../../attribute/process.ts";
@@ -51,21 +52,38 @@ interface OwnProgram {
   readonly modules: readonly string[];
   /** Flags that the interpreter may have. */
   readonly flags: readonly string[];
+  /** Whether the environment of a process makes its interpreter load other code. */
+  readonly loadsOther: (pid: number) => boolean;
 }
 
 export function describeProgram(): OwnProgram {
   const { executable } = readProcess("/proc", process.pid) ?? {};
-  return { executable, modules, flags: [...launcherFlags, ...process.execArgv] };
+  return { executable, modules, flags: [...launcherFlags, ...process.execArgv], loadsOther };
+}
+
+const loading =
+  /^(?:NODE_OPTIONS|NODE_PATH|NODE_REPL_EXTERNAL_MODULE|LD_PRELOAD|LD_AUDIT|LD_LIBRARY_PATH)=./;
+
+/** node(1), ld.so(8). False for a process that has ended. */
+function loadsOther(pid: number): boolean {
+  try {
+    const environment = readFileSync(`/proc/${pid}/environ`, "latin1");
+    return environment.split("\0").some((one) => loading.test(one));
+  } catch {
+    return false;
+  }
 }
 
 /** True for another command of the agent (accept, check): the same interpreter runs only the same modules. */
-function isOwnCommand({ executable, cmdline = [] }: Actor, own: OwnProgram): boolean {
+function isOwnCommand({ pid, executable, cmdline = [] }: Actor, own: OwnProgram): boolean {
   if (executable === undefined || own.executable === undefined) return false;
   if (executable.dev !== own.executable.dev || executable.ino !== own.executable.ino) return false;
   const given = cmdline.slice(1);
   const at = given.findIndex((argument) => !argument.startsWith("-"));
   const isOurs = own.modules.some((directory) => isBelow(given[at] ?? "", directory));
-  return isOurs && given.slice(0, at).every((flag) => own.flags.includes(flag));
+  return (
+    isOurs && !own.loadsOther(pid) && given.slice(0, at).every((flag) => own.flags.includes(flag))
+  );
 }
 
 interface Touched {

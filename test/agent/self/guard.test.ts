@@ -22,6 +22,7 @@ function reportsOf(...hints: readonly Hint[]): readonly JudgedChange[] {
         executable: node,
         modules: ["/opt/fim/dist", "/opt/fim/src"],
         flags: ["--optimize-for-size"],
+        loadsOther: (pid) => pid === 666,
       },
       ownPid: 1,
       report: (change) => reported.push(change),
@@ -53,6 +54,11 @@ test("the agent's own process and its own commands may use the state", (t) => {
   const fromSources = [...launched.slice(0, 2), "/opt/fim/src/cli/main.ts"];
   t.deepEqual(reportsOf(touch(key, { ...accept, cmdline: fromSources })), []);
   t.is(reportsOf(touch("/etc/fim.yaml", accept)).length, 1);
+});
+
+test("an own command whose environment loads other code is reported", (t) => {
+  const accept: Actor = { pid: 666, exe: "/opt/node", executable: node, cmdline: launched };
+  t.is(reportsOf(touch(key, accept)).length, 1);
 });
 
 test("the flags of the launcher are the flags that a command of ours may have", (t) => {
