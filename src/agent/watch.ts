@@ -23,6 +23,7 @@ import { makeNodeView } from "../reconcile/full-sweep.ts";
 import type { NodeView } from "../reconcile/look.ts";
 import { lacking, lossOf } from "./privileges.ts";
 import { Reconciliation } from "../reconcile/loop.ts";
+import { weakeningText, weakerThanSigned } from "./policy-difference.ts";
 import type { Settings } from "../config/settings.ts";
 import type { State } from "../node/state.ts";
 import type { AgentContext } from "../reconcile/context.ts";
@@ -43,6 +44,8 @@ export interface WatchOptions {
 const lastDelivery = 2000;
 /** Milliseconds in which queued hints are still reconciled then. The next start finds the rest. */
 const lastLooks = 2000;
+/** Weakenings of the policy that one event lists. */
+const mostWeakenings = 100;
 
 /** Watches until the signal aborts: hints, sweeps and deliveries, each in its own loop. */
 export async function watchNode(
@@ -123,6 +126,7 @@ async function work(context: AgentContext, around: Surroundings): Promise<void> 
     health.ready();
     const { name: engine, attribution } = engines;
     committer.announce("started", { engine, attribution, ...deliveries.summary() }, "info");
+    reportWeakerPolicy(context);
     deliveries.wake();
     options.onReady(address);
     log.info({ engine, attribution, paths: state.current.count(), ...address }, "ready");
@@ -138,6 +142,18 @@ async function work(context: AgentContext, around: Surroundings): Promise<void> 
     log.error({ reason: error.message }, "the last records could not be stored");
   }
   await deliveries.finish(lastDelivery);
+}
+
+/** A policy that protects less than the signed one lets an attacker change files without an alert. */
+function reportWeakerPolicy({ node, state, committer, health }: AgentContext): void {
+  const weaker = weakerThanSigned(node, state, state.baseline.trust()).map(weakeningText);
+  if (weaker.length === 0) return;
+  committer.announce(
+    "policy",
+    { weaker: weaker.slice(0, mostWeakenings), count: weaker.length },
+    "high",
+  );
+  health.trouble("policy", `weaker than the signed one: ${weaker[0]}`);
 }
 
 /** The node as reconcile sees it, with everything that is known of its processes. */

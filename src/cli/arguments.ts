@@ -34,6 +34,17 @@ export function requireOnce(given: Given): void {
   });
 }
 
+/** `accept --policy` without a name approves the policy in force; with one it names a policy like everywhere. */
+export function withBarePolicy(args: readonly string[]): string[] {
+  if (args.find((arg) => !arg.startsWith("-")) !== "accept") return [...args];
+  const end = args.indexOf("--");
+  return args.map((arg, at) => {
+    const next = args[at + 1];
+    const isBare = arg === "--policy" && (next === undefined || next.startsWith("--"));
+    return isBare && (end < 0 || at < end) ? "--policy-in-force" : arg;
+  });
+}
+
 /** With the words after "--" among the command's operands. */
 export function withOperands(given: Given, operand: string | undefined): Given {
   const { "--": _, ...rest } = given;

@@ -7,7 +7,7 @@ import { IntegrityError } from "../core/error.ts";
 import { exit, fail } from "./fail.ts";
 import type { Exit } from "./fail.ts";
 import { readText } from "./files.ts";
-import { requireOnce, withOperands } from "./arguments.ts";
+import { requireOnce, withBarePolicy, withOperands } from "./arguments.ts";
 import { readPlain } from "./fast-args.ts";
 import type { Given, PlainCommand } from "./fast-args.ts";
 
@@ -39,7 +39,7 @@ async function main(args: readonly string[]): Promise<Exit> {
     if (plain) await run(loads[plain.command])(plain.given);
     else {
       const { default: yargs } = await import("yargs");
-      const { help, version: asked } = await commands(yargs([...args])).parseAsync();
+      const { help, version: asked } = await commands(yargs(withBarePolicy(args))).parseAsync();
       // yargs counts the words after "--" as a command but does not run one.
       if (outcome === undefined && help !== true && asked !== true)
         throw wrongUsage('a command is needed before "--"');
@@ -127,6 +127,10 @@ function nodeCommands(parser: Argv): Argv {
         args
           .positional("path", { type: "string", array: true })
           .option("all", { type: "boolean", describe: "approve everything as it is" })
+          .option("policy-in-force", {
+            type: "boolean",
+            describe: "approve the changed policy; also: --policy without a name",
+          })
           .option("reason", { type: "string", describe: "why, for the record" }),
       run(async () => (await import("./agent/accept.ts")).acceptPaths, "path.."),
     )

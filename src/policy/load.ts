@@ -3,6 +3,7 @@ import { readdirSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { IntegrityError } from "../core/error.ts";
 import { printable } from "../core/path.ts";
+import { canonicalRules } from "../core/policy/canonical.ts";
 import type { Policy, Rule } from "../core/policy/rule.ts";
 import { readPolicy } from "./compiled.ts";
 import { nearest } from "./nearest.ts";
@@ -29,24 +30,6 @@ interface Loading {
   readonly problems: Problem[];
 }
 
-/** The key order of a rule in the canonical form, which the digest covers. */
-const ruleKeys: (keyof Rule)[] = [
-  "id",
-  "paths",
-  "exclude",
-  "class",
-  "severity",
-  "why",
-  "mode",
-  "owner",
-  "writers",
-  "containerWriters",
-  "content",
-  "validators",
-  "cis",
-  "attack",
-];
-
 /**
  * Loads and merges policies, included ones first, each file once. A name with a "/" or an ending .yaml is a file.
  * Refuses an invalid policy with every problem in every file.
@@ -72,7 +55,7 @@ export async function loadPolicy(
     name: own.map(({ policy }) => policy.name).join("+"),
     description: own.map(({ policy }) => policy.description).join("; "),
     rules,
-    digest: createHash("sha256").update(JSON.stringify(rules, ruleKeys)).digest("hex"),
+    digest: createHash("sha256").update(canonicalRules(rules)).digest("hex"),
   };
 }
 

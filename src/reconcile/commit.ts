@@ -25,7 +25,14 @@ export interface CommitterOptions {
 }
 
 /** Events of the agent itself. */
-type AgentEvent = "started" | "stopped" | "degraded" | "recovered" | "baseline" | "pruned";
+type AgentEvent =
+  | "started"
+  | "stopped"
+  | "degraded"
+  | "recovered"
+  | "baseline"
+  | "pruned"
+  | "policy";
 
 const examplesKept = 10;
 /** The fold's name under which changes beyond the budget are counted. */

@@ -1,3 +1,4 @@
+import { canonicalRules } from "../core/policy/canonical.ts";
 import { compileRules } from "../core/policy/rules.ts";
 import type { Rule, RuleIndex } from "../core/policy/rule.ts";
 import { readMeta, transact, writeMeta } from "../sqlite/open.ts";
@@ -31,7 +32,7 @@ function watchedPolicy(state: State): string | undefined {
 }
 
 function rulesOf({ policy }: Node): string {
-  return JSON.stringify(policy.rules);
+  return canonicalRules(policy.rules);
 }
 
 /** Undefined: not a list of rules. It is unsigned, and an altered one must not stop the agent. */

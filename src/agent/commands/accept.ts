@@ -6,6 +6,9 @@ import { HashPool } from "../../observe/hash/pool.ts";
 import { isStale, Looks } from "../../reconcile/look.ts";
 import type { NodeView } from "../../reconcile/look.ts";
 import type { Look } from "../../core/change/compare.ts";
+import type { Approval } from "../../baseline/baseline.ts";
+import { canonicalRules } from "../../core/policy/canonical.ts";
+import { signedRules } from "../policy-difference.ts";
 import { hashWorkers } from "./capture.ts";
 import { requireKnown } from "../../node/node.ts";
 import type { Node } from "../../node/node.ts";
@@ -19,6 +22,9 @@ interface AcceptOptions {
   /** Empty: every path. */
   readonly paths: readonly string[];
   readonly reason: string;
+  /** Approve the policy in force instead of the one that was signed; without paths, only that. */
+  readonly policy?: boolean;
+  readonly all?: boolean;
 }
 
 interface Accepted {
@@ -29,7 +35,7 @@ interface Accepted {
 
 /** Puts the present state of some paths, and of everything below them, into the baseline, and signs it again. */
 export async function accept(node: Node, state: State, options: AcceptOptions): Promise<Accepted> {
-  state.baseline.trust();
+  const former = state.baseline.trust();
   requireKnown(node, options.paths, state.baseline.rows);
   using pool = new HashPool({ root: node.root, workers: hashWorkers });
   const known: NodeView["known"] = {
@@ -38,21 +44,37 @@ export async function accept(node: Node, state: State, options: AcceptOptions): 
     findByInode: () => [],
   };
   const looks = new Looks(makeNodeView(node, { known, pool }));
-  for (const from of options.paths.length > 0 ? options.paths : [undefined]) {
+  for (const from of options.all === true ? [undefined] : options.paths) {
     const run = { node, pool, known, ...(from !== undefined && { from }) };
     const { paths, unseen } = await differing(run, state.baseline.rows);
     if (unseen.length > 0) throw unacceptable(unseen);
     for (const path of paths) await looks.at(path);
   }
   const changed = looks.all().filter(isStale);
-  return { statement: sign(node, state, { ...options, changed }), looks: changed };
+  const policy = approvedPolicy(node, state, { former, isNew: options.policy === true });
+  return { statement: sign(state, { ...options, changed, policy }), looks: changed };
 }
 
-function sign(
+type PolicyText = Approval["policy"];
+
+/** The signed policy stays, unless the person who accepts approves the one in force. */
+function approvedPolicy(
   node: Node,
   state: State,
-  { settings, reason, changed }: AcceptOptions & { readonly changed: readonly Look[] },
-): Statement {
+  { former, isNew }: { readonly former: Statement; readonly isNew: boolean },
+): PolicyText {
+  const signed = signedRules(state, former);
+  return isNew || !signed
+    ? { name: node.policy.name, text: canonicalRules(node.policy.rules) }
+    : { name: former.policy.name, text: canonicalRules(signed) };
+}
+
+interface Signing extends Omit<AcceptOptions, "policy"> {
+  readonly changed: readonly Look[];
+  readonly policy: PolicyText;
+}
+
+function sign(state: State, { settings, reason, changed, policy }: Signing): Statement {
   const acceptances = changed.map(({ path, after }) => ({
     path,
     ...(after && { row: rowOf(after) }),
@@ -60,7 +82,7 @@ function sign(
   return state.baseline.accept(acceptances, {
     node: settings.node,
     cluster: settings.cluster,
-    policy: { name: node.policy.name, text: JSON.stringify(node.policy.rules) },
+    policy,
     at: new Date().toISOString(),
     reason,
     also: (statement) => {

@@ -1,3 +1,4 @@
+import { canonicalRules } from "../../core/policy/canonical.ts";
 import { isUnseen, parseRow } from "../../core/change/observation.ts";
 import type { Statement } from "../../core/record/statement.ts";
 import { HashPool } from "../../observe/hash/pool.ts";
@@ -46,7 +47,7 @@ export async function captureBaseline(
     ...(onProgress && { onProgress }),
   });
   const now = new Date().toISOString();
-  const rules = JSON.stringify(node.policy.rules);
+  const rules = canonicalRules(node.policy.rules);
   const statement = state.baseline.finish(capture, {
     node: settings.node,
     cluster: settings.cluster,

@@ -2,13 +2,13 @@ import type { JudgedChange } from "../../core/change/change.ts";
 import type { Look } from "../../core/change/compare.ts";
 import { pair } from "../../core/change/pair.ts";
 import type { Statement } from "../../core/record/statement.ts";
-import { sha256 } from "../../core/record/statement.ts";
 import { HashPool } from "../../observe/hash/pool.ts";
 import { judgeChange } from "../../reconcile/judge.ts";
 import { Looks } from "../../reconcile/look.ts";
 import type { NodeView } from "../../reconcile/look.ts";
 import { compileRules } from "../../core/policy/rules.ts";
-import type { Rule } from "../../core/policy/rule.ts";
+import type { Weakening } from "../../core/policy/weaker.ts";
+import { signedRules, weakerThanSigned } from "../policy-difference.ts";
 import { hashWorkers } from "./capture.ts";
 import { requireKnown } from "../../node/node.ts";
 import type { Node } from "../../node/node.ts";
@@ -23,7 +23,9 @@ export interface Drift {
   /** Readable now, unreadable when approved: there is nothing to compare it with. */
   readonly uncompared: readonly Unseen[];
   /** Paths that the policy of the baseline did not watch: neither approved nor changed. */
-  readonly unapproved: number;
+  readonly unapproved: readonly string[];
+  /** How the policy in force is weaker than the signed one. */
+  readonly weaker: readonly Weakening[];
 }
 
 /** Compares the node with its baseline: every path, or some paths and everything below them. */
@@ -47,7 +49,7 @@ export async function findDrift(
   const looks = new Looks(view);
   const wasWatched = formerIndex(state, statement, node);
   const unseen: Unseen[] = [];
-  let unapproved = 0;
+  const unapproved: string[] = [];
   const { onProgress } = options;
   for (const from of options.paths.length > 0 ? options.paths : [undefined]) {
     const run = { node, pool, known, ...(from !== undefined && { from }) };
@@ -58,7 +60,7 @@ export async function findDrift(
     unseen.push(...pass.unseen);
     for (const path of pass.paths) {
       if (wasWatched(path)) await looks.at(path);
-      else unapproved += 1;
+      else unapproved.push(path);
     }
   }
   const at = Date.now();
@@ -71,7 +73,8 @@ export async function findDrift(
   for (const { path, after } of seen) if (after) unseen.push(...unrest(node, path, after));
   const changed = new Set(changes.map(({ change }) => change.path));
   const uncompared = seen.flatMap(neverRead).filter(({ path }) => !changed.has(path));
-  return { statement, changes, unseen, uncompared, unapproved };
+  const weaker = weakerThanSigned(node, state, statement);
+  return { statement, changes, unseen, uncompared, unapproved, weaker };
 }
 
 function neverRead({ path, before, after }: Look): readonly Unseen[] {
@@ -82,8 +85,8 @@ function neverRead({ path, before, after }: Look): readonly Unseen[] {
 /** Whether the policy in force when the baseline was signed, or an earlier one, watched a path. */
 function formerIndex(state: State, statement: Statement, node: Node): (path: string) => boolean {
   if (statement.policy.digest === node.policy.digest) return () => true;
-  const text = state.baseline.policy() ?? "[]";
-  if (sha256(text) !== statement.policy.digest) return () => true;
-  const former = compileRules(JSON.parse(text) as Rule[]);
+  const rules = signedRules(state, statement);
+  if (!rules) return () => true;
+  const former = compileRules(rules);
   return (path) => former.find(path) !== undefined || state.baseline.rows.get(path) !== undefined;
 }

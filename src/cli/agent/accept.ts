@@ -17,7 +17,9 @@ export async function acceptPaths(
 ): Promise<Exit> {
   const paths = pathsOf(given);
   const reason = reasonOf(given);
-  if ((paths.length === 0) !== (given["all"] === true))
+  const all = given["all"] === true;
+  const policy = given["policyInForce"] === true;
+  if (all ? paths.length > 0 : paths.length === 0 && !policy)
     throw new IntegrityError("USAGE", "accept: expected either paths or --all");
   if (reason === undefined)
     throw new IntegrityError("USAGE", "accept: expected --reason TEXT, found none", {
@@ -25,7 +27,7 @@ export async function acceptPaths(
     });
   using node = await openNode(settings);
   using state = openState(settings);
-  const { statement, looks } = await accept(node, state, { settings, paths, reason });
+  const { statement, looks } = await accept(node, state, { settings, paths, reason, all, policy });
   // In the other paths only times moved, which are not compared.
   const accepted = looks.filter((look) => compare(look) !== undefined).map(({ path }) => path);
   const { counter, digest, rows, at } = statement;

@@ -9,7 +9,7 @@ import { pathsOf } from "../arguments.ts";
 import { say } from "../print.ts";
 import { printChanges } from "../table.ts";
 import { ProgressLine } from "../progress.ts";
-import { warnUncompared, warnUnseen } from "../incomplete.ts";
+import { warnUnapproved, warnUncompared, warnUnseen, warnWeaker } from "../incomplete.ts";
 
 /** `check [PATH…]` */
 export async function check(
@@ -23,13 +23,12 @@ export async function check(
   const drift = await findDrift(node, state, { paths, onProgress: progress.update });
   progress[Symbol.dispose]();
   printChanges(settings.format, drift.changes);
-  if (drift.unapproved > 0)
-    say(
-      `fim-agent: ${drift.unapproved} paths are watched since the policy changed and were never approved\n` +
-        "hint: look at them, then: fim-agent accept --all --reason TEXT",
-    );
-  const isUnseen = warnUnseen(drift.unseen);
-  const incomplete = warnUncompared(drift.uncompared) || isUnseen;
+  const incomplete = [
+    warnUnapproved(drift.unapproved),
+    warnWeaker(drift.weaker),
+    warnUnseen(drift.unseen),
+    warnUncompared(drift.uncompared),
+  ].includes(true);
   const unexpected = drift.changes.filter(isDrift).length;
   const { rows, counter, at } = drift.statement;
   say(

@@ -122,7 +122,15 @@ interface Described {
 }
 
 /** Agent events that webhooks carry. Heartbeats go to the collector alone. */
-const agentEvents = new Set(["started", "stopped", "degraded", "recovered", "baseline", "dropped"]);
+const agentEvents = new Set([
+  "started",
+  "stopped",
+  "degraded",
+  "recovered",
+  "baseline",
+  "dropped",
+  "policy",
+]);
 
 function describe(record: ChainRecord): Described | undefined {
   const body = fieldsOf(record.body);

@@ -1,0 +1,63 @@
+import test from "ava";
+import { readFileSync, writeFileSync } from "node:fs";
+import { makeStage, typesOf, writePolicy } from "./stage.ts";
+
+test("a narrowed or softened policy makes a check incomplete, and watch reports it, until it is approved", async (t) => {
+  using stage = makeStage({ "/etc/**": "high" });
+  stage.write("/etc/a", "a\n");
+  stage.write("/etc/sub/b", "b\n");
+  await stage.capture();
+  const signed = readFileSync(stage.policy, "utf8");
+  for (const [rules, what] of [
+    [{ "/etc/sub/**": "high" }, /stage\/rule-0: no longer watched \(2 paths, \/etc\)/],
+    [{ "/etc/**": "info" }, /stage\/rule-0: severity high -> info \(4 paths, \/etc\)/],
+  ] as const) {
+    writePolicy(stage.policy, rules);
+    const { code, stderr } = await stage.run("check");
+    t.is(code, 4, stderr);
+    t.regex(stderr, what);
+  }
+  await using receiver = await stage.receiver();
+  const webhooks = [{ url: receiver.url, secret: stage.secretFile }];
+  {
+    await using watching = await stage.watch({ webhooks });
+    await receiver.until(() => typesOf(receiver).includes("fim.agent.policy"));
+    t.true(watching.lines.some((line) => line.includes("weaker than the signed one")));
+  }
+  // Accepting a path signs again, but not the policy.
+  stage.write("/etc/a", "changed\n");
+  t.is((await stage.run("accept", "/etc/a", "--reason", "planned")).code, 0);
+  t.is((await stage.run("check")).code, 4);
+  t.is(
+    (await stage.run("accept", "--policy", "--reason", "planned", "--policy", stage.policy)).code,
+    0,
+  );
+  t.is((await stage.run("check")).code, 0);
+  writeFileSync(stage.policy, signed);
+  t.is((await stage.run("check")).code, 0, "a stricter policy is no fault");
+});
+
+test("paths that a widened policy adds are listed and make a check incomplete until they are approved", async (t) => {
+  using stage = makeStage({ "/etc/**": "high" });
+  stage.write("/etc/a", "a\n");
+  stage.write("/srv/new", "x\n");
+  await stage.capture();
+  writePolicy(stage.policy, { "/etc/**": "high", "/srv/**": "high" });
+  const { code, stderr } = await stage.run("check");
+  t.is(code, 4);
+  t.regex(stderr, /2 are watched but were never approved\n {2}\/srv\n {2}\/srv\/new\n/);
+  t.is((await stage.run("accept", "/srv", "--reason", "seen")).code, 0);
+  t.is((await stage.run("check")).code, 0);
+});
+
+test("a state directory of another node is refused by every command", async (t) => {
+  using stage = makeStage({ "/etc/**": "high" });
+  stage.write("/etc/a", "a\n");
+  t.is((await stage.run("baseline", "--node", "node1")).code, 0);
+  for (const command of [["check"], ["verify"], ["accept", "--all", "--reason", "x"], ["watch"]]) {
+    const { code, stderr } = await stage.run(...command, "--node", "node2");
+    t.is(code, 3, command[0]);
+    t.regex(stderr, /belongs to node node1 of cluster default, not to node2 of default/);
+  }
+  t.is((await stage.run("check", "--node", "node1")).code, 0);
+});
