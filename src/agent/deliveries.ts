@@ -2,10 +2,10 @@ import { messageOf } from "../core/error.ts";
 import type { Logger } from "pino";
 import { parseRecord } from "../core/record/chain.ts";
 import { redactUrl } from "../core/redact.ts";
-import { Pace } from "../deliver/wakeup.ts";
+import { Wakeup } from "../deliver/wakeup.ts";
 import { deliver } from "../deliver/deliver.ts";
 import type { Attempted, Sink } from "../deliver/deliver.ts";
-import { Webhook, webhookName } from "../deliver/formats/webhook.ts";
+import { isForgeable, Webhook, webhookName } from "../deliver/formats/webhook.ts";
 import type { Metrics } from "../health/metrics.ts";
 import type { Settings } from "../config/settings.ts";
 import type { State } from "../node/state.ts";
@@ -19,6 +19,8 @@ interface DeliveryOptions {
   readonly health: HealthStatus;
 }
 
+/** Milliseconds after which a sink that fails is reported, also at the other sinks. */
+const degradedAfter = 60_000;
 /** How often to look in the outbox for records of another process (accept, key rotate). */
 const lookEvery = 1000;
 
@@ -26,11 +28,13 @@ const lookEvery = 1000;
 export class Deliveries implements AsyncDisposable {
   readonly #options: DeliveryOptions;
   readonly #stop = new AbortController();
-  readonly #paces: Pace[] = [];
+  readonly #wakeups: Wakeup[] = [];
   readonly #loops: Promise<unknown>[] = [];
   readonly #names: string[] = [];
   readonly #timer: NodeJS.Timeout;
   #seen = 0;
+  /** Milliseconds of performance.now() since when a sink has delivered nothing. */
+  readonly #failingSince = new Map<string, number>();
 
   constructor(options: DeliveryOptions) {
     this.#options = options;
@@ -48,7 +52,7 @@ export class Deliveries implements AsyncDisposable {
 
   /** Call it after a record was queued. */
   wake(): void {
-    for (const pace of this.#paces) pace.wake();
+    for (const wakeup of this.#wakeups) wakeup.wake();
   }
 
   summary(): { readonly sinks: readonly string[] } {
@@ -71,15 +75,17 @@ export class Deliveries implements AsyncDisposable {
     const { state, log } = this.#options;
     const name = webhookName(webhook.url);
     const warn = (problem: string): void => log.warn({ sink: name, problem }, "webhook keys");
+    if (isForgeable(webhook.url))
+      warn("plain http to another host: use https, or anyone on the network can read and forge it");
     const receiver = new Webhook(webhook, { clock: Date.now, warn });
-    const pace = new Pace();
-    this.#paces.push(pace);
+    const wakeup = new Wakeup();
+    this.#wakeups.push(wakeup);
     this.#names.push(redactUrl(webhook.url));
     const sink = {
       name,
       queue: state.queue,
       receiver,
-      pace,
+      wakeup,
       clock: Date.now,
       random: Math.random,
       onAttempt: (attempted: Attempted) => this.#note(attempted),
@@ -98,7 +104,7 @@ export class Deliveries implements AsyncDisposable {
         return;
       } catch (error) {
         this.#fail(sink.name, messageOf(error));
-        await sink.pace.pause(lookEvery, signal);
+        await sink.wakeup.pause(lookEvery, signal);
       }
     }
   }
@@ -113,7 +119,13 @@ export class Deliveries implements AsyncDisposable {
     if (outcome.kind === "delivered") {
       for (const { bytes } of records) metrics.deliveryLatency(sink, secondsSince(bytes));
       health.over(`delivery ${sink}`);
-    } else log.warn({ sink, outcome, failures, delay }, "not delivered");
+      this.#failingSince.delete(sink);
+      return;
+    }
+    log.warn({ sink, outcome, failures, delay }, "not delivered");
+    const since = this.#failingSince.get(sink) ?? performance.now();
+    this.#failingSince.set(sink, since);
+    if (performance.now() - since >= degradedAfter) this.#fail(sink, outcome.why);
   }
 
   #lookForOthers(): void {

@@ -145,7 +145,7 @@ async function work(context: AgentContext, around: Surroundings): Promise<void> 
 }
 
 /** A policy that protects less than the signed one lets an attacker change files without an alert. */
-function reportWeakerPolicy({ node, state, committer, health }: AgentContext): void {
+function reportWeakerPolicy({ node, state, committer, health, log }: AgentContext): void {
   const weaker = weakerThanSigned(node, state, state.baseline.trust()).map(weakeningText);
   if (weaker.length === 0) return;
   committer.announce(
@@ -153,7 +153,8 @@ function reportWeakerPolicy({ node, state, committer, health }: AgentContext): v
     { weaker: weaker.slice(0, mostWeakenings), count: weaker.length },
     "high",
   );
-  health.trouble("policy", `weaker than the signed one: ${weaker[0]}`);
+  health.mark("policy", `weaker than the signed one: ${weaker[0]}`);
+  log.warn({ weaker: weaker.slice(0, mostWeakenings) }, "policy weaker than the signed one");
 }
 
 /** The node as reconcile sees it, with everything that is known of its processes. */

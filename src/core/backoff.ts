@@ -1,6 +1,12 @@
 /** How one delivery attempt ended on the network. */
 export type Answer =
-  | { readonly kind: "status"; readonly status: number; readonly retryAfter?: string }
+  | {
+      readonly kind: "status";
+      readonly status: number;
+      readonly retryAfter?: string;
+      /** Plain HTTP from another host: anyone on the network can forge it. */
+      readonly isForgeable?: true;
+    }
   | { readonly kind: "network"; readonly detail: string }
   | { readonly kind: "timeout"; readonly detail: string };
 
@@ -52,7 +58,10 @@ export function classify(answer: Answer, now: number): Outcome {
   const { status } = answer;
   if (status >= 200 && status < 300) return { kind: "delivered" };
   const why = `status ${status}`;
-  if (status === 410) return { kind: "disabled", why };
+  if (status === 410)
+    return answer.isForgeable
+      ? { kind: "rejected", why: `${why} over plain http, not believed` }
+      : { kind: "disabled", why };
   const kind = isPassing(status) ? "retry" : "rejected";
   const afterMs = parseRetryAfter(answer.retryAfter, now);
   return afterMs === undefined ? { kind, why } : { kind, why, afterMs };

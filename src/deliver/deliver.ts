@@ -1,6 +1,6 @@
 import { brokenAfter, classify, defaultLimits, delayAfter } from "../core/backoff.ts";
 import type { Answer, Limits, Outcome } from "../core/backoff.ts";
-import type { Pace } from "./wakeup.ts";
+import type { Wakeup } from "./wakeup.ts";
 
 /** A queued record with its exact bytes. */
 export interface Leased {
@@ -46,7 +46,7 @@ export interface Sink {
   readonly name: string;
   readonly queue: Queue;
   readonly receiver: Receiver;
-  readonly pace: Pace;
+  readonly wakeup: Wakeup;
   /** Milliseconds since 1970. */
   readonly clock: () => number;
   /** In [0, 1). */
@@ -86,11 +86,11 @@ export async function deliver(sink: Sink, signal: AbortSignal): Promise<"stopped
     if (state?.disabled) return "disabled";
     const wait = waitFor(sink, state);
     if (wait > 0) {
-      await sink.pace.pause(wait, signal);
+      await sink.wakeup.pause(wait, signal);
       continue;
     }
     const records = lease(sink);
-    if (records.length === 0) await sink.pace.idle(signal);
+    if (records.length === 0) await sink.wakeup.idle(signal);
     else await drain(sink, { records, failures: state?.attempts ?? 0 }, signal);
   }
   return "stopped";

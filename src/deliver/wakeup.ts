@@ -1,5 +1,5 @@
 /** Where a delivery loop waits: for a new record, or for the end of a pause. */
-export class Pace {
+export class Wakeup {
   #rung = false;
   #waiting: (() => void) | undefined;
 

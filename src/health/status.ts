@@ -73,6 +73,11 @@ export class HealthStatus {
     this.#announce("degraded", { trouble: what, reason: why });
   }
 
+  /** A lasting trouble that an event of its own has reported. */
+  mark(what: string, why: string): void {
+    this.#troubles.set(what, why);
+  }
+
   over(what: string): void {
     const reason = this.#troubles.get(what);
     if (reason === undefined) return;

@@ -27,16 +27,16 @@ export interface Digest {
 }
 
 /** Called after each piece; may wait, or throw to end the reading. */
-export type Pace = (bytes: number) => void;
+export type Throttle = (bytes: number) => void;
 
 /** Reads files into one buffer that it keeps. */
 export class Digester {
   readonly #piece = Buffer.allocUnsafeSlow(pieceBytes);
-  readonly #pace: Pace | undefined;
+  readonly #throttle: Throttle | undefined;
   readonly #stat = new Stat();
 
-  constructor(pace?: Pace) {
-    this.#pace = pace;
+  constructor(throttle?: Throttle) {
+    this.#throttle = throttle;
   }
 
   /** The digests of a file's content, or minus errno. None for a large file that lost its last name. */
@@ -53,7 +53,7 @@ export class Digester {
   #read(fd: number, extent: Extent): Digest | number {
     const first = readAt(fd, 0, this.#piece);
     if (first < 0) return first;
-    this.#pace?.(first);
+    this.#throttle?.(first);
     const isWhole = first === extent.size && first <= pieceBytes;
     if (isWhole && extent.hash && extent.prefix === undefined)
       return { sha256: hash("sha256", this.#piece.subarray(0, first), "hex") };
@@ -84,7 +84,7 @@ export class Digester {
       }
       got = readAt(fd, done, this.#piece);
       if (got < 0) return got;
-      this.#pace?.(got);
+      this.#throttle?.(got);
     }
     const sha256 = all.digest("hex");
     if (prefix !== undefined) head ??= { size: done, sha256 };

@@ -20,7 +20,7 @@ import { readXattrs } from "../linux/xattr.ts";
 import { readAttributes } from "./attributes.ts";
 import type { Attributes } from "./attributes.ts";
 import { Digester } from "./digest.ts";
-import type { Digest, Pace } from "./digest.ts";
+import type { Digest, Throttle } from "./digest.ts";
 import { formatTime } from "./time.ts";
 
 /** What to read beyond the inode. */
@@ -66,8 +66,8 @@ export class Observer {
   readonly #before = new Stat();
   readonly #after = new Stat();
 
-  constructor(root: string, pace?: Pace) {
-    this.#digester = new Digester(pace);
+  constructor(root: string, throttle?: Throttle) {
+    this.#digester = new Digester(throttle);
     this.#root = openRoot(root);
     try {
       this.#open = chooseOpen(this.#root, root);

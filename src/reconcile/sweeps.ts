@@ -85,7 +85,7 @@ export class Sweeps {
     const { node, pool, state, settings, metrics, health, signal } = this.#context;
     const started = performance.now();
     try {
-      const { paths } = await differing(
+      const { paths, unseen } = await differing(
         {
           node,
           pool,
@@ -96,6 +96,10 @@ export class Sweeps {
         state.current,
       );
       this.#hint(paths);
+      const [first] = unseen;
+      if (first)
+        health.trouble("unreadable", `${unseen.length} paths cannot be read, ${first.path}`);
+      else health.over("unreadable");
       state.baseline.trust();
       health.over("baseline");
       metrics.sweep("full", (performance.now() - started) / 1000);

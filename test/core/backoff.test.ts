@@ -97,3 +97,9 @@ test("no text of Retry-After makes a negative or unbounded wait", (t) => {
   );
   t.pass();
 });
+
+test("a 410 that anyone on the network can forge disables nothing", (t) => {
+  const answer = { kind: "status", status: 410 } as const;
+  t.is(classify(answer, 0).kind, "disabled");
+  t.is(classify({ ...answer, isForgeable: true }, 0).kind, "rejected");
+});

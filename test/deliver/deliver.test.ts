@@ -5,7 +5,7 @@ import test from "ava";
 import type { ExecutionContext } from "ava";
 import fc from "fast-check";
 import type { Answer } from "../../src/core/backoff.ts";
-import { Pace } from "../../src/deliver/wakeup.ts";
+import { Wakeup } from "../../src/deliver/wakeup.ts";
 import { deliver } from "../../src/deliver/deliver.ts";
 import type { Attempted, Leased, Receiver, Sink } from "../../src/deliver/deliver.ts";
 import { Webhook } from "../../src/deliver/formats/webhook.ts";
@@ -17,27 +17,27 @@ const limits = { base: 2, cap: 10, retryAfterCap: 3_600_000 };
 interface Loop {
   readonly sink: Sink;
   readonly queue: MemoryQueue;
-  readonly pace: Pace;
+  readonly wakeup: Wakeup;
   readonly attempts: Attempted[];
   readonly stop: AbortController;
 }
 
 function loopOver(to: Receiver, overrides: Partial<Sink> = {}): Loop {
   const queue = new MemoryQueue();
-  const pace = new Pace();
+  const wakeup = new Wakeup();
   const attempts: Attempted[] = [];
   const sink: Sink = {
     name: "hook",
     queue,
     receiver: to,
-    pace,
+    wakeup,
     clock: Date.now,
     random: Math.random,
     limits,
     onAttempt: (attempt) => attempts.push(attempt),
     ...overrides,
   };
-  return { sink, queue, pace, attempts, stop: new AbortController() };
+  return { sink, queue, wakeup, attempts, stop: new AbortController() };
 }
 
 function webhookTo(t: ExecutionContext, url: string, timeout = 15_000): Webhook {
@@ -141,13 +141,13 @@ test("a hang, a cut answer, a reset and a refused request are all tried again", 
 
 test("a receiver that is down and comes back gets what was queued meanwhile", async (t) => {
   const first = await peerThat(status(200));
-  const { sink, queue, stop, pace } = loopOver(webhookTo(t, first.url));
+  const { sink, queue, stop, wakeup } = loopOver(webhookTo(t, first.url));
   queue.add(alertRecord("before"));
   const running = deliver(sink, stop.signal);
   await queue.until(() => queue.settled === 1);
   await first[Symbol.asyncDispose]();
   queue.add(alertRecord("during-1"), alertRecord("during-2"));
-  pace.wake();
+  wakeup.wake();
   await queue.until(() => queue.deferred.length >= 2);
   await using second = await peerThat(status(200), { port: first.port });
   await queue.until(() => queue.settled === 3);
@@ -158,14 +158,14 @@ test("a receiver that is down and comes back gets what was queued meanwhile", as
 
 test("a wait that the receiver asked for is kept, and the bell does not break it", async (t) => {
   await using peer = await peerThat(inTurn(status(429, { "retry-after": "1" }), status(200)));
-  const { sink, queue, stop, pace } = loopOver(webhookTo(t, peer.url));
+  const { sink, queue, stop, wakeup } = loopOver(webhookTo(t, peer.url));
   queue.add(alertRecord("a"));
   const before = Date.now();
   const running = deliver(sink, stop.signal);
   await queue.until(() => queue.deferred.length === 1);
   const nextAt = queue.deferred[0]?.nextAt ?? 0;
   t.true(nextAt >= before + 1000);
-  for (let round = 0; round < 5; round += 1) pace.wake();
+  for (let round = 0; round < 5; round += 1) wakeup.wake();
   await queue.until(() => queue.settled === 1);
   stop.abort();
   await running;
@@ -222,11 +222,11 @@ test("a clock that was set back does not silence a sink", async (t) => {
 
 test("a new record is posted in the same turn in which the bell rang, without a timer", async (t) => {
   const { to, posts } = scripted([]);
-  const { sink, queue, stop, pace } = loopOver(to);
+  const { sink, queue, stop, wakeup } = loopOver(to);
   const running = deliver(sink, stop.signal);
   await new Promise((resolve) => setImmediate(resolve));
   queue.add(alertRecord("a"));
-  pace.wake();
+  wakeup.wake();
   // Promises only: no timer and no I/O can have run when these have.
   for (let turn = 0; turn < 10; turn += 1) await Promise.resolve();
   t.deepEqual(posts, [[1]]);

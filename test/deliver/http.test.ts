@@ -82,7 +82,7 @@ test("a receiver that never answers, and one that never ends its answer, run out
       status(200),
     ),
   );
-  using poster = new Poster({ url: peer.url, timeout: 100 });
+  using poster = new Poster({ url: peer.url, timeout: 1000 });
   t.is((await poster.post(message, never))?.kind, "timeout");
   t.is((await poster.post(message, never))?.kind, "timeout");
   using patient = new Poster({ url: peer.url });

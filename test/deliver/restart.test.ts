@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test from "ava";
-import { Pace } from "../../src/deliver/wakeup.ts";
+import { Wakeup } from "../../src/deliver/wakeup.ts";
 import { deliver } from "../../src/deliver/deliver.ts";
 import type { Attempted } from "../../src/deliver/deliver.ts";
 import { Webhook } from "../../src/deliver/formats/webhook.ts";
@@ -45,7 +45,7 @@ function start(state: ReturnType<typeof stateDir>, url: string) {
       throw new Error(problem);
     },
   });
-  const pace = new Pace();
+  const wakeup = new Wakeup();
   const stop = new AbortController();
   const attempts: Attempted[] = [];
   const running = deliver(
@@ -53,7 +53,7 @@ function start(state: ReturnType<typeof stateDir>, url: string) {
       name: "hook",
       queue,
       receiver,
-      pace,
+      wakeup,
       limits,
       clock: Date.now,
       random: Math.random,
@@ -65,7 +65,7 @@ function start(state: ReturnType<typeof stateDir>, url: string) {
     const fim = { change: "modified" };
     const body = () => ({ metadata: { uid }, severity_id: severityId, unmapped: { fim } });
     transact(db, () => outbox.append([{ kind: "alert", severity: "high", body }], at));
-    pace.wake();
+    wakeup.wake();
   };
   return {
     alert,

@@ -87,7 +87,10 @@ function attributesOf(seen: Observation, names: Names) {
     is_readonly: seen.flags?.includes("immutable"),
     security_descriptor: descriptorOf(bits, seen, names),
     owner: toUser(seen.uid, names),
-    hashes: seen.sha256 === undefined ? undefined : ([sha256(seen.sha256)] as const),
+    hashes:
+      seen.sha256 === undefined || seen.unreadable !== undefined
+        ? undefined
+        : ([sha256(seen.sha256)] as const),
     xattributes: xattributesOf(seen, names),
   });
 }

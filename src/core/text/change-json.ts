@@ -123,7 +123,8 @@ function showObservation(seen: Observation): ShownObservation {
     uid: seen.uid,
     gid: seen.gid,
     size: seen.size,
-    sha256: seen.sha256,
+    // Of a file that is unreadable now, the last known digest is not the present one.
+    sha256: seen.unreadable === undefined ? seen.sha256 : undefined,
     mtime: seen.mtime,
     target: target?.text,
     targetBase64: target?.base64,

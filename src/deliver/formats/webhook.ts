@@ -43,6 +43,12 @@ export function webhookName(url: string): string {
   return `webhook:${new URL(url).host}:${digest}`;
 }
 
+/** Whether a stranger on the network can answer in the receiver's place. */
+export function isForgeable(url: string): boolean {
+  const { protocol, hostname } = new URL(url);
+  return protocol === "http:" && !/^(?:localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(hostname);
+}
+
 /** Record -> its webhook request. Undefined: no webhook carries this kind. */
 export function webhookEvent(bytes: Buffer): WebhookEvent | undefined {
   const record = parseRecord(bytes);
@@ -101,7 +107,10 @@ export class Webhook implements Receiver, Disposable {
       "webhook-timestamp": String(timestamp),
       "webhook-signature": signatureHeader({ id, timestamp, body }, this.#keys.keys),
     };
-    return this.#poster.post({ headers, body }, signal);
+    const answer = await this.#poster.post({ headers, body }, signal);
+    return answer?.kind === "status" && isForgeable(this.#settings.url)
+      ? { ...answer, isForgeable: true }
+      : answer;
   }
 
   [Symbol.dispose](): void {

@@ -20,7 +20,7 @@ let bytesRead = 0;
 let paidAt = 0;
 
 /** Keeps the rate; idle time saves nothing up. */
-function pace(bytes: number): void {
+function throttle(bytes: number): void {
   bytesRead += bytes;
   if (rate !== undefined) {
     const now = performance.now();
@@ -37,7 +37,7 @@ function answer(job: Job): Answer {
   const results: Result[] = [];
   const large: Large[] = [];
   try {
-    observer ??= new Observer(root, pace);
+    observer ??= new Observer(root, throttle);
     for (const item of job.items) {
       const maxBytes = Math.min(item.want.maxBytes ?? Infinity, job.largeBytes);
       const seen = observer.observe(item.path, { ...item.want, maxBytes });

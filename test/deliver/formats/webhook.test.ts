@@ -6,7 +6,12 @@ import test from "ava";
 import type { ExecutionContext } from "ava";
 import { Webhook as Verifier } from "standardwebhooks";
 import { hashRecord } from "../../../src/core/record/chain.ts";
-import { Webhook, webhookEvent, webhookName } from "../../../src/deliver/formats/webhook.ts";
+import {
+  Webhook,
+  webhookEvent,
+  webhookName,
+  isForgeable,
+} from "../../../src/deliver/formats/webhook.ts";
 import type { WebhookSettings } from "../../../src/deliver/formats/webhook.ts";
 import { alertRecord, record } from "../../helpers/queue.ts";
 import { peerThat, status } from "../../helpers/peer.ts";
@@ -192,4 +197,16 @@ test("a sink's name is stable and shows nothing of the URL but its host", (t) =>
   t.regex(name, /^webhook:soc\.example:8443:[0-9a-f]{8}$/);
   t.is(webhookName("https://soc.example:8443/T00/very-secret?x=1"), name);
   t.not(webhookName("https://soc.example:8443/T00/other"), name);
+});
+
+test("only plain http from another host can be forged", (t) => {
+  for (const url of ["http://soc.example/hook", "http://10.0.0.1/", "http://127.0.0.1.example/"])
+    t.true(isForgeable(url), url);
+  for (const url of [
+    "https://soc.example/",
+    "http://localhost:1/",
+    "http://127.0.0.1/",
+    "http://[::1]/",
+  ])
+    t.false(isForgeable(url), url);
 });
