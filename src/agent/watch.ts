@@ -10,7 +10,11 @@ import { systemClock } from "../watch/clock.ts";
 import { Coalescer } from "../watch/coalesce.ts";
 import { Deliveries } from "./deliveries.ts";
 import { Engines } from "./engines.ts";
-import { isApprovedExecutable, isAllowedWriter } from "../reconcile/writer-identity.ts";
+import {
+  isAllowedWriter,
+  isApprovedExecutable,
+  isInStaticPod,
+} from "../reconcile/writer-identity.ts";
 import { namesOf, readHostFacts } from "../node/host.ts";
 import { maintenance } from "./maintenance.ts";
 import { HealthServer } from "../health/server.ts";
@@ -163,6 +167,7 @@ function viewWith({ node, state, pool }: AgentContext, engines: () => Engines): 
     ...makeNodeView(node, { known: state.current, pool }),
     isApprovedExecutable: (actor) => isApprovedExecutable(actor, { node, state }),
     isAllowedWriter: (actor, writers) => isAllowedWriter(actor, writers, { node, state }),
+    isInStaticPod: (container) => isInStaticPod(container, { node, state }),
     touches: { tick: tickLength(), touchesOf: (actor, ino) => engines().touchesOf(actor, ino) },
     makerOf: (made, directory) => engines().makerOf(made, directory),
   };

@@ -59,7 +59,7 @@ function ruleLines(rule: Rule): string[] {
     ["content", rule.content],
     ["mode", rule.mode && `${rule.mode} or stricter`],
     ["owner", rule.owner],
-    ["writers", list(rule.writers) + (rule.containerWriters ? " (containers too)" : "")],
+    ["writers", list(rule.writers) + containerText(rule.containerWriters)],
     ["validators", list(rule.validators)],
     ["cis", list(rule.cis)],
     ["attack", list(rule.attack)],
@@ -89,4 +89,9 @@ function reason(first: Candidate, second: Candidate | undefined): string {
   return first.rule.id === second.rule.id
     ? `its literal prefix ${prefix} is the longest`
     : `its literal prefix ${prefix} is as long as that of ${second.rule.id}, which comes earlier`;
+}
+
+function containerText(containerWriters: Rule["containerWriters"]): string {
+  if (containerWriters === "static") return " (static pods too)";
+  return containerWriters ? " (containers too)" : "";
 }

@@ -94,7 +94,7 @@ const ruleSchema = z.strictObject({
     .regex(new RegExp(`^${account}:${account}$`), "expected user:group")
     .optional(),
   writers: z.array(path).default([]),
-  containerWriters: z.boolean().default(false),
+  containerWriters: z.literal([true, false, "static"]).default(false),
   content: z.enum(contents).default("text"),
   validators: z.array(z.enum(validators)).default([]),
   cis: z.array(z.string().regex(/^\d+(\.\d+)+$/, 'expected a number such as "1.1.1"')).default([]),

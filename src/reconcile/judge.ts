@@ -94,11 +94,13 @@ function identityOf(
   actor: Actor,
   { writers }: Rule,
   view: NodeView,
-): Pick<Circumstances, "isApprovedExecutable" | "isAllowedWriter"> {
+): Pick<Circumstances, "isApprovedExecutable" | "isAllowedWriter" | "isInStaticPod"> {
   if (writers.length === 0) return {};
   const isApprovedExecutable = view.isApprovedExecutable?.(actor);
   const isAllowedWriter = view.isAllowedWriter?.(actor, writers);
+  const isInStaticPod = actor.container && view.isInStaticPod?.(actor.container);
   return {
+    ...(isInStaticPod !== undefined && { isInStaticPod }),
     ...(isApprovedExecutable !== undefined && { isApprovedExecutable }),
     ...(isAllowedWriter !== undefined && { isAllowedWriter }),
   };

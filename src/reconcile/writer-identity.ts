@@ -1,7 +1,7 @@
 import { compare } from "../core/change/compare.ts";
 import type { Actor } from "../core/change/hint.ts";
 import type { Observation } from "../core/change/observation.ts";
-import { joinPath, parentOf } from "../core/path.ts";
+import { joinPath, nameOf, parentOf } from "../core/path.ts";
 import type { RuleIndex } from "../core/policy/rule.ts";
 import { resolveInRoot } from "../linux/resolve.ts";
 
@@ -22,6 +22,42 @@ export interface Approved {
 
 interface Known {
   get(path: string): Observation | undefined;
+}
+
+interface KnownTree extends Known {
+  below(directory: string): Iterable<{ readonly path: string }>;
+}
+
+/** Directories in which kubelets look for static pods: kubeadm's, k3s's and RKE2's. */
+const manifestDirectories = [
+  "/etc/kubernetes/manifests",
+  "/var/lib/rancher/k3s/agent/pod-manifests",
+  "/var/lib/rancher/rke2/agent/pod-manifests",
+];
+
+/** The kubelet makes such uids for pods from files; those of the API server are UUIDs (pkg/kubelet/config/common.go). */
+const staticUid = /^[0-9a-f]{32}$/;
+
+/**
+ * Whether a container belongs to a static pod of this node whose manifest is in its approved state. The pod of
+ * manifests/etcd.yaml is called etcd-<node>. Right after a start its name may be unknown: then the uid decides.
+ */
+export function isInStaticPod(
+  { pod, podUid }: NonNullable<Actor["container"]>,
+  {
+    node,
+    state,
+  }: Approved & { readonly state: { readonly baseline: { readonly rows: KnownTree } } },
+): boolean {
+  if (podUid === undefined || !staticUid.test(podUid)) return false;
+  if (pod === undefined) return true;
+  return manifestDirectories
+    .flatMap((directory) => [...state.baseline.rows.below(directory)])
+    .filter(({ path }) => pod.startsWith(`${nameOf(path).replace(/\.(?:ya?ml|json)$/, "")}-`))
+    .some(({ path }) => {
+      const there = node.observer.observe(path, { hash: false });
+      return there !== undefined && isAsApproved(path, there, { node, state });
+    });
 }
 
 /**

@@ -154,7 +154,7 @@ rules:
     /^17: rules\[1\]: unknown key "sevrity", did you mean "severity"\?$/,
     /^19: rules\[1\]\.content: expected text, .*, found "words"$/,
     /^20: rules\[1\]\.validators\[0\]: expected certificate-renewal, .*, found "certificate"$/,
-    /^21: rules\[1\]\.containerWriters: expected a boolean, found "yes"$/,
+    /^21: rules\[1\]\.containerWriters: expected true, false, static, found "yes"$/,
     /^22: rules\[1\]\.cis\[0\]: expected a string, found number 1\.1, write it in quotes$/,
     /^23: rules\[1\]\.attack\[0\]: expected an id such as .*, found "T12"$/,
     /^23: rules\[1\]\.attack\[1\]: expected an id such as .*, found "T1543\.02"$/,

@@ -11,7 +11,11 @@ import {
   writeFileSync,
 } from "node:fs";
 import test from "ava";
-import { isApprovedExecutable, isAllowedWriter } from "../../src/reconcile/writer-identity.ts";
+import {
+  isApprovedExecutable,
+  isAllowedWriter,
+  isInStaticPod,
+} from "../../src/reconcile/writer-identity.ts";
 import type { Approved } from "../../src/reconcile/writer-identity.ts";
 import type { Actor } from "../../src/core/change/hint.ts";
 import type { Observation } from "../../src/core/change/observation.ts";
@@ -222,4 +226,35 @@ test("names that lead in a circle list nothing", (t) => {
   symlinkSync("two", house.at("/one"));
   symlinkSync("one", house.at("/two"));
   t.false(isAllowedWriter(house.actor(sed), ["/one", "/two"], house.approved));
+});
+
+const staticUid = "0123456789abcdef0123456789abcdef";
+const manifest = "/etc/kubernetes/manifests/etcd.yaml";
+
+function withManifest(house: House) {
+  mkdirSync(house.at("/etc/kubernetes/manifests"), { recursive: true });
+  writeFileSync(house.at(manifest), "kind: Pod\n");
+  house.approve(manifest);
+  const rows = house.approved.state.baseline.rows;
+  const tree = {
+    get: (path: string) => rows.get(path),
+    below: (dir: string) => (manifest.startsWith(`${dir}/`) ? [{ path: manifest }] : []),
+  };
+  const { node, state } = house.approved;
+  return { node, state: { ...state, baseline: { rows: tree } } };
+}
+
+test("a container is in a static pod by the kubelet's own uid and an approved manifest", (t) => {
+  using house = makeHouse(["/etc/**"]);
+  const approved = withManifest(house);
+  const container = { id: "ab".repeat(32), podUid: staticUid, pod: "etcd-cp-1" };
+  t.true(isInStaticPod(container, approved));
+  t.true(isInStaticPod({ id: container.id, podUid: staticUid }, approved), "no name is known yet");
+  t.false(isInStaticPod({ ...container, pod: "other-cp-1" }, approved));
+  t.false(isInStaticPod({ id: container.id, pod: "etcd-cp-1" }, approved));
+  const ofApiServer = { ...container, podUid: "01234567-89ab-cdef-0123-456789abcdef" };
+  t.false(isInStaticPod(ofApiServer, approved));
+  appendFileSync(house.at(manifest), "hostPID: true\n");
+  house.look(manifest);
+  t.false(isInStaticPod(container, approved), "the manifest is no longer as approved");
 });

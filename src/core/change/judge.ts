@@ -11,6 +11,8 @@ export interface Circumstances {
   readonly isApprovedExecutable?: boolean;
   /** The actor's executable is one of the rule's writers, under any name. Undefined: compare names. */
   readonly isAllowedWriter?: boolean;
+  /** The actor runs in a static pod of this node whose manifest is approved. */
+  readonly isInStaticPod?: boolean;
   /** Other files of the directory under the same rule, for class sealed. */
   readonly siblings: readonly string[];
   /** Those that were there before. */
@@ -59,11 +61,15 @@ function judgeWriter(change: Change, rule: Rule, facts: Circumstances): Writer {
   if (actor.candidates !== undefined) return "stranger";
   if (actor.exe === undefined) return "unknown";
   if (!(isAllowedWriter ?? rule.writers.includes(actor.exe))) return "stranger";
-  if (actor.container !== undefined && !rule.containerWriters) return "stranger";
+  if (actor.container !== undefined && !mayBeInContainer(rule, facts)) return "stranger";
   if (!isProvenWriter(change, actor)) return "unknown";
   if (actor.container !== undefined) return "allowed";
   if (isApprovedExecutable === undefined) return "unknown";
   return isApprovedExecutable ? "allowed" : "stranger";
+}
+
+function mayBeInContainer({ containerWriters }: Rule, { isInStaticPod }: Circumstances): boolean {
+  return containerWriters === "static" ? isInStaticPod === true : containerWriters;
 }
 
 /** A process that only closed the file, or only changed attributes, need not have written its content. */

@@ -39,7 +39,7 @@ export interface Rule {
   /** Executables that may change these files. */
   readonly writers: readonly string[];
   /** Writers may also run inside a container. */
-  readonly containerWriters: boolean;
+  readonly containerWriters: boolean | "static";
   readonly content: ContentKind;
   readonly validators: readonly string[];
   readonly cis: readonly string[];

@@ -14,6 +14,8 @@ export interface Weakening {
 /** From the strictest to the freest. */
 const classes: readonly FileClass[] = ["immutable", "rotates", "append-only", "sealed", "volatile"];
 
+const containers: readonly Rule["containerWriters"][] = [false, "static", true];
+
 /** How the policy in force protects approved paths less than the signed one, one entry for each rule and way. */
 export function weakenings(
   paths: Iterable<string>,
@@ -51,7 +53,9 @@ export function weakerIn(before: Rule, after: Rule | undefined): readonly string
       ? []
       : [`severity ${before.severity} -> ${after.severity}`]),
     ...(added.length > 0 ? [`further writers ${added.join(", ")}`] : []),
-    ...(after.containerWriters && !before.containerWriters ? ["writers inside containers"] : []),
+    ...(containers.indexOf(after.containerWriters) > containers.indexOf(before.containerWriters)
+      ? ["writers inside containers"]
+      : []),
     ...(removed.length > 0 ? [`without validators ${removed.join(", ")}`] : []),
     ...(before.mode !== undefined && after.mode === undefined ? ["without a mode"] : []),
     ...(before.owner !== undefined && after.owner === undefined ? ["without an owner"] : []),
