@@ -156,6 +156,17 @@ function evidenceCommands(parser: Argv): Argv {
       run(async () => (await import("./agent/verify.ts")).verify, "export"),
     )
     .command(
+      "export",
+      "records and signatures of the chain on stdout, for verify FILE",
+      (args) =>
+        args.option("since", {
+          type: "string",
+          requiresArg: true,
+          describe: "a duration before now (24h) or a time (RFC 3339)",
+        }),
+      run(async () => (await import("./agent/export.ts")).exportRecords),
+    )
+    .command(
       "doctor",
       "what this node supports, and what would be watched",
       (args) => args,

@@ -9,15 +9,19 @@ import type { ChainReport } from "./verify.ts";
 
 const format = "fim-agent/export/1";
 
+interface ExportOptions {
+  /** One of them signed the first batch. */
+  readonly keys: readonly KeyObject[];
+  readonly write: (line: string) => void;
+  /** Begin with the first batch that was signed at or after this time, milliseconds since 1970. */
+  readonly since?: number;
+}
+
 /**
  * Writes the retained chain as NDJSON (docs/formats.md): a head line, then each batch's envelope and its records. The
- * head line names the key that signed the first batch, which must be among these keys.
+ * head line names the key that signed the first batch.
  */
-export function exportChain(
-  db: Database,
-  keys: readonly KeyObject[],
-  write: (line: string) => void,
-): void {
+export function exportChain(db: Database, { keys, write, since = 0 }: ExportOptions): void {
   const batches = db.prepare<[], { first: number; last: number; envelope: string }>(
     "SELECT first, last, envelope FROM batch ORDER BY last",
   );
@@ -29,6 +33,7 @@ export function exportChain(
   inSnapshot(db, () => {
     let begun = false;
     for (const { first, last, envelope } of batches.iterate()) {
+      if (!begun && signedAt(envelope) < since) continue;
       if (!begun) write(headLine(readMeta(db, "chain") ?? "", signerOf(envelope, keys)));
       begun = true;
       write(`${envelope}\n`);
@@ -48,15 +53,28 @@ export async function verifyExport(
   let reader: Reader | undefined;
   for await (const line of lines) {
     if (line === "") continue;
-    const step: Reader | BatchFault = reader ? readLine(reader, line) : begin(line, trusted);
+    const step: Reader | BatchFault = reader ? readLine(reader, line) : begin(line);
     if ("fault" in step) return { ok: false, ...step };
     reader = step;
   }
-  return reader ? finish(reader) : { ok: false, seq: 1, fault: "the file is empty" };
+  return reader ? finish(reader, trusted) : { ok: false, seq: 1, fault: "the file is empty" };
+}
+
+/** NaN: not an envelope of ours; it is exported, and its verification fails. */
+function signedAt(envelope: string): number {
+  const payload = parseEnvelope(envelope)?.payload ?? "";
+  try {
+    const { at } = JSON.parse(Buffer.from(payload, "base64").toString("utf8")) as { at?: string };
+    return Date.parse(at ?? "");
+  } catch {
+    return Number.NaN;
+  }
 }
 
 interface Reader {
   readonly signer: string;
+  /** Key ids that signed a batch, which the hash chain and the rekey records join. */
+  readonly signers: ReadonlySet<string>;
   readonly chain: string;
   readonly walk: Walk;
   readonly first?: number;
@@ -64,14 +82,11 @@ interface Reader {
   readonly open?: { readonly batch: Parameters<typeof followBatch>[1]; readonly records: Buffer[] };
 }
 
-function begin(line: string, trusted: readonly KeyObject[] | undefined): Reader | BatchFault {
+function begin(line: string): Reader | BatchFault {
   const head = parseHead(line);
   if (!head) return { seq: 1, fault: `the first line is not a head of format ${format}` };
   const key = publicKeyOf(Buffer.from(head.publicKey, "base64"));
-  const signer = keyIdOf(key);
-  if (trusted && !trusted.some((one) => keyIdOf(one) === signer))
-    return { seq: 1, fault: `the file is signed by ${signer}, which is not trusted` };
-  return { signer, chain: head.chain, walk: { keys: trusted ?? [key] } };
+  return { signer: keyIdOf(key), signers: new Set(), chain: head.chain, walk: { keys: [key] } };
 }
 
 function readLine(reader: Reader, line: string): Reader | BatchFault {
@@ -81,8 +96,8 @@ function readLine(reader: Reader, line: string): Reader | BatchFault {
   if (open.records.length <= open.batch.last - open.batch.first) return reader;
   const walk = followBatch(reader.walk, open.batch, open.records);
   if ("fault" in walk) return walk;
-  const { signer, chain, first = open.batch.first } = reader;
-  return { signer, chain, walk, first };
+  const { signer, signers, chain, first = open.batch.first } = reader;
+  return { signer, signers, chain, walk, first };
 }
 
 function readEnvelope(reader: Reader, line: string): Reader | BatchFault {
@@ -94,10 +109,14 @@ function readEnvelope(reader: Reader, line: string): Reader | BatchFault {
   const { batch } = opened;
   if (batch.chain !== reader.chain)
     return { seq, fault: `expected chain ${reader.chain}, found ${batch.chain}` };
-  return { ...reader, open: { batch, records: [] } };
+  const signers = new Set([...reader.signers, batch.key]);
+  return { ...reader, signers, open: { batch, records: [] } };
 }
 
-function finish({ open, walk, first, signer, chain }: Reader): ChainReport & { signer?: string } {
+function finish(
+  { open, walk, first, signer, signers, chain }: Reader,
+  trusted: readonly KeyObject[] | undefined,
+): ChainReport & { signer?: string } {
   if (open)
     return {
       ok: false,
@@ -106,6 +125,13 @@ function finish({ open, walk, first, signer, chain }: Reader): ChainReport & { s
     };
   if (!walk.at || first === undefined)
     return { ok: false, seq: 1, fault: "the file holds no batch" };
+  // A batch by a trusted key vouches for all before it by their hashes, and for all after it by its rekey records.
+  if (trusted && !trusted.some((one) => signers.has(keyIdOf(one))))
+    return {
+      ok: false,
+      seq: first,
+      fault: `the file is signed by ${signer}, which is not trusted`,
+    };
   const { head } = walk.at;
   return { ok: true, chain, records: head.seq - first + 1, first, last: head.seq, head, signer };
 }

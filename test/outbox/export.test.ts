@@ -19,10 +19,14 @@ function bodyOf(seq: number): unknown {
   return { path: "/etc/é\n", seq };
 }
 
-function linesOf(state: State): string[] {
+function linesOf(state: State, since = 0): string[] {
   let text = "";
-  exportChain(state.db, [state.key.publicKey, ...state.key.past], (line) => {
-    text += line;
+  exportChain(state.db, {
+    keys: [state.key.publicKey, ...state.key.past],
+    write: (line) => {
+      text += line;
+    },
+    since,
   });
   return text.trimEnd().split("\n");
 }
@@ -50,6 +54,33 @@ test("an export by a key that is not trusted is refused", async (t) => {
     ok: false,
     fault: `the file is signed by ${state.key.id}, which is not trusted`,
   });
+});
+
+test("an export since a time begins with the first batch that was signed then", async (t) => {
+  using state = new State();
+  fill(state, 2);
+  const entry = { kind: "alert", severity: "low", body: () => 1 } as const;
+  const later = "2026-12-01T00:00:00.000Z";
+  transact(state.db, () => state.outbox().append([entry], later));
+  t.like(await verifyExport(linesOf(state, Date.parse(later))), { ok: true, records: 1 });
+  t.deepEqual(linesOf(state, Date.parse(later) + 1), [""]);
+});
+
+test("the present key vouches for an export that begins before it was made", async (t) => {
+  using state = new State();
+  fill(state, 1);
+  const { before, after } = rotateKey(state.dir, at);
+  const body = (): unknown => ({ publicKey: rawPublicKey(after.publicKey).toString("base64") });
+  transact(state.db, () =>
+    state.outbox().append([{ kind: "rekey", severity: "medium", body }], at),
+  );
+  const entry = { kind: "alert", severity: "low", body: () => 1 } as const;
+  transact(state.db, () => state.outbox(after).append([entry], at));
+  const lines = linesOf(state);
+  for (const key of [before.publicKey, after.publicKey])
+    t.true((await verifyExport(lines, [key])).ok);
+  using other = new State();
+  t.false((await verifyExport(lines, [other.key.publicKey])).ok);
 });
 
 test("an export of a pruned chain says where it begins", async (t) => {

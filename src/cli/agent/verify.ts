@@ -87,12 +87,13 @@ async function* linesOf(file: string): AsyncIterable<string> {
   }
 }
 
-/** PEM, or the raw 32 bytes in base64 with or without "whpk_" before them. */
+/** What `key show` printed, PEM, or the raw 32 bytes in base64 with or without "whpk_" before them. */
 function readPublicKey(file: string): KeyObject {
   try {
     const text = readFileSync(file, "utf8").trim();
-    return text.startsWith("-----")
-      ? createPublicKey(text)
+    const pem = /-----BEGIN PUBLIC KEY-----[^-]*-----END PUBLIC KEY-----/.exec(text)?.[0];
+    return pem !== undefined
+      ? createPublicKey(pem.replaceAll("\\n", "\n"))
       : publicKeyOf(Buffer.from(text.replace(/^whpk_/, ""), "base64"));
   } catch (cause) {
     throw new IntegrityError("USAGE", `key ${file}: expected an Ed25519 public key`, {

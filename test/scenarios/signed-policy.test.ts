@@ -61,3 +61,24 @@ test("a state directory of another node is refused by every command", async (t) 
   }
   t.is((await stage.run("check", "--node", "node1")).code, 0);
 });
+
+test("an export verifies with what key show printed, before and after a rotation", async (t) => {
+  using stage = makeStage({ "/etc/**": "high" });
+  stage.write("/etc/a", "a\n");
+  await stage.capture();
+  const show = async (name: string): Promise<string> => {
+    const file = `${stage.dir}/${name}`;
+    writeFileSync(file, (await stage.run("key", "show")).stdout);
+    return file;
+  };
+  const first = await show("first.key");
+  t.is((await stage.run("key", "rotate")).code, 0);
+  const second = await show("second.key");
+  const exported = `${stage.dir}/export.ndjson`;
+  writeFileSync(exported, (await stage.run("export")).stdout);
+  for (const key of [first, second])
+    t.is((await stage.run("verify", exported, "--key", key)).code, 0, key);
+  const { code, stderr } = await stage.run("export", "--since", "yesterday");
+  t.is(code, 2);
+  t.regex(stderr, /--since yesterday: expected a duration or a time/);
+});
