@@ -81,6 +81,7 @@ export class Deliveries implements AsyncDisposable {
     const wakeup = new Wakeup();
     this.#wakeups.push(wakeup);
     this.#names.push(redactUrl(webhook.url));
+    this.#options.metrics.sink(name);
     const sink = {
       name,
       queue: state.queue,

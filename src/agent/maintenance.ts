@@ -44,7 +44,7 @@ export function maintenance(
       });
       lookAtSchema();
       for (const alert of committer.flush(foldWindow)) onAlert(alert);
-      metrics.baselineCounter(state.baseline.counter());
+      metrics.baselineGeneration(state.baseline.counter());
       health.retell();
       // This may fit on the disk where a change does not: only the commit of a change ends that trouble.
       health.over("house-keeping");

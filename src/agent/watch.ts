@@ -224,7 +224,7 @@ interface Trusting {
 async function requireTrust({ state, committer, deliveries, metrics }: Trusting): Promise<void> {
   try {
     const statement = state.baseline.trust();
-    metrics.baselineCounter(statement.counter);
+    metrics.baselineGeneration(statement.counter);
   } catch (error) {
     if (!(error instanceof IntegrityError)) throw error;
     committer.announce("degraded", { reason: error.message, code: error.code }, "critical");

@@ -2,6 +2,7 @@ import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from "prom
 import type { Outcome } from "../core/backoff.ts";
 import type { ChangeKind, Verdict } from "../core/change/change.ts";
 import type { EngineName } from "../core/change/hint.ts";
+import { severities } from "../core/policy/rule.ts";
 import type { Severity } from "../core/policy/rule.ts";
 
 type Sweep = "quick" | "full";
@@ -22,13 +23,15 @@ export interface Metrics {
   /** From the commit to the receiver's 2xx. */
   deliveryLatency(sink: string, seconds: number): void;
   delivery(sink: string, outcome: Outcome["kind"]): void;
+  /** Makes the series of a sink exist from the start. */
+  sink(sink: string): void;
   /** Sets the engine in use. */
   engine(engine: EngineName): void;
   overflow(engine: EngineName): void;
   /** Sets the attribution mode in use. */
   attributionMode(mode: string): void;
   attribution(result: string): void;
-  baselineCounter(counter: number): void;
+  baselineGeneration(counter: number): void;
   watchedPaths(count: number): void;
   /** Counts a sweep that ended just now. */
   sweep(sweep: Sweep, seconds: number): void;
@@ -37,12 +40,25 @@ export interface Metrics {
 
 const latencyBuckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 
+/**
+ * From a histogram of timer intervals, which at rest show the interval instead of a delay. `nodejs_eventloop_lag_seconds`
+ * is measured at the scrape and stays.
+ */
+const delayHistogram = ["min", "max", "mean", "stddev", "p50", "p90", "p99"].map(
+  (name) => `nodejs_eventloop_lag_${name}_seconds`,
+);
+
 export function createMetrics(sources: MetricSources): Metrics {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: 1000 });
+  for (const name of delayHistogram) registry.removeSingleMetric(name);
   readAtScrape(registry, sources);
   const events = eventMetrics(registry);
   const state = stateMetrics(registry, sources.clock);
+  for (const change of changeKinds)
+    for (const severity of severities)
+      for (const verdict of verdicts) events.changes.inc({ change, severity, verdict }, 0);
+  for (const result of ["full", "candidates", "pid", "none"]) events.attribution.inc({ result }, 0);
   return {
     hint: (engine) => events.hints.inc({ engine }),
     change: ({ kind, severity, verdict }) =>
@@ -50,7 +66,14 @@ export function createMetrics(sources: MetricSources): Metrics {
     alertLatency: (seconds) => events.alertLatency.observe(Math.max(0, seconds)),
     deliveryLatency: (sink, seconds) =>
       events.deliveryLatency.observe({ sink }, Math.max(0, seconds)),
-    delivery: (sink, outcome) => events.deliveries.inc({ sink, outcome }),
+    delivery: (sink, outcome) => {
+      events.deliveries.inc({ sink, outcome });
+      state.sinkUp.set({ sink }, outcome === "delivered" ? 1 : 0);
+    },
+    sink: (sink) => {
+      state.sinkUp.set({ sink }, 1);
+      for (const outcome of outcomes) events.deliveries.inc({ sink, outcome }, 0);
+    },
     engine: (engine) => {
       state.engine.reset();
       state.engine.set({ engine }, 1);
@@ -64,7 +87,7 @@ export function createMetrics(sources: MetricSources): Metrics {
     },
     overflow: (engine) => events.overflows.inc({ engine }),
     attribution: (result) => events.attribution.inc({ result }),
-    baselineCounter: (counter) => state.baselineCounter.set(counter),
+    baselineGeneration: (counter) => state.baselineGeneration.set(counter),
     watchedPaths: (count) => state.watchedPaths.set(count),
     sweep: (sweep, seconds) => {
       state.sweepDuration.set({ sweep }, seconds);
@@ -73,6 +96,19 @@ export function createMetrics(sources: MetricSources): Metrics {
     text: async () => ({ type: registry.contentType, text: await registry.metrics() }),
   };
 }
+
+const outcomes: readonly Outcome["kind"][] = ["delivered", "retry", "rejected", "disabled"];
+const changeKinds: readonly ChangeKind[] = [
+  "created",
+  "deleted",
+  "renamed",
+  "modified",
+  "transient",
+  "mounted",
+  "unmounted",
+  "unreadable",
+];
+const verdicts: readonly Verdict[] = ["unexpected", "approved"];
 
 function readAtScrape(registry: Registry, sources: MetricSources): void {
   const records: Gauge = new Gauge({
@@ -146,7 +182,8 @@ function stateMetrics(registry: Registry, clock: () => number) {
     sweepDuration: gauge("fim_sweep_duration_seconds", "How long the last sweep took", ["sweep"]),
     engine: gauge("fim_engine_info", "1 for the engine in use", ["engine"]),
     attributionMode: gauge("fim_attribution_info", "1 for how processes are named", ["mode"]),
-    baselineCounter: gauge("fim_baseline_counter", "The signed counter of the baseline", []),
+    baselineGeneration: gauge("fim_baseline_generation", "The signed counter of the baseline", []),
+    sinkUp: gauge("fim_sink_up", "1 if the last attempt to deliver succeeded", ["sink"]),
     watchedPaths: gauge("fim_watched_paths", "Paths that are watched now", []),
   };
 }

@@ -7,7 +7,8 @@ import { mayFold, spend } from "../core/change/fold.ts";
 import type { Bucket } from "../core/change/fold.ts";
 import { showPath } from "../core/path.ts";
 import type { Severity } from "../core/policy/rule.ts";
-import { uuidv7 } from "../core/uuid.ts";
+import { nextUuidClock, uuidv7 } from "../core/uuid.ts";
+import type { UuidClock } from "../core/uuid.ts";
 import type { Fold } from "../outbox/folds.ts";
 import type { Entry } from "../outbox/outbox.ts";
 import { isStale } from "./look.ts";
@@ -42,6 +43,7 @@ const droppedRule = "";
 export class Committer {
   readonly #options: CommitterOptions;
   readonly #buckets = new Map<string, Bucket>();
+  #uuids: UuidClock | undefined;
 
   constructor(options: CommitterOptions) {
     this.#options = options;
@@ -174,7 +176,8 @@ export class Committer {
   }
 
   #uid(): string {
-    return uuidv7(this.#options.now(), randomBytes(10));
+    this.#uuids = nextUuidClock(this.#uuids, this.#options.now());
+    return uuidv7(this.#uuids, randomBytes(8));
   }
 }
 

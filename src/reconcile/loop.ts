@@ -1,5 +1,6 @@
 import { setImmediate as turn, setTimeout as pause } from "node:timers/promises";
 import type { FoldedChange, JudgedChange } from "../core/change/change.ts";
+import type { Actor } from "../core/change/hint.ts";
 import { IntegrityError } from "../core/error.ts";
 import type { Look } from "../core/change/compare.ts";
 import { rowOf } from "../core/change/observation.ts";
@@ -219,7 +220,7 @@ export class Reconciliation implements Disposable {
     for (const one of changes) {
       metrics.change({ ...one, kind: one.change.kind });
       if (one.engine !== "sweep") metrics.alertLatency((now - one.at) / 1000);
-      metrics.attribution(one.actor ? (one.actor.exe === undefined ? "pid" : "full") : "none");
+      metrics.attribution(attributionOf(one.actor));
     }
     for (const one of reported) onAlert(one);
   }
@@ -272,4 +273,11 @@ function found(path: string): PathHints {
 /** The agent stops and the file was not read to its end. */
 function isAbandoned(error: unknown, pool: HashPool): boolean {
   return pool.isClosed && error instanceof IntegrityError && error.code === "ENGINE_FAILED";
+}
+
+/** How well the process behind a change is known. */
+function attributionOf(actor: Actor | undefined): string {
+  if (!actor) return "none";
+  if (actor.candidates) return "candidates";
+  return actor.exe === undefined ? "pid" : "full";
 }

@@ -14,7 +14,7 @@ test("every metric that is promised is there under its name and labels", async (
   metrics.delivery("webhook:soc", "delivered");
   metrics.overflow("fanotify");
   metrics.attribution("named");
-  metrics.baselineCounter(7);
+  metrics.baselineGeneration(7);
   metrics.watchedPaths(1234);
   metrics.sweep("quick", 0.012);
   now += 2500;
@@ -35,7 +35,7 @@ test("every metric that is promised is there under its name and labels", async (
     'fim_engine_info{engine="fanotify"} 1',
     'fim_engine_overflows_total{engine="fanotify"} 1',
     'fim_attribution_total{result="named"} 1',
-    "fim_baseline_counter 7",
+    "fim_baseline_generation 7",
     "fim_watched_paths 1234",
     'fim_sweep_duration_seconds{sweep="quick"} 0.012',
     'fim_sweep_age_seconds{sweep="quick"} 2.5',
@@ -60,8 +60,25 @@ test("two sets of metrics do not mix", async (t) => {
   const sources = { clock: () => 0, outbox: () => ({ records: 0, bytes: 0 }) };
   const one = createMetrics(sources);
   const other = createMetrics(sources);
-  one.baselineCounter(1);
-  other.baselineCounter(2);
-  t.regex((await one.text()).text, /^fim_baseline_counter 1$/m);
-  t.regex((await other.text()).text, /^fim_baseline_counter 2$/m);
+  one.baselineGeneration(1);
+  other.baselineGeneration(2);
+  t.regex((await one.text()).text, /^fim_baseline_generation 1$/m);
+  t.regex((await other.text()).text, /^fim_baseline_generation 2$/m);
+});
+
+test("every combination of change, severity and verdict exists from the start, and each sink", async (t) => {
+  const metrics = createMetrics({ clock: () => 0, outbox: () => ({ records: 0, bytes: 0 }) });
+  metrics.sink("webhook:soc");
+  const { text } = await metrics.text();
+  t.is(text.match(/^fim_changes_total\{/gm)?.length, 8 * 5 * 2);
+  t.regex(text, /^fim_sink_up\{sink="webhook:soc"\} 1$/m);
+  metrics.delivery("webhook:soc", "retry");
+  t.regex((await metrics.text()).text, /^fim_sink_up\{sink="webhook:soc"\} 0$/m);
+});
+
+test("no metric shows the interval of a timer as a delay of the event loop", async (t) => {
+  const metrics = createMetrics({ clock: () => 0, outbox: () => ({ records: 0, bytes: 0 }) });
+  const { text } = await metrics.text();
+  t.regex(text, /^nodejs_eventloop_lag_seconds /m);
+  t.notRegex(text, /nodejs_eventloop_lag_(?:min|max|mean|stddev|p\d+)_seconds/);
 });

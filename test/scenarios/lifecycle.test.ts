@@ -43,7 +43,7 @@ const metricsOfTheContract = [
   'fim_engine_info{engine="chokidar"}',
   'fim_engine_overflows_total{engine="chokidar"}',
   'fim_attribution_total{result="none"}',
-  "fim_baseline_counter",
+  "fim_baseline_generation",
   "fim_watched_paths",
   'fim_sweep_duration_seconds{sweep="full"}',
   'fim_sweep_duration_seconds{sweep="quick"}',
@@ -336,7 +336,8 @@ test.serial(
     t.is(event?.data["reason"], "meant");
     t.deepEqual(event?.data["paths"], ["/srv/known-0"]);
     await until(
-      async () => (await watching.metrics()).get("fim_baseline_counter") === event?.data["counter"],
+      async () =>
+        (await watching.metrics()).get("fim_baseline_generation") === event?.data["counter"],
       patience,
     );
     stage.write("/srv/marker", "");

@@ -17,7 +17,7 @@ const pathsTold = 100;
 export function recordBaseline(state: State, { statement, what, paths }: BaselineEvent): void {
   const { node, cluster, counter, digest, rows, at, reason, key, policy } = statement;
   const body = {
-    uid: uuidv7(Date.parse(at), randomBytes(10)),
+    uid: uuidv7({ at: Date.parse(at), count: 0 }, randomBytes(8)),
     event: "baseline",
     what,
     at,
