@@ -5,6 +5,7 @@ import {
   at,
   call,
   exit,
+  jumpIfAbove,
   jumpIfZero,
   label,
   ldx,
@@ -12,6 +13,7 @@ import {
   mov,
   shiftRight,
   stx,
+  sub,
 } from "../linux/bpf/assembler.ts";
 import { lookup } from "../linux/bpf/bpf.ts";
 import type { Tracepoint } from "../linux/bpf/perf.ts";
@@ -26,7 +28,18 @@ import type { Tracepoint } from "../linux/bpf/perf.ts";
 export const touchPoints = [
   ["writeback", "writeback_mark_inode_dirty"],
   ["ext4", "ext4_mark_inode_dirty"],
+  // A write in the tick of the one before, into the same page, makes nothing dirty that is not so already.
+  ["ext4", "ext4_da_write_begin"],
+  ["ext4", "ext4_write_begin"],
+  ["xfs", "xfs_file_buffered_write"],
+  ["xfs", "xfs_file_direct_write"],
 ] as const;
+
+/**
+ * Steps of 2^30 nanoseconds, some ten seconds, in which the changes of a program are noted. A program that has run for
+ * longer changes many inodes, and would displace the notes of those that live for a moment.
+ */
+const notedSteps = 9;
 
 /** Inode number; process id with four zeros; time of the exec record. */
 const keyLayout = { ino: 0, pid: 8, notedAt: 16 } as const;
@@ -62,6 +75,9 @@ export function touchProgram(
     stx("dw", at("r10", keyAt + keyLayout.notedAt), "r6"),
     call("ktime_get_ns"),
     stx("dw", at("r10", valueAt), "r0"),
+    sub("r0", "r6"),
+    shiftRight("r0", 30),
+    jumpIfAbove("r0", notedSteps, "end"),
     loadMap("r1", touchesFd),
     mov("r2", "r10"),
     add("r2", keyAt),

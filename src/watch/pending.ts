@@ -251,11 +251,21 @@ function involve(actors: Map<string, Actor>, actor: Actor, step: Step): void {
   const before = actors.get(process);
   const now = step === "attributes" || step === "closed" ? step : undefined;
   const only = before === undefined || before.only === now ? now : undefined;
+  const joined = before ? withImagesOf(before, actor) : actor;
+  const { only: _only, ...all } = joined;
   actors.delete(process);
-  actors.set(process, only === undefined ? actor : { ...actor, only });
+  actors.set(process, only === undefined ? all : { ...all, only });
   if (actors.size <= mostActors) return;
   const kept = new Set(atMost([...actors.values()], mostActors));
   for (const [key, one] of actors) if (!kept.has(one)) actors.delete(key);
+}
+
+/** What an earlier description could not prove, a later one of the same program does not prove either. */
+function withImagesOf(before: Actor, { isProven, images, ...actor }: Actor): Actor {
+  if (before.isProven && isProven) return { ...actor, isProven };
+  const known = new Set(images?.map(({ id }) => id));
+  const all = [...(images ?? []), ...(before.images ?? []).filter(({ id }) => !known.has(id))];
+  return all.length > 0 ? { ...actor, images: all } : actor;
 }
 
 function processOf({ pid, exe, comm, candidates }: Actor): string {

@@ -146,6 +146,76 @@ needing(missing, "serial")(
   },
 );
 
+/** Writes, then executes the writer, which itself writes to the same file a moment later. */
+const disguised = `import os, sys, time
+f, tee = sys.argv[1], sys.argv[2]
+fd = os.open(f, os.O_WRONLY | os.O_APPEND)
+(reading, writing) = os.pipe()
+if os.fork() == 0:
+    os.close(reading)
+    time.sleep(0.03)
+    os.write(writing, b"more\\n")
+    os._exit(0)
+os.close(writing)
+os.dup2(reading, 0)
+os.set_inheritable(0, True)
+os.write(fd, b"stranger\\n")
+os.close(fd)
+os.execv(tee, [tee, "-a", f])`;
+
+/**
+ * An allowed writer appends; within the same tick of the clock, which leaves the change time as it is, the stranger
+ * overwrites a byte in place, then executes the writer on the same file. It never asks for a time: that would make the
+ * next change time exact.
+ */
+const overwriting = `import os, subprocess, sys
+f, tee = sys.argv[1], sys.argv[2]
+fd = os.open(f, os.O_RDWR | os.O_NOATIME)
+child = subprocess.Popen([tee, "-a", f], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
+child.stdin.write(b"allowed\\n")
+child.stdin.flush()
+while len(os.pread(fd, 9, 0)) < 3: pass
+os.pwrite(fd, b"E", 0)
+child.stdin.close()
+os.close(fd)
+(reading, writing) = os.pipe()
+os.write(writing, b"more\\n")
+os.close(writing)
+os.dup2(reading, 0)
+os.execv(tee, [tee, "-a", f])`;
+
+for (const { title, script, isLate } of [
+  { title: "writes, then executes the writer on the same file", script: disguised, isLate: false },
+  { title: "overwrites in the tick of an allowed write", script: overwriting, isLate: false },
+  { title: "overwrites so, and its events are read late", script: overwriting, isLate: true },
+])
+  needing(missing, "serial")(`a stranger that ${title} is never approved`, async (t) => {
+    await using node = await startSmall({
+      isMachine: true,
+      rules: (ground) => [
+        { id: "w", paths: [ground.at("/w/**")], severity: "high", writers: [tee] },
+        { id: "tee", paths: [tee], severity: "high" },
+      ],
+      prepare: (ground) => numbers.forEach((at) => ground.write(file(at), "x\n")),
+    });
+    writeFileSync(join(node.dir, "stranger.py"), script);
+    if (isLate) process.kill(node.watching.pid, "SIGSTOP");
+    for (const at of numbers) {
+      const args = [join(node.dir, "stranger.py"), node.at(file(at)), tee];
+      await outputOf(spawn(python, args, { stdio: ["ignore", "pipe", "pipe"] }));
+    }
+    if (isLate) process.kill(node.watching.pid, "SIGCONT");
+    const isReported = (at: number): boolean =>
+      node
+        .alerts()
+        .some(({ path, verdict }) => path === node.at(file(at)) && verdict === "unexpected");
+    await until(() => numbers.every(isReported), 20_000).catch(() => undefined);
+    t.deepEqual(
+      numbers.filter((at) => !isReported(at)),
+      [],
+    );
+  });
+
 test("these scenarios know the programs that they run", (t) => {
   t.true(missing !== undefined || [bash, python, tee].every((one) => one.startsWith("/")));
 });

@@ -420,7 +420,7 @@ scenario(
     await until(() => realpathSync(`/proc/${child.pid}/exe`) === own.sed);
     const evil = await next("plain/file", () => process.kill(watching.pid, "SIGCONT"));
     t.is(evil.verdict, "unexpected");
-    t.deepEqual([evil.actor?.pid, evil.actor?.exe], [child.pid, undefined]);
+    t.deepEqual([evil.actor?.pid, evil.actor?.exe], [child.pid, realpathSync("/bin/sh")]);
     child.stdin?.end();
     // The same program, as late, of what it did itself.
     process.kill(watching.pid, "SIGSTOP");

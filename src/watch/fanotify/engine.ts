@@ -127,7 +127,7 @@ class FanotifyWatch {
       const known = actors.get(pid);
       if (known) return known;
       const found = this.#own.describe?.(pid, now, queueEmpty) ?? { pid };
-      const isLater = found.isProven !== true && this.#programs.isLater(found);
+      const isLater = !found.isProven && !found.images && this.#programs.isLater(found);
       const actor = isLater ? withoutProgram(found) : found;
       actors.set(pid, actor);
       return actor;
