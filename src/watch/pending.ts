@@ -1,5 +1,5 @@
 import { atMost, weakestFirst } from "../core/change/actors.ts";
-import type { Actor, EngineName, Hint, Step } from "../core/change/hint.ts";
+import type { Actor, EngineName, Hint, Image, Step } from "../core/change/hint.ts";
 import { isBelow, joinPath, parentOf } from "../core/path.ts";
 import {
   appendStep,
@@ -252,20 +252,25 @@ function involve(actors: Map<string, Actor>, actor: Actor, step: Step): void {
   const now = step === "attributes" || step === "closed" ? step : undefined;
   const only = before === undefined || before.only === now ? now : undefined;
   const joined = before ? withImagesOf(before, actor) : actor;
-  const { only: _only, ...all } = joined;
   actors.delete(process);
-  actors.set(process, only === undefined ? all : { ...all, only });
+  actors.set(process, only === undefined ? joined : { ...joined, only });
   if (actors.size <= mostActors) return;
   const kept = new Set(atMost([...actors.values()], mostActors));
   for (const [key, one] of actors) if (!kept.has(one)) actors.delete(key);
 }
 
+const mostImages = 16;
+/** Stands for programs that are no longer known. */
+const lost: Image = { id: "0", from: 0, comm: "" };
+
 /** What an earlier description could not prove, a later one of the same program does not prove either. */
-function withImagesOf(before: Actor, { isProven, images, ...actor }: Actor): Actor {
-  if (before.isProven && isProven) return { ...actor, isProven };
+function withImagesOf(before: Actor, now: Actor): Actor {
+  if (before.isProven && now.isProven) return now;
+  const { isProven: _isProven, images, ...actor } = now;
   const known = new Set(images?.map(({ id }) => id));
   const all = [...(images ?? []), ...(before.images ?? []).filter(({ id }) => !known.has(id))];
-  return all.length > 0 ? { ...actor, images: all } : actor;
+  if (all.length === 0) return actor;
+  return { ...actor, images: all.length > mostImages ? [...all.slice(0, mostImages), lost] : all };
 }
 
 function processOf({ pid, exe, comm, candidates }: Actor): string {

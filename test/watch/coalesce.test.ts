@@ -415,3 +415,26 @@ test("of many processes of one program the last ones are kept, and every other p
   t.is(actors.at(-1)?.pid, 1999);
   t.true(actors.length <= 64);
 });
+
+const imageAt = (exe: string, from: number) => ({ id: `${from}`, from, comm: exe, exe });
+
+test("a proven description of a process does not replace an earlier one that was not", async (t) => {
+  const { clock, coalescer, groups } = bench({ known: ["/a/f"] });
+  const images = [imageAt("tee", 2), imageAt("python", 1)];
+  coalescer.add(hint("/a/f", "modified", { actor: { pid: 7, exe: "tee", images } }));
+  coalescer.add(hint("/a/f", "closed", { actor: { pid: 7, exe: "tee", isProven: true } }));
+  await clock.advance(longestWait);
+  t.deepEqual(groups[0]?.paths[0]?.actors, [{ pid: 7, exe: "tee", images }]);
+});
+
+test("the programs of a process that executes without end are bounded, and nothing is proven then", async (t) => {
+  const { clock, coalescer, groups } = bench({ known: ["/a/f"] });
+  for (let at = 1; at <= 100; at += 1) {
+    const actor = { pid: 7, exe: "tee", images: [imageAt("tee", at)] };
+    coalescer.add(hint("/a/f", "modified", { actor }));
+  }
+  await clock.advance(longestWait);
+  const [actor] = groups[0]?.paths[0]?.actors ?? [];
+  t.true((actor?.images?.length ?? 99) <= 17);
+  t.is(actor?.images?.at(-1)?.from, 0);
+});
