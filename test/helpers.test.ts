@@ -13,6 +13,7 @@ import { Webhook } from "standardwebhooks";
 import { runAgent, startWatch } from "./helpers/agent.ts";
 import { etcdMissing, startEtcd } from "./helpers/etcd.ts";
 import { post } from "./helpers/http.ts";
+import { needing } from "./helpers/needs.ts";
 import { issue, readAuthority, renewLeaf, rotateKubelet } from "./helpers/pki.ts";
 import { startReceiver } from "./helpers/receiver.ts";
 import { makeControlPlane, makePlace } from "./helpers/tree.ts";
@@ -206,10 +207,8 @@ test("the receiver answers as it was configured: a status, late, half, or not at
   t.is(await send(again.url, "b"), 204);
 });
 
-const withEtcd = etcdMissing === undefined ? test : test.skip;
-
-withEtcd(
-  `a real etcd can be filled, compacted, defragmented, saved and killed (needs ${etcdMissing ?? "etcd"})`,
+needing(etcdMissing)(
+  "a real etcd can be filled, compacted, defragmented, saved and killed",
   async (t) => {
     using place = makePlace();
     const dataDir = place.at("/etcd");

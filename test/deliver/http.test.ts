@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test from "ava";
 import { Poster } from "../../src/deliver/http.ts";
+import { missingProgram, needing } from "../helpers/needs.ts";
 import { inTurn, peerThat, status } from "../helpers/peer.ts";
 
 const message = {
@@ -123,7 +124,7 @@ test("an aborted post ends at once and is no answer", async (t) => {
   t.is(peer.received.length, 1);
 });
 
-test.serial(
+needing(missingProgram("openssl"), "serial")(
   "TLS is accepted by the named authority and refused without it, whatever the environment says",
   async (t) => {
     const dir = mkdtempSync(join(tmpdir(), "fim-tls-"));

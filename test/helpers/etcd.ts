@@ -1,14 +1,14 @@
 import { execFile, spawn } from "node:child_process";
-import { accessSync, constants } from "node:fs";
 import { promisify } from "node:util";
 import { freePort, get, post } from "./http.ts";
+import { missingProgram } from "./needs.ts";
 import { until, within } from "./wait.ts";
 
 const program = "/usr/bin/etcd";
 const control = "/usr/bin/etcdctl";
 
 /** Why tests with a real etcd cannot run here, or undefined. */
-export const etcdMissing = [program, control].find((file) => !isExecutable(file));
+export const etcdMissing = missingProgram(program, control);
 
 export interface EtcdOptions {
   readonly dataDir: string;
@@ -103,13 +103,4 @@ export async function startEtcd({ dataDir, args = [] }: EtcdOptions): Promise<Et
       if (child.exitCode === null && child.signalCode === null) await stop("SIGKILL");
     },
   };
-}
-
-function isExecutable(file: string): boolean {
-  try {
-    accessSync(file, constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
 }

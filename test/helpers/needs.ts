@@ -1,6 +1,7 @@
 import test from "ava";
 import type { ExecutionContext } from "ava";
 import { spawnSync } from "node:child_process";
+import { basename } from "node:path";
 
 type Body = (t: ExecutionContext) => void | Promise<void>;
 type Declare = (title: string, body: Body) => void;
@@ -23,12 +24,17 @@ const packages: Readonly<Record<string, string>> = {
   chattr: "e2fsprogs",
   python3: "python3",
   strace: "strace",
+  etcd: "etcd-server",
+  etcdctl: "etcd-client",
 };
 
-/** The first of these programs that is missing, and how to install it. Undefined: none. */
+/** The first of these programs, by name or path, that is missing, and how to install it. Undefined: none. */
 export function missingProgram(...names: readonly string[]): string | undefined {
   const missing = names.find((name) => spawnSync("sh", ["-c", `command -v ${name}`]).status !== 0);
-  return missing && `${missing} is missing: apt-get install ${packages[missing] ?? missing}`;
+  return (
+    missing &&
+    `${missing} is missing: apt-get install ${packages[basename(missing)] ?? basename(missing)}`
+  );
 }
 
 export const rootMissing: string | undefined = process.getuid?.() === 0 ? undefined : "needs root";

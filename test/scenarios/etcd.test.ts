@@ -152,12 +152,12 @@ const foreignSegment: Attack = {
   isTold: ({ path, change }) => path.includes("/ffffffffffffffff-") && change === "created",
 };
 
-const missing = etcdMissing ?? (isApart ? "a temporary directory on its filesystem" : "");
+const missing = etcdMissing ?? (isApart ? "needs a temporary directory on its filesystem" : "");
 const real = missing ? test.serial.skip : test.serial;
 
 for (const engine of ["auto", "chokidar"] as const)
   real(
-    `a healthy etcd raises no alarm with ${engine}, and whatever is done to its files behind its back does${missing ? ` (skipped: ${missing} is missing)` : ""}`,
+    `a healthy etcd raises no alarm with ${engine}, and whatever is done to its files behind its back does${missing ? ` (${missing})` : ""}`,
     async (t) => {
       t.timeout(240_000);
       let first: Etcd | undefined;

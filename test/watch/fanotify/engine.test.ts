@@ -15,6 +15,7 @@ import type { Engine } from "../../../src/watch/engine.ts";
 import { fanotifyEngine } from "../../../src/watch/fanotify/engine.ts";
 import type { FanotifyOptions } from "../../../src/watch/fanotify/engine.ts";
 import { leadsTo } from "../../../src/watch/selftest.ts";
+import { needing } from "../../helpers/needs.ts";
 import { until } from "../../helpers/wait.ts";
 import { engineContract } from "../contract.ts";
 import { Collected, indexOf, temporaryDirectory } from "../stub.ts";
@@ -24,10 +25,18 @@ const run = promisify(execFile);
 /** fanotify with pids needs CAP_SYS_ADMIN: elsewhere there is nothing to test but the refusal. */
 const isPermitted = canOpen();
 const whenPermitted = isPermitted ? test.serial : test.serial.skip;
+const withHistory = needing(historyMissing(), "serial");
 
 if (isPermitted) {
   engineContract(test, "fanotify", fanotifyEngine());
   engineContract(test, "fanotify of Linux 5.16", fanotifyEngine({ levels: ["file"] }));
+}
+
+/** Why no BPF program notes which programs a process executes here. Undefined: one does. */
+function historyMissing(): string | undefined {
+  if (!isPermitted) return "needs fanotify with pids";
+  using attribution = Attribution.open({ root: "/" });
+  return attribution.mode === "bpf" ? undefined : `needs BPF: ${attribution.blind.join("; ")}`;
 }
 
 function canOpen(): boolean {
@@ -503,13 +512,8 @@ whenPermitted("everything is given back when the signal aborts", async (t) => {
   t.true(countDescriptors() <= before);
 });
 
-whenPermitted("300 processes that live for a moment are all named", async (t) => {
+withHistory("300 processes that live for a moment are all named", async (t) => {
   using attribution = Attribution.open({ root: "/" });
-  if (attribution.mode !== "bpf") {
-    t.log(`not tested: ${attribution.blind.join("; ")}`);
-    t.pass();
-    return;
-  }
   await using engine = await started({
     describe: attribution.describe.bind(attribution),
     populate: (root) => fs.writeFileSync(join(root, "watched/file"), "x"),
@@ -533,13 +537,8 @@ whenPermitted("300 processes that live for a moment are all named", async (t) =>
   t.true(hints.every(({ actor }) => actor?.cmdline?.[2] === join(engine.watched, "file")));
 });
 
-whenPermitted("children that fork and never execute anything are named", async (t) => {
+withHistory("children that fork and never execute anything are named", async (t) => {
   using attribution = Attribution.open({ root: "/" });
-  if (attribution.mode !== "bpf") {
-    t.log(`not tested: ${attribution.blind.join("; ")}`);
-    t.pass();
-    return;
-  }
   await using engine = await started({
     describe: attribution.describe.bind(attribution),
     populate: (root) => fs.writeFileSync(join(root, "watched/file"), "x"),
