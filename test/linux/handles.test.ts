@@ -5,10 +5,10 @@ import test from "ava";
 import { close, listFlags, openPlain } from "../../src/linux/files.ts";
 import { directoryHandle, directoryOf, entryKey, nameBytes } from "../../src/linux/handles.ts";
 import type { HandleDirectory } from "../../src/linux/handles.ts";
+import { needing, rootMissing } from "../helpers/needs.ts";
 
-const isRoot = process.getuid?.() === 0;
 /** open_by_handle_at needs CAP_DAC_READ_SEARCH. */
-const whenRoot = isRoot ? test : test.skip;
+const whenRoot = needing(rootMissing);
 
 interface Opened extends Disposable {
   readonly path: string;

@@ -17,10 +17,13 @@ import type { Observation } from "../../src/core/change/observation.ts";
 import { rowOf } from "../../src/core/change/observation.ts";
 import { decodePath, encodePath } from "../../src/core/path.ts";
 import { Observer } from "../../src/observe/observer.ts";
-import { isRoot, openDescriptors, run, Scratch } from "./scratch.ts";
-import { missingProgram, needing } from "../helpers/needs.ts";
+import { openDescriptors, run, Scratch } from "./scratch.ts";
+import { missingProgram, needing, rootMissing } from "../helpers/needs.ts";
 
-const asRoot = isRoot ? test : test.skip; // chown, mknod, file capabilities and chattr need root
+/** chown, mknod, file capabilities and chattr need root. */
+const asRoot = needing(rootMissing);
+const asRootWith = (...programs: readonly string[]) =>
+  needing(rootMissing ?? missingProgram(...programs));
 
 function look(root: string, path: string): Observation | undefined {
   using observer = new Observer(root);
@@ -147,7 +150,7 @@ test("the target of a symbolic link may be any bytes", (t) => {
   t.is(look(scratch.path, "/link")?.target, decodePath(target));
 });
 
-needing(missingProgram("setcap", "getcap"))(
+needing(missingProgram("setfacl", "getfacl"))(
   "an ACL and a default ACL are seen as getfacl writes them",
   (t) => {
     using scratch = new Scratch();
@@ -162,7 +165,7 @@ needing(missingProgram("setcap", "getcap"))(
   },
 );
 
-asRoot("capabilities are seen as getcap prints them", (t) => {
+asRootWith("setcap", "getcap")("capabilities are seen as getcap prints them", (t) => {
   using scratch = new Scratch();
   const file = scratch.at("file");
   writeFileSync(file, "");
@@ -190,7 +193,7 @@ asRoot("capabilities are seen as getcap prints them", (t) => {
   t.is(look(scratch.path, "/file")?.capabilities, "cap_net_raw=ep [rootid=1000]");
 });
 
-asRoot("every other extended attribute is kept, sorted by name", (t) => {
+asRootWith("setfattr")("every other extended attribute is kept, sorted by name", (t) => {
   using scratch = new Scratch();
   const file = scratch.at("file");
   writeFileSync(file, "");
@@ -207,7 +210,7 @@ asRoot("every other extended attribute is kept, sorted by name", (t) => {
   t.deepEqual(observer.observe("/file", { hash: false })?.xattrs, seen?.xattrs);
 });
 
-asRoot("a symbolic link's own attributes are seen", (t) => {
+asRootWith("setfattr")("a symbolic link's own attributes are seen", (t) => {
   using scratch = new Scratch();
   writeFileSync(scratch.at("file"), "");
   symlinkSync("file", scratch.at("link"));
@@ -216,7 +219,7 @@ asRoot("a symbolic link's own attributes are seen", (t) => {
   t.deepEqual(look(scratch.path, "/link")?.xattrs, { "trusted.own": "eA==" });
 });
 
-asRoot("an SELinux label is seen without its NUL", (t) => {
+asRootWith("setfattr")("an SELinux label is seen without its NUL", (t) => {
   using scratch = new Scratch();
   writeFileSync(scratch.at("file"), "");
   const label = "system_u:object_r:etc_t:s0";
@@ -224,7 +227,7 @@ asRoot("an SELinux label is seen without its NUL", (t) => {
   t.like(look(scratch.path, "/file"), { selinux: label, xattrs: undefined });
 });
 
-asRoot("immutable and append-only are flags", (t) => {
+asRootWith("chattr")("immutable and append-only are flags", (t) => {
   using scratch = new Scratch();
   writeFileSync(scratch.at("file"), "");
   t.is(look(scratch.path, "/file")?.flags, undefined);

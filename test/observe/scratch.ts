@@ -22,8 +22,6 @@ export function run(command: string, ...args: readonly string[]): string {
   return ended.stdout;
 }
 
-export const isRoot = process.getuid?.() === 0;
-
 export function openDescriptors(): number {
   return readdirSync("/proc/self/fd").length;
 }
