@@ -44,8 +44,8 @@ const notedSteps = 9;
 /** Inode number; process id with four zeros; time of the exec record. */
 const keyLayout = { ino: 0, pid: 8, notedAt: 16 } as const;
 
-/** About 1 MB: entries are needed within moments. */
-export const touchMap = { keySize: 24, valueSize: 8, maxEntries: 8192 } as const;
+/** About 3 MB of kernel memory: a copy of a large tree displaces no note of the moments before. */
+export const touchMap = { keySize: 24, valueSize: 8, maxEntries: 32_768 } as const;
 
 const keyAt = -touchMap.keySize;
 const valueAt = keyAt - touchMap.valueSize;
