@@ -20,7 +20,8 @@ import {
 } from "./exec-programs.ts";
 import type { ArgumentMaps } from "./exec-programs.ts";
 import { pathsIn } from "./kernel-paths.ts";
-import { touchMap, touchPoints, touchProgram } from "./touches.ts";
+import { touchEntries, touchPoints, touchProgram, touchShape } from "./touches.ts";
+import type { TouchMaps } from "./touches.ts";
 import type { KernelPaths } from "./kernel-paths.ts";
 import { readProcess } from "./process.ts";
 import type { LiveProcess } from "./process.ts";
@@ -57,7 +58,7 @@ export interface HistoryMaps {
   /** Records of the programs that processes ran before, the latest first. */
   readonly former: readonly number[];
   /** Which program changed which inode. Absent: no tracepoint for it. */
-  readonly touches?: number;
+  readonly touches?: TouchMaps;
   /** The makers of inodes. Absent: no filesystem of this kernel has the tracepoint. */
   readonly creations?: number;
 }
@@ -277,21 +278,23 @@ function openTouches(
   tracefs: Tracefs,
   recordsFd: number,
   descriptors: number[],
-): number | undefined {
+): TouchMaps | undefined {
   const points = touchPoints
     .map(([group, name]) => findTracepoint(tracefs, group, name))
     .filter((point) => point !== undefined);
   if (points.length === 0) return undefined;
-  const touchesFd = keep(
-    descriptors,
-    createMap({ type: "lruHash", name: "fim_touched", ...touchMap }),
-  );
+  const open = (name: string, maxEntries: number): number =>
+    keep(descriptors, createMap({ type: "lruHash", name, ...touchShape, maxEntries }));
+  const touches = {
+    young: open("fim_touched", touchEntries.young),
+    old: open("fim_touched_old", touchEntries.old),
+  };
   for (const point of points) {
-    const program = touchProgram(point, { touchesFd, recordsFd });
+    const program = touchProgram(point, { touches, recordsFd });
     if (!program) continue;
     keep(descriptors, attach(point, keep(descriptors, loadProgram("fim_touches", program))));
   }
-  return touchesFd;
+  return touches;
 }
 
 function keep(descriptors: number[], fd: number): number {

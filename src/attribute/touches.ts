@@ -36,25 +36,32 @@ export const touchPoints = [
 ] as const;
 
 /**
- * Steps of 2^30 nanoseconds, some ten seconds, in which the changes of a program are noted. A program that has run for
- * longer changes many inodes, and would displace the notes of those that live for a moment.
+ * Steps of 2^30 nanoseconds, some ten seconds: a program that has run for longer changes many inodes. Its notes have a
+ * map of their own, so that they displace none of a program that lives for a moment.
  */
-const notedSteps = 9;
+const youngSteps = 9;
+
+/** The two maps of notes, by the age of the program at its change. */
+export interface TouchMaps {
+  readonly young: number;
+  readonly old: number;
+}
 
 /** Inode number; process id with four zeros; time of the exec record. */
 const keyLayout = { ino: 0, pid: 8, notedAt: 16 } as const;
 
-/** About 3 MB of kernel memory: a copy of a large tree displaces no note of the moments before. */
-export const touchMap = { keySize: 24, valueSize: 8, maxEntries: 32_768 } as const;
+/** About 3 MB of kernel memory for both: a copy of a large tree displaces no note of the moments before. */
+export const touchEntries = { young: 24_576, old: 8192 } as const;
+export const touchShape = { keySize: 24, valueSize: 8 } as const;
 
-const keyAt = -touchMap.keySize;
-const valueAt = keyAt - touchMap.valueSize;
+const keyAt = -touchShape.keySize;
+const valueAt = keyAt - touchShape.valueSize;
 const pidAt = valueAt - 8;
 
 /** Undefined: the tracepoint lacks the inode number. */
 export function touchProgram(
   { fields }: Tracepoint,
-  { touchesFd, recordsFd }: { readonly touchesFd: number; readonly recordsFd: number },
+  { touches, recordsFd }: { readonly touches: TouchMaps; readonly recordsFd: number },
 ): Buffer | undefined {
   const ino = fields.get("ino");
   if (ino?.size !== 8) return undefined;
@@ -77,8 +84,10 @@ export function touchProgram(
     stx("dw", at("r10", valueAt), "r0"),
     sub("r0", "r6"),
     shiftRight("r0", 30),
-    jumpIfAbove("r0", notedSteps, "end"),
-    loadMap("r1", touchesFd),
+    loadMap("r1", touches.old),
+    jumpIfAbove("r0", youngSteps, "note"),
+    loadMap("r1", touches.young),
+    label("note"),
     mov("r2", "r10"),
     add("r2", keyAt),
     mov("r3", "r10"),
@@ -91,16 +100,17 @@ export function touchProgram(
   ]);
 }
 
-const key = Buffer.alloc(touchMap.keySize);
-const value = Buffer.alloc(touchMap.valueSize);
+const key = Buffer.alloc(touchShape.keySize);
+const value = Buffer.alloc(touchShape.valueSize);
 
 /** Nanoseconds since boot at which the process last changed the inode as this program. Undefined: not noted. */
 export function readTouch(
-  touchesFd: number,
+  { young, old }: TouchMaps,
   { ino, pid, notedAt }: { readonly ino: string; readonly pid: number; readonly notedAt: bigint },
 ): bigint | undefined {
   key.writeBigUInt64LE(BigInt(ino), keyLayout.ino);
   key.writeUInt32LE(pid >>> 0, keyLayout.pid);
   key.writeBigUInt64LE(notedAt, keyLayout.notedAt);
-  return lookup(touchesFd, key, value) ? value.readBigUInt64LE(0) : undefined;
+  const isNoted = lookup(old, key, value) || lookup(young, key, value);
+  return isNoted ? value.readBigUInt64LE(0) : undefined;
 }

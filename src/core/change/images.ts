@@ -4,9 +4,6 @@ import type { Actor, Image } from "./hint.ts";
 /** When each of an actor's images changed the object, milliseconds on the monotonic clock. Undefined: not noted. */
 export type Touches = readonly (number | undefined)[];
 
-/** Milliseconds after its start in which a program's changes are noted (attribute/touches.ts notes a little longer). */
-const notedFor = 10_000;
-
 /**
  * The actor with the program that it ran when it made the change: the one that is noted to have changed the object. If
  * several are noted, or none, the actor has `candidates` instead of a program. `tick` is the resolution of change times
@@ -15,10 +12,7 @@ const notedFor = 10_000;
 export function programOfChange(actor: Actor, touches: Touches, tick: number): Actor {
   const { images, ...rest } = actor;
   if (!images) return actor;
-  const isTouched = touches.some((at) => at !== undefined);
-  const touching = images.filter(
-    (image, at) => touches[at] !== undefined || (isTouched && isUnnoted(image, images[at - 1])),
-  );
+  const touching = images.filter((_, at) => touches[at] !== undefined);
   const [only] = touching;
   if (!only || touching.length > 1) return uncertain(rest, only ? touching : images);
   const { from: _from, id: _id, ...program } = only;
@@ -26,11 +20,6 @@ export function programOfChange(actor: Actor, touches: Touches, tick: number): A
   const at = touches[images.indexOf(only)] ?? 0;
   const isAlone = runningIn(images, at, at + tick).length === 1;
   return isAlone && !images.some(isUnknown) ? { ...named, isProven: true } : named;
-}
-
-/** It ran for so long that its last changes are not noted. */
-function isUnnoted(image: Image, next: Image | undefined): boolean {
-  return next !== undefined && !isUnknown(image) && next.from - image.from > notedFor;
 }
 
 /** Stands for the programs before the history's oldest record of the process. */

@@ -12,9 +12,9 @@ test("the one program that is noted to have changed the object is proven", (t) =
   t.deepEqual([exe, isProven, candidates], ["bash", true, undefined]);
 });
 
-test("a program that ran for so long that its changes are not noted stays a candidate", (t) => {
+test("where nothing is noted every program is a candidate", (t) => {
   const actor = ran(image("tee", 20_000), image("bash", 100));
-  t.deepEqual(programOfChange(actor, [20_001, undefined], tick).candidates, ["tee", "bash"]);
+  t.deepEqual(programOfChange(actor, [], tick).candidates, ["tee", "bash"]);
 });
 
 test("where earlier programs of the process are lost nothing is proven", (t) => {
