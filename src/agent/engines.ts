@@ -87,8 +87,8 @@ export class Engines implements AsyncDisposable {
   }
 
   /** When each of the actor's programs last changed the inode. */
-  touchesOf(actor: Actor, ino: string): Touches {
-    return this.#attribution.touchesOf(actor, ino);
+  touchesOf(actor: Actor, inode: Pick<Observation, "dev" | "ino">): Touches {
+    return this.#attribution.touchesOf(actor, inode);
   }
 
   async start(): Promise<void> {

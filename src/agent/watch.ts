@@ -168,7 +168,7 @@ function viewWith({ node, state, pool }: AgentContext, engines: () => Engines): 
     isApprovedExecutable: (actor) => isApprovedExecutable(actor, { node, state }),
     isAllowedWriter: (actor, writers) => isAllowedWriter(actor, writers, { node, state }),
     isInStaticPod: (container) => isInStaticPod(container, { node, state }),
-    touches: { tick: tickLength(), touchesOf: (actor, ino) => engines().touchesOf(actor, ino) },
+    touches: { tick: tickLength(), touchesOf: (actor, inode) => engines().touchesOf(actor, inode) },
     makerOf: (made, directory) => engines().makerOf(made, directory),
   };
 }

@@ -72,12 +72,15 @@ export class ActorReader implements Disposable {
   }
 
   /** When each of the actor's images last changed the inode, milliseconds on the monotonic clock. */
-  touchesOf({ pid, images = [] }: Actor, ino: string): Touches {
-    const { touches } = this.#settings.maps ?? {};
+  touchesOf({ pid, images = [] }: Actor, inode: Inode): Touches {
+    const { touches, creations } = this.#settings.maps ?? {};
     if (touches === undefined) return [];
-    const oldest = nanoseconds(Math.max(0, monotonic() - recentTouch));
+    const recent = nanoseconds(Math.max(0, monotonic() - recentTouch));
+    // The number may have belonged to another inode before.
+    const made = creations === undefined ? undefined : readCreation(creations, inode)?.at;
+    const oldest = made !== undefined && made > recent ? made : recent;
     return images.map(({ id }) => {
-      const at = readTouch(touches, { ino, pid, notedAt: BigInt(id) });
+      const at = readTouch(touches, { ino: inode.ino, pid, notedAt: BigInt(id) });
       return at !== undefined && at >= oldest ? Number(at) / 1e6 : undefined;
     });
   }

@@ -51,8 +51,8 @@ export class Attribution implements Disposable {
   }
 
   /** When each of the actor's programs last changed the inode. */
-  touchesOf(actor: Actor, ino: string): Touches {
-    return this.#reader.touchesOf(actor, ino);
+  touchesOf(actor: Actor, inode: Inode): Touches {
+    return this.#reader.touchesOf(actor, inode);
   }
 
   /** The process that made this inode in a new directory. */

@@ -2,15 +2,18 @@ import type { Change } from "../core/change/change.ts";
 import type { Actor } from "../core/change/hint.ts";
 import { programOfChange } from "../core/change/images.ts";
 import type { Touches } from "../core/change/images.ts";
+import type { Observation } from "../core/change/observation.ts";
 import { parentOf } from "../core/path.ts";
 import type { NodeView } from "./look.ts";
+
+type Inode = Pick<Observation, "dev" | "ino">;
 
 /** Notes that a program changed an inode. */
 export interface TouchNotes {
   /** Milliseconds between two ticks of the kernel. */
   readonly tick: number;
   /** For each image of the actor when it last changed the inode, milliseconds on the monotonic clock. */
-  readonly touchesOf: (actor: Actor, ino: string) => Touches;
+  readonly touchesOf: (actor: Actor, inode: Inode) => Touches;
 }
 
 /** The actors, each with the program that it ran when it made the change. */
@@ -22,8 +25,8 @@ export function withPrograms(
   if (!actors.some(({ images }) => images)) return actors;
   const { tick, touchesOf } = view.touches ?? nothingNoted;
   return actors.map((actor) => {
-    for (const ino of inodesOf(change, view)) {
-      const touches = touchesOf(actor, ino);
+    for (const inode of inodesOf(change, view)) {
+      const touches = touchesOf(actor, inode);
       if (touches.some((at) => at !== undefined)) return programOfChange(actor, touches, tick);
     }
     return programOfChange(actor, [], tick);
@@ -33,20 +36,20 @@ export function withPrograms(
 const nothingNoted: TouchNotes = { tick: Infinity, touchesOf: () => [] };
 
 /** The inodes that the change made dirty, the most specific first: a directory changes with each of its names. */
-function* inodesOf(change: Change, { observer }: NodeView): Iterable<string> {
+function* inodesOf(change: Change, { observer }: NodeView): Iterable<Inode> {
   switch (change.kind) {
     case "modified":
     case "renamed":
-      yield change.after.ino;
+      yield change.after;
       return;
     case "created":
-      yield change.after.ino;
+      yield change.after;
       break;
     case "deleted":
-      yield change.before.ino;
+      yield change.before;
       break;
     case "transient":
-      if (change.before) yield change.before.ino;
+      if (change.before) yield change.before;
       break;
     case "mounted":
     case "unmounted":
@@ -54,5 +57,5 @@ function* inodesOf(change: Change, { observer }: NodeView): Iterable<string> {
       return;
   }
   const directory = observer.observe(parentOf(change.path), { hash: false });
-  if (directory) yield directory.ino;
+  if (directory) yield directory;
 }

@@ -64,6 +64,20 @@ const deeds: readonly Deed[] = [
     writer: bash,
     path: file,
   },
+  {
+    title: "a file that has the inode of one which an earlier program removed",
+    command: [
+      python,
+      "-c",
+      `import os, sys
+f = sys.argv[1]
+open(f + ".other", "w").write("x")
+os.unlink(f + ".other")
+os.execv("${bash}", ["bash", "-c", 'echo x > "$1.new"; exec grep -q x /etc/hostname', "bash", f])`,
+    ],
+    writer: bash,
+    path: (at) => `${file(at)}.new`,
+  },
 ];
 
 const rules = [{ id: "w", paths: ["/w/**"], severity: "high", class: "immutable" }] as const;
