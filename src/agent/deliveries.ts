@@ -1,7 +1,8 @@
-import { messageOf } from "../core/error.ts";
+import { isBusy, messageOf } from "../core/error.ts";
 import type { Logger } from "pino";
 import { parseRecord } from "../core/record/chain.ts";
 import { redactUrl } from "../core/redact.ts";
+import { untilUnlocked } from "../reconcile/when-unlocked.ts";
 import { Wakeup } from "../deliver/wakeup.ts";
 import { deliver } from "../deliver/deliver.ts";
 import type { Attempted, Sink } from "../deliver/deliver.ts";
@@ -104,6 +105,10 @@ export class Deliveries implements AsyncDisposable {
         if (end === "disabled") this.#fail(sink.name, "the receiver answered 410: it is gone");
         return;
       } catch (error) {
+        if (isBusy(error)) {
+          await untilUnlocked({ ...this.#options, signal });
+          continue;
+        }
         this.#fail(sink.name, messageOf(error));
         await sink.wakeup.pause(lookEvery, signal);
       }

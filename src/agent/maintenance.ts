@@ -1,4 +1,4 @@
-import { messageOf } from "../core/error.ts";
+import { isBusy, messageOf } from "../core/error.ts";
 import { statSync } from "node:fs";
 import type { Database } from "better-sqlite3";
 import type { FoldedChange } from "../core/change/change.ts";
@@ -49,7 +49,8 @@ export function maintenance(
       // This may fit on the disk where a change does not: only the commit of a change ends that trouble.
       health.over("house-keeping");
     } catch (error) {
-      health.trouble("house-keeping", messageOf(error));
+      if (isBusy(error)) health.locked(error.message);
+      else health.trouble("house-keeping", messageOf(error));
     }
   };
 }

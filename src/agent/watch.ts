@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import type { Logger } from "pino";
 import type { FoldedChange, JudgedChange } from "../core/change/change.ts";
-import { IntegrityError, messageOf } from "../core/error.ts";
+import { IntegrityError } from "../core/error.ts";
 import { isFreeStep } from "../core/change/judge.ts";
 import { lockFile } from "../linux/lock.ts";
 import { HashPool } from "../observe/hash/pool.ts";
@@ -30,6 +30,7 @@ import { Reconciliation } from "../reconcile/loop.ts";
 import { weakeningText, weakerThanSigned } from "./policy-difference.ts";
 import type { Settings } from "../config/settings.ts";
 import type { State } from "../node/state.ts";
+import { waitBriefly } from "../sqlite/open.ts";
 import type { AgentContext } from "../reconcile/context.ts";
 import { Sweeps } from "../reconcile/sweeps.ts";
 import { version } from "../node/version.ts";
@@ -62,9 +63,10 @@ export async function watchNode(
   stack.use(lockFile(join(settings.state, "lock")));
   const metrics = createMetrics({ clock: Date.now, outbox: () => state.queue.backlog() });
   const committer = makeCommitter(node, state, settings);
-  const health = new HealthStatus(committer.announce.bind(committer), log);
+  using health = new HealthStatus(committer.announce.bind(committer), log);
   await using deliveries = new Deliveries({ settings, state, log, metrics, health });
   await requireTrust({ state, committer, deliveries, metrics });
+  waitBriefly(state.db);
   // A restart cannot end this, so /healthz must not ask for one.
   const loss = lossOf(lacking(settings.engine));
   if (loss !== undefined) health.incident("capabilities", loss);
@@ -117,19 +119,17 @@ async function work(context: AgentContext, around: Surroundings): Promise<void> 
     drain: () => engines.drain(),
     onAlert,
   });
-  await using engines = new Engines(context, (change) => {
-    try {
+  await using engines = new Engines(context, (change) =>
+    health.record(() => {
       for (const one of committer.commit([], [change])) onAlert(one);
-      health.over("own alerts");
-    } catch (error) {
-      health.trouble("own alerts", messageOf(error));
-    }
-  });
+    }),
+  );
   await engines.start();
   if (await reconciliation.firstSweep()) {
     health.ready();
     const { name: engine, attribution } = engines;
-    committer.announce("started", { engine, attribution, ...deliveries.summary() }, "info");
+    const started = { engine, attribution, ...deliveries.summary() };
+    health.record(() => committer.announce("started", started, "info"));
     reportWeakerPolicy(context);
     deliveries.wake();
     options.onReady(address);
@@ -138,6 +138,7 @@ async function work(context: AgentContext, around: Surroundings): Promise<void> 
     await untilStopped(context, { reconciliation, sweeps, engines });
   }
   try {
+    health.retell();
     for (const alert of committer.flush(0)) onAlert(alert);
     committer.announce("stopped", { reason: "asked to" }, "info");
   } catch (error) {
@@ -152,11 +153,8 @@ async function work(context: AgentContext, around: Surroundings): Promise<void> 
 function reportWeakerPolicy({ node, state, committer, health, log }: AgentContext): void {
   const weaker = weakerThanSigned(node, state, state.baseline.trust()).map(weakeningText);
   if (weaker.length === 0) return;
-  committer.announce(
-    "policy",
-    { weaker: weaker.slice(0, mostWeakenings), count: weaker.length },
-    "high",
-  );
+  const detail = { weaker: weaker.slice(0, mostWeakenings), count: weaker.length };
+  health.record(() => committer.announce("policy", detail, "high"));
   health.mark("policy", `weaker than the signed one: ${weaker[0]}`);
   log.warn({ weaker: weaker.slice(0, mostWeakenings) }, "policy weaker than the signed one");
 }

@@ -30,3 +30,8 @@ export class IntegrityError extends Error {
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
+
+/** Another process holds the database's lock. */
+export function isBusy(error: unknown): error is IntegrityError & { readonly code: "STATE_BUSY" } {
+  return error instanceof IntegrityError && error.code === "STATE_BUSY";
+}

@@ -1,6 +1,7 @@
-import { messageOf } from "../core/error.ts";
+import { isBusy, messageOf } from "../core/error.ts";
 import type { Logger } from "pino";
 import type { Severity } from "../core/policy/rule.ts";
+import { Notices } from "./notices.ts";
 
 /** Troubles with which the agent cannot do its work: state and baseline. */
 const disabling: ReadonlySet<string> = new Set([
@@ -8,7 +9,6 @@ const disabling: ReadonlySet<string> = new Set([
   "state directory",
   "house-keeping",
   "own records",
-  "own alerts",
   "chain",
   "schema",
   "baseline",
@@ -21,26 +21,48 @@ type Announce = (
   severity: Severity,
 ) => void;
 
-/** An event of the agent that could not be stored yet. */
-interface PendingNotice {
-  readonly event: "degraded" | "recovered";
-  readonly detail: Readonly<Record<string, unknown>>;
-}
-
-/** Pending events kept; beyond that the oldest goes. */
-const mostPending = 100;
+const lock = "commits wait";
+/** Milliseconds for which another process may hold the database's lock before that is a trouble. */
+const lockPatience = 5000;
 
 /** The agent's present troubles and readiness. Reports each change. */
-export class HealthStatus {
+export class HealthStatus implements Disposable {
   readonly #store: Announce;
   readonly #log: Logger;
   readonly #troubles = new Map<string, string>();
-  readonly #pending: PendingNotice[] = [];
+  readonly #notices: Notices;
   #unready: string | undefined = "the engine has not proved itself yet";
+  /** Milliseconds of performance.now(). */
+  #lockedSince: number | undefined;
 
   constructor(store: Announce, log: Logger) {
     this.#store = store;
     this.#log = log;
+    this.#notices = new Notices({
+      onFailed: (error) => this.#failed(error),
+      onStored: () => this.#stored(),
+      giveUp: (count) => {
+        const reason = `${count} of the agent's own alerts and events were given up`;
+        this.#store("degraded", { trouble: "own records", reason }, "high");
+      },
+    });
+  }
+
+  /** Stores an alert or event of the agent itself, now or as soon as the database takes it. */
+  record(write: () => void): void {
+    this.#notices.store(write);
+  }
+
+  /** Another process holds the database's lock: no loss, and a restart would not end it. */
+  locked(why: string): void {
+    this.#lockedSince ??= performance.now();
+    if (performance.now() - this.#lockedSince >= lockPatience) this.trouble(lock, why);
+  }
+
+  /** A commit succeeded. */
+  unlocked(): void {
+    this.#lockedSince = undefined;
+    this.over(lock);
   }
 
   /** Troubles that keep the agent from its work; a replaced engine does not. */
@@ -92,22 +114,29 @@ export class HealthStatus {
     this.#announce("degraded", { trouble: what, reason: why });
   }
 
-  /** Stores pending events as soon as possible; until then /healthz shows them. */
+  /** Stores now what waits. */
   retell(): void {
-    try {
-      for (let next = this.#pending[0]; next; next = this.#pending[0]) {
-        this.#store(next.event, next.detail, next.event === "degraded" ? "high" : "info");
-        this.#pending.shift();
-      }
-      this.#troubles.delete("own records");
-    } catch (error) {
-      this.#troubles.set("own records", messageOf(error));
-    }
+    this.#notices.retry();
   }
 
-  #announce(event: PendingNotice["event"], detail: PendingNotice["detail"]): void {
-    this.#pending.push({ event, detail });
-    if (this.#pending.length > mostPending) this.#pending.shift();
-    this.retell();
+  [Symbol.dispose](): void {
+    this.#notices[Symbol.dispose]();
+  }
+
+  #failed(error: unknown): void {
+    if (isBusy(error)) this.locked(error.message);
+    // Without a report of its own, which could not be stored either.
+    else this.#troubles.set("own records", messageOf(error));
+  }
+
+  #stored(): void {
+    this.#troubles.delete("own records");
+    this.unlocked();
+  }
+
+  #announce(event: "degraded" | "recovered", detail: Readonly<Record<string, unknown>>): void {
+    const at = new Date().toISOString();
+    const severity = event === "degraded" ? "high" : "info";
+    this.record(() => this.#store(event, { at, ...detail }, severity));
   }
 }

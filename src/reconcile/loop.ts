@@ -1,7 +1,7 @@
 import { setImmediate as turn, setTimeout as pause } from "node:timers/promises";
 import type { FoldedChange, JudgedChange } from "../core/change/change.ts";
 import type { Actor } from "../core/change/hint.ts";
-import { IntegrityError } from "../core/error.ts";
+import { IntegrityError, isBusy } from "../core/error.ts";
 import type { Look } from "../core/change/compare.ts";
 import { rowOf } from "../core/change/observation.ts";
 import type { HashPool } from "../observe/hash/pool.ts";
@@ -21,6 +21,7 @@ import { mountsSince, rememberMounts } from "./remembered-mounts.ts";
 import { differing } from "./full-sweep.ts";
 import { Slices } from "./slices.ts";
 import type { Sweeps } from "./sweeps.ts";
+import { untilUnlocked, whenUnlocked } from "./when-unlocked.ts";
 import type { AgentContext } from "./context.ts";
 import { formerlyWatched, rememberWatched } from "./remembered-policy.ts";
 
@@ -93,7 +94,7 @@ export class Reconciliation implements Disposable {
   async #sweepFirst(): Promise<boolean> {
     const { node, pool, state, health, metrics } = this.#context;
     health.sweeping();
-    this.#forgetUnwatched();
+    await whenUnlocked(this.#context, () => this.#forgetUnwatched());
     const started = performance.now();
     const mounts = mountsSince(state, node);
     const { paths, unseen } = await differing({ node, pool, known: state.current }, state.current);
@@ -110,7 +111,7 @@ export class Reconciliation implements Disposable {
       await this.#reconcile(group, sight);
     }
     if (pool.isClosed) return false;
-    rememberWatched(state, node);
+    await whenUnlocked(this.#context, () => rememberWatched(state, node));
     rememberMounts(state, node.root);
     metrics.sweep("full", (performance.now() - started) / 1000);
     return true;
@@ -196,9 +197,10 @@ export class Reconciliation implements Disposable {
         isStored = false;
         if (isAbandoned(error, pool)) return;
         if (!(error instanceof IntegrityError)) throw error;
-        health.trouble("state", error.message);
+        if (!isBusy(error)) health.trouble("state", error.message);
         if (signal.aborted) return;
-        await pause(retryAfter);
+        if (isBusy(error)) await untilUnlocked(this.#context);
+        else await pause(retryAfter);
       }
     }
   }
@@ -257,7 +259,8 @@ export class Reconciliation implements Disposable {
         committer.commit(looks, []);
         sweeps.learn(looks);
       };
-      await reconcile(group, { view, now: Date.now, commit });
+      const adopt = () => reconcile(group, { view, now: Date.now, commit });
+      await whenUnlocked(this.#context, adopt);
     }
     health.incident(
       "policy",

@@ -11,6 +11,9 @@ import { schemaFaults, schemaText } from "./schema.ts";
 const busyTimeout = 5000;
 const full = 2;
 
+/** The same for a process whose event loop must go on. */
+const shortTimeout = 20;
+
 interface OpenOptions {
   readonly migrations: Migrations;
   readonly readonly?: boolean;
@@ -49,6 +52,11 @@ export function transact<T>(db: Database.Database, work: () => T): T {
   } catch (error) {
     throw explain(error, db.name);
   }
+}
+
+/** From now on a transaction fails soon with STATE_BUSY: the caller tries again without blocking its event loop. */
+export function waitBriefly(db: Database.Database): void {
+  db.pragma(`busy_timeout = ${shortTimeout}`);
 }
 
 /** Several reads of one state of the database, without a lock that others would wait for. */
