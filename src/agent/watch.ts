@@ -1,40 +1,25 @@
 import { join } from "node:path";
-import { setTimeout as pause } from "node:timers/promises";
 import type { Logger } from "pino";
-import type { FoldedChange, JudgedChange } from "../core/change/change.ts";
 import { IntegrityError } from "../core/error.ts";
-import { isFreeStep } from "../core/change/judge.ts";
+import type { FoldedChange, JudgedChange } from "../core/change/change.ts";
 import { lockFile } from "../linux/lock.ts";
-import { HashPool } from "../observe/hash/pool.ts";
-import { systemClock } from "../watch/clock.ts";
-import { Coalescer } from "../watch/coalesce.ts";
 import { Deliveries } from "./deliveries.ts";
-import { Engines } from "./engines.ts";
-import {
-  isAllowedWriter,
-  isApprovedExecutable,
-  isInStaticPod,
-} from "../reconcile/writer-identity.ts";
 import { namesOf, readHostFacts } from "../node/host.ts";
-import { maintenance } from "./maintenance.ts";
 import { HealthServer } from "../health/server.ts";
 import { Committer } from "../reconcile/commit.ts";
 import { createMetrics } from "../health/metrics.ts";
 import type { Metrics } from "../health/metrics.ts";
+import { isReplaced, openNode } from "../node/node.ts";
 import type { Node } from "../node/node.ts";
-import { tickLength } from "../linux/clock.ts";
-import { makeNodeView } from "../reconcile/full-sweep.ts";
-import type { NodeView } from "../reconcile/look.ts";
 import { lacking, lossOf } from "./privileges.ts";
-import { Reconciliation } from "../reconcile/loop.ts";
-import { weakeningText, weakerThanSigned } from "./policy-difference.ts";
 import type { Settings } from "../config/settings.ts";
 import type { State } from "../node/state.ts";
 import { waitBriefly } from "../sqlite/open.ts";
-import type { AgentContext } from "../reconcile/context.ts";
-import { Sweeps } from "../reconcile/sweeps.ts";
 import { version } from "../node/version.ts";
 import { HealthStatus } from "../health/status.ts";
+import { setTimeout as pause } from "node:timers/promises";
+import { watchTree } from "./watch-tree.ts";
+import type { Watch } from "./watch-tree.ts";
 
 export interface WatchOptions {
   readonly settings: Settings;
@@ -47,10 +32,8 @@ export interface WatchOptions {
 
 /** Milliseconds in which queued records may still be delivered when the agent stops. */
 const lastDelivery = 2000;
-/** Milliseconds in which queued hints are still reconciled then. The next start finds the rest. */
-const lastLooks = 2000;
-/** Weakenings of the policy that one event lists. */
-const mostWeakenings = 100;
+/** Milliseconds between two attempts to open a root that is gone. */
+const lookForRootEvery = 1000;
 
 /** Watches until the signal aborts: hints, sweeps and deliveries, each in its own loop. */
 export async function watchNode(
@@ -59,8 +42,7 @@ export async function watchNode(
   { options, signal }: { readonly options: WatchOptions; readonly signal: AbortSignal },
 ): Promise<void> {
   const { settings, log } = options;
-  using stack = new DisposableStack();
-  stack.use(lockFile(join(settings.state, "lock")));
+  using _ = lockFile(join(settings.state, "lock"));
   const metrics = createMetrics({ clock: Date.now, outbox: () => state.queue.backlog() });
   const committer = makeCommitter(node, state, settings);
   using health = new HealthStatus(committer.announce.bind(committer), log);
@@ -70,73 +52,65 @@ export async function watchNode(
   // A restart cannot end this, so /healthz must not ask for one.
   const loss = lossOf(lacking(settings.engine));
   if (loss !== undefined) health.incident("capabilities", loss);
-  const pool = stack.use(new HashPool({ root: node.root, workers: 2 }));
-  const coalescer = stack.use(
-    new Coalescer({
-      isKnown: (path) => state.current.get(path) !== undefined,
-      isIdle: ({ path, step }) => {
-        const rule = node.index.find(path)?.rule;
-        return rule !== undefined && isFreeStep(step, rule);
-      },
-      clock: systemClock,
-      onOverflow: (engine, detail) => {
-        metrics.overflow(engine);
-        health.incident(`engine ${engine}`, `hints were given up for a sweep: ${detail}`);
-      },
-    }),
-  );
-  const shared = { node, state, settings, log, committer, metrics };
-  const context: AgentContext = { ...shared, health, coalescer, pool, signal };
   await using server = await HealthServer.listen(settings.listen, {
     sick: () => health.sick(),
     degraded: () => health.degraded(),
     unready: () => health.unready(),
     metrics: () => metrics.text(),
   });
-  await work(context, { deliveries, options, address: server.address });
-  log.info("stopped");
-}
-
-interface Surroundings {
-  readonly deliveries: Deliveries;
-  readonly options: WatchOptions;
-  readonly address: { readonly host: string; readonly port: number };
-}
-
-/** From the first sweep to the last delivery. */
-async function work(context: AgentContext, around: Surroundings): Promise<void> {
-  const { state, log, committer, health } = context;
-  const { deliveries, options, address } = around;
   const onAlert = (alert: JudgedChange | FoldedChange): void => {
     options.onAlert(alert);
     deliveries.wake();
   };
-  const view = viewWith(context, () => engines);
-  const sweeps = new Sweeps(context);
-  using reconciliation = new Reconciliation(context, {
-    view,
-    sweeps,
-    drain: () => engines.drain(),
+  const shared = { state, settings, log, committer, metrics, health };
+  await watchTrees(node, {
+    shared,
     onAlert,
+    signal,
+    sinks: deliveries.summary(),
+    onReady: () => {
+      deliveries.wake();
+      options.onReady(server.address);
+      log.info({ paths: state.current.count(), ...server.address }, "ready");
+    },
   });
-  await using engines = new Engines(context, (change) =>
-    health.record(() => {
-      for (const one of committer.commit([], [change])) onAlert(one);
-    }),
-  );
-  await engines.start();
-  if (await reconciliation.firstSweep()) {
-    health.ready();
-    const { name: engine, attribution } = engines;
-    const started = { engine, attribution, ...deliveries.summary() };
-    health.record(() => committer.announce("started", started, "info"));
-    reportWeakerPolicy(context);
-    deliveries.wake();
-    options.onReady(address);
-    log.info({ engine, attribution, paths: state.current.count(), ...address }, "ready");
-    sweeps.start(() => engines.name !== "fanotify", maintenance(context, onAlert));
-    await untilStopped(context, { reconciliation, sweeps, engines });
+  leave(shared, onAlert);
+  await deliveries.finish(lastDelivery);
+  log.info("stopped");
+}
+
+/** Watches the tree at the root; when another one takes its place, that one. */
+async function watchTrees(first: Node, watch: Watch): Promise<void> {
+  let end = await watchTree(first, watch, { isFirst: true });
+  while (end === "replaced") {
+    using next = await openAgain(first, watch);
+    if (!next) return;
+    end = await watchTree(next, watch, { isFirst: false });
   }
+}
+
+/** Waits until there is a tree at the root. Undefined: the agent stops. */
+async function openAgain(first: Node, { shared, signal }: Watch): Promise<Node | undefined> {
+  const { settings, health } = shared;
+  for (;;) {
+    if (signal.aborted) return undefined;
+    try {
+      const node = await openNode(settings, first.policy);
+      if (!isReplaced(node)) return node;
+      node[Symbol.dispose]();
+    } catch (error) {
+      if (!(error instanceof IntegrityError)) throw error;
+      health.trouble("root", error.message);
+    }
+    await pause(lookForRootEvery, undefined, { signal }).catch(() => undefined);
+  }
+}
+
+/** Stores what is left to be said. */
+function leave(
+  { committer, health, log }: Watch["shared"],
+  onAlert: (alert: FoldedChange) => void,
+): void {
   try {
     health.retell();
     for (const alert of committer.flush(0)) onAlert(alert);
@@ -146,50 +120,6 @@ async function work(context: AgentContext, around: Surroundings): Promise<void> 
     if (!(error instanceof IntegrityError)) throw error;
     log.error({ reason: error.message }, "the last records could not be stored");
   }
-  await deliveries.finish(lastDelivery);
-}
-
-/** A policy that protects less than the signed one lets an attacker change files without an alert. */
-function reportWeakerPolicy({ node, state, committer, health, log }: AgentContext): void {
-  const weaker = weakerThanSigned(node, state, state.baseline.trust()).map(weakeningText);
-  if (weaker.length === 0) return;
-  const detail = { weaker: weaker.slice(0, mostWeakenings), count: weaker.length };
-  health.record(() => committer.announce("policy", detail, "high"));
-  health.mark("policy", `weaker than the signed one: ${weaker[0]}`);
-  log.warn({ weaker: weaker.slice(0, mostWeakenings) }, "policy weaker than the signed one");
-}
-
-/** The node as reconcile sees it, with everything that is known of its processes. */
-function viewWith({ node, state, pool }: AgentContext, engines: () => Engines): NodeView {
-  return {
-    ...makeNodeView(node, { known: state.current, pool }),
-    isApprovedExecutable: (actor) => isApprovedExecutable(actor, { node, state }),
-    isAllowedWriter: (actor, writers) => isAllowedWriter(actor, writers, { node, state }),
-    isInStaticPod: (container) => isInStaticPod(container, { node, state }),
-    touches: { tick: tickLength(), touchesOf: (actor, inode) => engines().touchesOf(actor, inode) },
-    makerOf: (made, directory) => engines().makerOf(made, directory),
-  };
-}
-
-interface Loops {
-  readonly reconciliation: Reconciliation;
-  readonly sweeps: Sweeps;
-  readonly engines: Engines;
-}
-
-/** Runs until the signal aborts, and a moment longer for the hints that came before. */
-async function untilStopped(context: AgentContext, loops: Loops): Promise<void> {
-  const { coalescer, pool, signal } = context;
-  const { reconciliation, sweeps, engines } = loops;
-  const stopped = reconciliation.run();
-  await Promise.race([aborted(signal), stopped]);
-  sweeps.stop();
-  await engines.stop();
-  coalescer.end();
-  await Promise.race([stopped, pause(lastLooks, undefined, { ref: false })]);
-  pool[Symbol.dispose]();
-  reconciliation[Symbol.dispose]();
-  await stopped;
 }
 
 function makeCommitter(node: Node, state: State, settings: Settings): Committer {
@@ -230,11 +160,4 @@ async function requireTrust({ state, committer, deliveries, metrics }: Trusting)
     await deliveries.finish(lastDelivery);
     throw error;
   }
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return Promise.resolve();
-  return new Promise((resolve) => {
-    signal.addEventListener("abort", () => resolve(), { once: true });
-  });
 }

@@ -25,6 +25,8 @@ const { O_DIRECTORY, O_NOATIME, O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = constants;
 
 /** For looking at a path itself, without following a symbolic link and without opening it. */
 export const lookFlags = pathFlag | O_NOFOLLOW | closeOnExec;
+/** For the directory at which the node's root is seen. */
+export const rootFlags = pathFlag | O_DIRECTORY | closeOnExec;
 /** For listing a directory. */
 export const listFlags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_NONBLOCK | closeOnExec;
 
@@ -62,7 +64,7 @@ export const noAtimeFlag = O_NOATIME;
 
 /** The starting directory for `openInRoot`. Throws: without it nothing is visible. */
 export function openRoot(root: string): number {
-  const fd = openPlain(-1, root, pathFlag | O_DIRECTORY | closeOnExec);
+  const fd = openPlain(-1, root, rootFlags);
   return fd >= 0 ? fd : checked(-1, "open", root);
 }
 

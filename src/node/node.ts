@@ -48,6 +48,11 @@ export async function openNode(
   }
 }
 
+/** Whether another directory, or none, is at the root's path now. */
+export function isReplaced({ root, observer }: Node): boolean {
+  return !observer.isRoot(root);
+}
+
 function openObserver(root: string): Observer {
   try {
     return new Observer(root);

@@ -12,6 +12,7 @@ import {
   readDirectory,
   readLink,
   reopen,
+  rootFlags,
 } from "../linux/files.ts";
 import type { Entry } from "../linux/files.ts";
 import { errnoName, syscallError } from "../linux/libc.ts";
@@ -108,6 +109,20 @@ export class Observer {
     try {
       const entries = readDirectory(fd);
       return typeof entries === "number" ? unlisted(dir, -entries) : { entries };
+    } finally {
+      close(fd);
+    }
+  }
+
+  /** Whether this path, as the process sees it, leads to the directory that was opened as the root. */
+  isRoot(path: string): boolean {
+    const fd = openPlain(-1, path, rootFlags);
+    if (fd < 0) return false;
+    try {
+      const isFilled = this.#before.fill(this.#root) === 0 && this.#after.fill(fd) === 0;
+      return (
+        isFilled && this.#before.ino === this.#after.ino && this.#before.dev === this.#after.dev
+      );
     } finally {
       close(fd);
     }

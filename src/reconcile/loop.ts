@@ -62,16 +62,16 @@ export class Reconciliation implements Disposable {
   }
 
   /**
-   * Compares everything with what was last seen: changes made while the agent was down are reported as offline.
+   * Compares everything with what was last seen. `offline`: changes were made while the agent was not running.
    * False: the agent must stop; the next start does it.
    */
-  async firstSweep(): Promise<boolean> {
+  async firstSweep(how: { readonly offline: boolean }): Promise<boolean> {
     const { pool, signal } = this.#context;
     const close = (): void => pool[Symbol.dispose]();
     signal.addEventListener("abort", close, { once: true });
     try {
       if (signal.aborted) return false;
-      return await this.#sweepFirst();
+      return await this.#sweepFirst(how.offline);
     } catch (error) {
       if (isAbandoned(error, pool)) return false;
       throw error;
@@ -91,7 +91,7 @@ export class Reconciliation implements Disposable {
     this.#large[Symbol.dispose]();
   }
 
-  async #sweepFirst(): Promise<boolean> {
+  async #sweepFirst(offline: boolean): Promise<boolean> {
     const { node, pool, state, health, metrics } = this.#context;
     health.sweeping();
     await whenUnlocked(this.#context, () => this.#forgetUnwatched());
@@ -104,10 +104,10 @@ export class Reconciliation implements Disposable {
     const news = paths.filter((path) => !wasWatched(path));
     await this.#adopt(news);
     const sight = { pool, view: this.#helpers.view };
-    await this.#reconcile({ paths: [], mounts, offline: true }, sight);
+    await this.#reconcile({ paths: [], mounts, offline }, sight);
     const known = paths.filter(wasWatched).map(found);
     for (let from = 0; from < known.length; from += sliceSize) {
-      const group = { paths: known.slice(from, from + sliceSize), mounts: [], offline: true };
+      const group = { paths: known.slice(from, from + sliceSize), mounts: [], offline };
       await this.#reconcile(group, sight);
     }
     if (pool.isClosed) return false;
