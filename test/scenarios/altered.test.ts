@@ -1,5 +1,4 @@
 import test from "ava";
-import type { ExecutionContext } from "ava";
 import Database from "better-sqlite3";
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
@@ -20,67 +19,32 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
-import { runAgent, startWatch } from "../helpers/agent.ts";
 import type { Watching } from "../helpers/agent.ts";
 import { freePort, get } from "../helpers/http.ts";
+import { makeNode } from "../helpers/node.ts";
+import type { TestNode } from "../helpers/node.ts";
 import { makePlace } from "../helpers/tree.ts";
-import type { Place } from "../helpers/tree.ts";
 import { until } from "../helpers/wait.ts";
 
 /** A node of a few files that has a baseline. */
-interface Small extends Place {
-  readonly state: string;
-  readonly args: readonly string[];
-  run(...more: readonly string[]): ReturnType<typeof runAgent>;
-  watch(): Promise<Watching>;
+interface Small extends TestNode {
+  watchOften(): Promise<Watching>;
   sql(...statements: readonly string[]): void;
 }
 
-const policy = {
-  name: "small",
-  description: "A small node for a test",
-  rules: [
-    {
-      id: "app",
-      paths: ["/etc/app/**"],
-      class: "immutable",
-      severity: "high",
-      why: "It is watched for a test.",
-    },
-  ],
-};
-
-async function makeSmall(t: ExecutionContext): Promise<Small> {
-  const place = makePlace();
-  const [root, state, file] = [place.at("node"), place.at("state"), place.at("policy.yaml")];
-  mkdirSync(join(root, "etc/app"), { recursive: true });
-  for (let each = 0; each < 200; each += 1) writeFileSync(join(root, `etc/app/${each}`), "1\n");
-  writeFileSync(file, JSON.stringify(policy));
-  const args = ["--root", root, "--state", state, "--policy", file];
-  const run = async (...more: readonly string[]) =>
-    await runAgent([...more, ...args, "--listen", `127.0.0.1:${await freePort()}`]);
-  const { code, stderr } = await run("baseline");
-  t.is(code, 0, stderr);
+async function makeSmall(): Promise<Small> {
+  const node = makeNode({ rules: { "/etc/app/**": "high" } });
+  for (let each = 0; each < 200; each += 1) node.write(`/etc/app/${each}`, "1\n");
+  await node.capture();
   return {
-    ...place,
-    at: (path) => join(root, path),
-    state,
-    args,
-    run,
-    watch: async () =>
-      await startWatch({
-        root,
-        state,
-        policy: file,
-        engine: "chokidar",
-        config: { watch: { quickSweepEvery: "1s" } },
-      }),
+    ...node,
+    run: async (...more) => await node.run(...more, "--listen", `127.0.0.1:${await freePort()}`),
+    watchOften: async () => await node.watch({ config: { watch: { quickSweepEvery: "1s" } } }),
     sql: (...statements) => {
-      const db = new Database(join(state, "fim.db"), { timeout: 10_000 });
+      const db = new Database(join(node.state, "fim.db"), { timeout: 10_000 });
       for (const statement of statements) db.exec(statement);
       db.close();
     },
-    [Symbol.dispose]: () => place[Symbol.dispose](),
   };
 }
 
@@ -166,7 +130,7 @@ for (const [what, alter, commands, says] of alterations)
   test.serial(
     `${commands.join(", ")}: when ${what}, the state is refused as altered, and no bug is reported`,
     async (t) => {
-      using small = await makeSmall(t);
+      using small = await makeSmall();
       alter(small);
       for (const command of commands) {
         const { code, stdout, stderr } = await small.run(command);
@@ -180,7 +144,7 @@ for (const [what, alter, commands, says] of alterations)
 test.serial(
   "a directory in the place of the capture's scratch file is reported, and no bug",
   async (t) => {
-    using small = await makeSmall(t);
+    using small = await makeSmall();
     mkdirSync(join(small.state, "capture.tmp"));
     const { code, stderr } = await small.run("baseline", "--replace", "--reason", "a test");
     t.is(code, 3, stderr);
@@ -190,7 +154,7 @@ test.serial(
 );
 
 test.serial("when the record of the present baseline was cut off, verify says so", async (t) => {
-  using small = await makeSmall(t);
+  using small = await makeSmall();
   for (const name of ["1", "2"]) {
     appendFileSync(small.at(`etc/app/${name}`), "2\n");
     t.is((await small.run("accept", "--all", "--reason", name)).code, 0);
@@ -203,7 +167,7 @@ test.serial("when the record of the present baseline was cut off, verify says so
 });
 
 test.serial("a chain whose head is gone is a failed verification, and no drift", async (t) => {
-  using small = await makeSmall(t);
+  using small = await makeSmall();
   small.sql("DELETE FROM meta WHERE key = 'chain'");
   for (const [command, expected] of [
     ["check", 3],
@@ -242,8 +206,8 @@ for (const [what, alter, reason] of underWatch)
   test.serial(
     `when ${what} under a running watch, /healthz says so and the watch goes on`,
     async (t) => {
-      using small = await makeSmall(t);
-      await using watching = await small.watch();
+      using small = await makeSmall();
+      await using watching = await small.watchOften();
       t.is((await health(watching)).status, 200);
       alter(small);
       const { body } = await until(async () => {
@@ -257,9 +221,9 @@ for (const [what, alter, reason] of underWatch)
 
 for (const rules of ["{{", '{"a":1}', "[1]", '[{"id":"x"}]'])
   test.serial(`a watch starts, though what was last watched was altered to ${rules}`, async (t) => {
-    using small = await makeSmall(t);
+    using small = await makeSmall();
     small.sql(`UPDATE meta SET value = '${rules}' WHERE key = 'watched'`);
-    await using watching = await small.watch();
+    await using watching = await small.watchOften();
     t.is(await watching.stop(), 0);
     t.notRegex(watching.lines.join("\n"), /bug|^\s+at /m);
   });
@@ -276,7 +240,7 @@ function startFull(args: readonly string[]) {
 }
 
 full("a result that finds no room on the disk is an error, not a bug", async (t) => {
-  using small = await makeSmall(t);
+  using small = await makeSmall();
   appendFileSync(small.at("etc/app/1"), "2\n");
   const { said, ended } = startFull(["check", ...small.args]);
   t.deepEqual(await ended, [4, null]);
@@ -285,7 +249,7 @@ full("a result that finds no room on the disk is an error, not a bug", async (t)
 });
 
 full("a watch whose alerts find no room on the disk says so once and goes on", async (t) => {
-  using small = await makeSmall(t);
+  using small = await makeSmall();
   const listen = `127.0.0.1:${await freePort()}`;
   const args = ["watch", ...small.args, "--listen", listen, "--engine", "chokidar"];
   const { child, said, ended } = startFull(args);

@@ -14,16 +14,6 @@ import { join } from "node:path";
 import { Attribution } from "../../src/attribute/attribute.ts";
 import { fanotifyEngine } from "../../src/watch/fanotify/engine.ts";
 import { until } from "../helpers/wait.ts";
-import {
-  busyLoops,
-  chainOf,
-  fanotifyMissing,
-  inShort,
-  outputOf,
-  programOf,
-  startSmall,
-} from "./small.ts";
-import type { Alert, Ground } from "./small.ts";
 
 const possible = fanotifyMissing === undefined ? test.serial : test.serial.skip;
 const why = fanotifyMissing === undefined ? "" : ` (skipped: ${fanotifyMissing})`;
@@ -132,7 +122,7 @@ const dirOf = ({ name }: Kind): string => `/watched/${name.replaceAll(" ", "-")}
 possible(
   `each of 2,000 processes that live for a moment is named, and rightly, while the machine is overloaded${why}`,
   async (t) => {
-    await using node = await startSmall({
+    await using node = await startNode({
       rules: [{ id: "watched", paths: ["/watched/**"], severity: "high" }],
       prepare: (ground) => {
         for (const kind of kinds) {
@@ -204,7 +194,7 @@ const byOtherName: readonly (readonly [
 possible(
   `what is done to a file by another of its names is reported with that name${why}`,
   async (t) => {
-    await using node = await startSmall({
+    await using node = await startNode({
       rules: [{ id: "watched", paths: ["/watched/**"], severity: "high" }],
       prepare: (ground) => {
         ground.write(linked, "as it was\n");
@@ -244,7 +234,7 @@ echo $$
 `;
 
 possible(`who wrote is named, not who was the last to close the file${why}`, async (t) => {
-  await using node = await startSmall({
+  await using node = await startNode({
     rules: [{ id: "watched", paths: ["/watched/**"], severity: "high" }],
     prepare: (ground) => ground.write("/watched/file", "as it was\n"),
   });
@@ -276,7 +266,7 @@ const possibleOnExt4 = makersAreTold ? possible : test.serial.skip;
 possibleOnExt4(
   `what is made in a new directory before that can be watched is reported with its maker${why}`,
   async (t) => {
-    await using node = await startSmall({
+    await using node = await startNode({
       rules: [{ id: "watched", paths: ["/watched/**"], severity: "high" }],
       prepare: (ground) => ground.write("/watched/file", "as it was\n"),
     });
@@ -318,13 +308,17 @@ for i in range(${many}):
 print(os.getpid())
 `;
 import { ruleWith } from "../helpers/rule.ts";
+import { chainOf, inShort } from "../helpers/node.ts";
+import type { Alert, Ground } from "../helpers/node.ts";
+import { busyLoops, fanotifyMissing, outputOf, programOf } from "../helpers/processes.ts";
+import { startNode } from "../helpers/running-node.ts";
 
 const possibleWithPython = python === undefined ? test.serial.skip : possible;
 
 possibleWithPython(
   `of a burst of names that come and go each is reported once, with who did it${why}`,
   async (t) => {
-    await using node = await startSmall({
+    await using node = await startNode({
       rules: [{ id: "watched", paths: ["/watched/**"], severity: "high" }],
       prepare: (ground) => {
         mkdirSync(ground.at("/watched/new"), { recursive: true });

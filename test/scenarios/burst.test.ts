@@ -5,8 +5,6 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { setTimeout as pause } from "node:timers/promises";
 import { get } from "../helpers/http.ts";
 import { until } from "../helpers/wait.ts";
-import { chainOf, fanotifyMissing, outputOf, programOf, startSmall } from "./small.ts";
-import type { Alert, SmallNode } from "./small.ts";
 
 const python = programOf("python3");
 const missing = fanotifyMissing ?? (python === undefined ? "needs python3" : undefined);
@@ -31,12 +29,17 @@ for round in range(${rounds}):
       os.write(file, b"%6d %5d" % (i, round))
       os.close(file)
 `;
+import { chainOf } from "../helpers/node.ts";
+import type { Alert } from "../helpers/node.ts";
+import { fanotifyMissing, outputOf, programOf } from "../helpers/processes.ts";
+import { startNode } from "../helpers/running-node.ts";
+import type { RunningNode } from "../helpers/running-node.ts";
 
 possible(
   `of 100,000 changes that come as fast as a loop makes them none is lost, and the agent answers all the while${why}`,
   async (t) => {
     t.timeout(2 * patience);
-    await using node = await startSmall({
+    await using node = await startNode({
       rules: [
         { id: "high", paths: ["/srv/high/**"], severity: "high" },
         { id: "medium", paths: ["/srv/medium/**"], severity: "medium" },
@@ -93,7 +96,7 @@ const seconds = (value: number): string => `${Math.round(value / 1000)} s`;
 const sha256 = (file: string): string =>
   createHash("sha256").update(readFileSync(file)).digest("hex");
 
-function finalDigests(node: SmallNode): ReadonlyMap<string, string> {
+function finalDigests(node: RunningNode): ReadonlyMap<string, string> {
   return new Map(
     directories
       .flatMap((dir) => Array.from({ length: files }, (_, i) => `${dir}/${i}`))
@@ -102,7 +105,7 @@ function finalDigests(node: SmallNode): ReadonlyMap<string, string> {
 }
 
 /** Paths for which the agent's database knows something else than is there. */
-function differing(node: SmallNode, final: ReadonlyMap<string, string>): readonly string[] {
+function differing(node: RunningNode, final: ReadonlyMap<string, string>): readonly string[] {
   const current = node.current();
   return [...final].flatMap(([path, digest]) =>
     current.get(path)?.sha256 === digest ? [] : [path],
@@ -131,7 +134,7 @@ function memoryOf(pid: number): number {
 }
 
 /** Asks /healthz again and again. Gives how long each answer took, in milliseconds; any other answer than 200 throws. */
-function askAllTheWhile(node: SmallNode): { stop(): Promise<readonly number[]> } {
+function askAllTheWhile(node: RunningNode): { stop(): Promise<readonly number[]> } {
   const over = new AbortController();
   const ask = async (): Promise<readonly number[]> => {
     const took: number[] = [];

@@ -13,18 +13,10 @@ import {
   rmSync,
   writeFileSync,
 } from "node:fs";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { runAgent } from "../helpers/agent.ts";
-import { makePlace } from "../helpers/tree.ts";
-import type { Place } from "../helpers/tree.ts";
-
-/** A node of a few files, with a policy of its own. */
-interface Small extends Disposable {
-  readonly place: Place;
-  readonly args: readonly string[];
-  at(path: string): string;
-  run(...args: readonly string[]): ReturnType<typeof runAgent>;
-}
+import { makeNode } from "../helpers/node.ts";
+import type { TestNode } from "../helpers/node.ts";
 
 const policy = `name: small
 description: A few files
@@ -42,21 +34,15 @@ rules:
 `;
 const files = { "/etc/app/one": "1\n", "/etc/app/two": "2\n", "/etc/app/sub/three": "3\n" };
 
-function makeSmall(): Small {
-  const place = makePlace();
-  const at = (path: string): string => place.at(`node${path}`);
-  for (const [path, text] of Object.entries({ ...files, "/etc/app/key": "k\n" })) {
-    mkdirSync(dirname(at(path)), { recursive: true });
-    writeFileSync(at(path), text);
-  }
-  writeFileSync(place.at("small.yaml"), policy);
-  const [root, state, file] = ["node", "state", "small.yaml"].map((name) => place.at(name));
-  const args = `--root ${root} --state ${state} --policy ${file}`.split(" ");
-  const run = async (...more: readonly string[]) => await runAgent([...more, ...args]);
-  return { place, args, at, run, [Symbol.dispose]: () => place[Symbol.dispose]() };
+function makeSmall(): TestNode {
+  const small = makeNode({ rules: [] });
+  writeFileSync(small.policy, policy);
+  for (const [path, text] of Object.entries({ ...files, "/etc/app/key": "k\n" }))
+    small.write(path, text);
+  return small;
 }
 
-async function makeCaptured(t: ExecutionContext): Promise<Small> {
+async function makeCaptured(t: ExecutionContext): Promise<TestNode> {
   const small = makeSmall();
   const { code, stderr } = await small.run("baseline");
   t.is(code, 0, stderr);
@@ -119,7 +105,7 @@ test.serial(
         code: 3,
         says: /there is none[^]*fim-agent baseline/,
       });
-    t.deepEqual(readdirSync(small.place.dir).toSorted(), ["node", "small.yaml"]);
+    t.deepEqual(readdirSync(small.dir).toSorted(), ["policy.yaml", "root", "webhook.key"]);
   },
 );
 
@@ -220,17 +206,17 @@ test.serial(
   async (t) => {
     using small = await makeCaptured(t);
     using other = await makeCaptured(t);
-    const good = small.place.at("good");
-    cpSync(small.place.at("state"), good, { recursive: true });
+    const good = small.beside("good");
+    cpSync(small.state, good, { recursive: true });
     const foreignKey: Alter = (state) =>
-      cpSync(other.place.at("state/agent.key"), join(state, "agent.key"));
+      cpSync(other.beside("state/agent.key"), join(state, "agent.key"));
     for (const [what, alter, word] of [
       ...alterations,
       ["another key", foreignKey, /key/] as const,
     ]) {
-      rmSync(small.place.at("state"), { recursive: true });
-      cpSync(good, small.place.at("state"), { recursive: true });
-      alter(small.place.at("state"));
+      rmSync(small.state, { recursive: true });
+      cpSync(good, small.state, { recursive: true });
+      alter(small.state);
       const checked = await small.run("check");
       t.is(checked.code, 3, `${what}: ${checked.stderr}`);
       t.is(checked.stdout, "", what);
@@ -246,7 +232,7 @@ test.serial(
   "an altered baseline is neither accepted into, nor captured over, nor watched with",
   async (t) => {
     using small = await makeCaptured(t);
-    sql(`UPDATE baseline SET row = flip(row) WHERE ${onePath}`)(small.place.at("state"));
+    sql(`UPDATE baseline SET row = flip(row) WHERE ${onePath}`)(small.state);
     writeFileSync(small.at("/etc/app/one"), "another\n");
     refused(t, await small.run("accept", "/etc/app/one", "--reason", "x"), {
       code: 3,
@@ -261,7 +247,7 @@ test.serial(
 
 test.serial("a deleted database is no reason to capture again without being asked", async (t) => {
   using small = await makeCaptured(t);
-  rmSync(small.place.at("state/fim.db"));
+  rmSync(small.beside("state/fim.db"));
   t.is((await small.run("baseline")).code, 3);
   const args = ["baseline", "--replace", "--reason", "lost", "--format", "json"];
   const replaced = await small.run(...args);
@@ -271,11 +257,11 @@ test.serial("a deleted database is no reason to capture again without being aske
 
 test.serial("a database put back to an older copy is seen by its counter", async (t) => {
   using small = await makeCaptured(t);
-  cpSync(small.place.at("state/fim.db"), small.place.at("old.db"));
+  cpSync(small.beside("state/fim.db"), small.beside("old.db"));
   writeFileSync(small.at("/etc/app/one"), "another\n");
   t.is((await small.run("accept", "/etc/app/one", "--reason", "x")).code, 0);
-  rmSync(small.place.at("state/fim.db"));
-  cpSync(small.place.at("old.db"), small.place.at("state/fim.db"));
+  rmSync(small.beside("state/fim.db"));
+  cpSync(small.beside("old.db"), small.beside("state/fim.db"));
   const { code, stdout, stderr } = await small.run("check");
   t.is(code, 3);
   t.is(stdout, "");
@@ -337,7 +323,7 @@ test.serial("what follows -- is paths and files, whatever they begin with", asyn
   appendFileSync(small.at("/etc/app/one"), "more\n");
   appendFileSync(small.at("/etc/app/sub/three"), "more\n");
   const run = (...args: readonly string[]) =>
-    runAgent(args.toSpliced(args.indexOf("--"), 0, ...small.args), { cwd: small.place.dir });
+    runAgent(args.toSpliced(args.indexOf("--"), 0, ...small.args), { cwd: small.dir });
   const two = await run("check", "--", "/etc/app/two");
   t.is(two.code, 0, two.stderr);
   const sub = await run("check", "/etc/app/two", "--format", "ndjson", "--", "/etc/app/sub");
@@ -354,8 +340,8 @@ test.serial("what follows -- is paths and files, whatever they begin with", asyn
   const explained = await run("policy", "explain", "--", "/etc/app/key");
   t.regex(explained.stdout, /^\/etc\/app\/key: small\/key/);
   refused(t, await run("verify", "--", "-nosuch"), { code: 2, says: /-nosuch/ });
-  cpSync(small.place.at("small.yaml"), small.place.at("-odd.yaml"));
-  const linted = await run("policy", "lint", "--", "-odd.yaml", "small.yaml");
+  cpSync(small.policy, small.beside("-odd.yaml"));
+  const linted = await run("policy", "lint", "--", "-odd.yaml", "policy.yaml");
   t.is(linted.code, 0, linted.stderr);
   t.regex(linted.stdout, /-odd\.yaml, 2 rules\nOK: small\.yaml, 2 rules\n$/);
   refused(t, await run("verify", "one", "--", "two"), { code: 2, says: /unknown argument: two/ });
@@ -372,7 +358,7 @@ test.serial("what follows -- is paths and files, whatever they begin with", asyn
 
 test.serial("policy commands keep to the format that is asked for", async (t) => {
   using small = makeSmall();
-  const file = small.place.at("small.yaml");
+  const file = small.policy;
   for (const command of [
     ["policy", "lint"],
     ["policy", "lint", file, file],
@@ -393,8 +379,8 @@ test.serial("policy commands keep to the format that is asked for", async (t) =>
 
 test.serial("policy lint reports every problem of every file", async (t) => {
   using small = makeSmall();
-  const good = small.place.at("small.yaml");
-  const [one, two, none] = ["one", "two", "none"].map((name) => small.place.at(`${name}.yaml`));
+  const good = small.policy;
+  const [one, two, none] = ["one", "two", "none"].map((name) => small.beside(`${name}.yaml`));
   writeFileSync(one ?? "", policy.replace("severity: high", "severity: grave"));
   writeFileSync(two ?? "", policy.replaceAll("class: immutable", "class: frozen"));
   const linted = [one, good, two, none].map(String);
@@ -419,21 +405,21 @@ test.serial("policy lint reports every problem of every file", async (t) => {
 
 test.serial("a policy that watches nothing is refused", async (t) => {
   using small = makeSmall();
-  writeFileSync(small.place.at("small.yaml"), "name: small\n");
+  writeFileSync(small.policy, "name: small\n");
   for (const command of [["baseline"], ["policy", "lint"], ["policy", "show"]])
     refused(t, await small.run(...command), { code: 2, says: /small\.yaml:1: .*no rule/ });
 });
 
 test.serial("a bad policy is refused with every problem, each with file and line", async (t) => {
   using small = makeSmall();
-  const file = small.place.at("bad.yaml");
+  const file = small.beside("bad.yaml");
   writeFileSync(
     file,
     policy
       .replace("severity: high", "severity: grave")
       .replace("class: immutable", "class: frozen"),
   );
-  const args = ["--root", small.place.at("node"), "--state", small.place.at("state")];
+  const args = ["--root", small.root, "--state", small.state];
   for (const command of [["baseline"], ["check"], ["policy", "lint"]]) {
     const { code, stdout, stderr } = await runAgent([...command, ...args, "--policy", file]);
     t.is(code, 2, stderr);
@@ -441,7 +427,12 @@ test.serial("a bad policy is refused with every problem, each with file and line
     t.true(said.includes(`${file}:6`), said);
     t.true(said.includes(`${file}:7`), said);
   }
-  t.deepEqual(readdirSync(small.place.dir).toSorted(), ["bad.yaml", "node", "small.yaml"]);
+  t.deepEqual(readdirSync(small.dir).toSorted(), [
+    "bad.yaml",
+    "policy.yaml",
+    "root",
+    "webhook.key",
+  ]);
 });
 
 test.serial(
@@ -564,13 +555,13 @@ test.serial(
   async (t) => {
     using small = await makeCaptured(t);
     appendFileSync(small.at("/etc/app/one"), "more\n");
-    const config = small.place.at("config.yaml");
-    writeFileSync(config, `root: node\nstate: state\npolicy: ./small.yaml\nformat: json\n`);
+    const config = small.beside("config.yaml");
+    writeFileSync(config, `root: root\nstate: state\npolicy: ./policy.yaml\nformat: json\n`);
     const fromEnv = await runAgent(["check"], {
       env: {
-        FIM_ROOT: small.place.at("node"),
-        FIM_STATE: small.place.at("state"),
-        FIM_POLICY: small.place.at("small.yaml"),
+        FIM_ROOT: small.root,
+        FIM_STATE: small.state,
+        FIM_POLICY: small.policy,
         FIM_FORMAT: "ndjson",
       },
     });
@@ -590,10 +581,10 @@ test.serial(
 const reader = 65534;
 
 /** Runs as a user that may not read everything, on a copy of the state that is its own. */
-function runAsReader(small: Small, command: readonly string[]): Ended {
-  const state = small.place.at("readers-state");
+function runAsReader(small: TestNode, command: readonly string[]): Ended {
+  const state = small.beside("readers-state");
   rmSync(state, { recursive: true, force: true });
-  cpSync(small.place.at("state"), state, { recursive: true });
+  cpSync(small.state, state, { recursive: true });
   for (const name of ["", ...readdirSync(state)]) chownSync(join(state, name), reader, reader);
   const launcher = join(import.meta.dirname, "../../bin/fim-agent");
   const args = [...command, ...small.args, "--state", state];
@@ -618,7 +609,7 @@ needsRoot(
   "what cannot be read makes a check incomplete: each is listed, nothing is invented",
   async (t) => {
     using small = await makeCaptured(t);
-    chmodSync(small.place.dir, 0o755);
+    chmodSync(small.dir, 0o755);
     const modes: readonly (readonly [path: string, mode: number])[] = [
       ["/etc/app/key", 0o600],
       ["/etc/app/sub", 0o700],
@@ -658,10 +649,10 @@ needsRoot(
   "a path that cannot be looked at and was never known is neither created nor approved",
   async (t) => {
     using small = makeSmall();
-    chmodSync(small.place.dir, 0o755);
+    chmodSync(small.dir, 0o755);
     mkdirSync(small.at("/closed"), { mode: 0o700 });
     writeFileSync(
-      small.place.at("small.yaml"),
+      small.policy,
       policy.replace("[/etc/app/key]", "[/etc/app/key, /closed/file, /closed/more/file]"),
     );
     t.is((await small.run("baseline")).code, 0);
@@ -671,7 +662,7 @@ needsRoot(
     t.regex(stderr, /\/closed\/file: EACCES/);
     const replace = ["baseline", "--replace", "--reason", "by another user"];
     t.is(runAsReader(small, replace).code, 4);
-    const db = new Database(small.place.at("readers-state/fim.db"), { readonly: true });
+    const db = new Database(small.beside("readers-state/fim.db"), { readonly: true });
     const paths = db.prepare("SELECT CAST(path AS TEXT) FROM baseline").pluck().all() as string[];
     db.close();
     t.true(paths.includes("/etc/app/one"));
@@ -684,7 +675,7 @@ needsRoot(
 
 test.serial("the key is not readable for others, and no output ever shows it", async (t) => {
   using small = await makeCaptured(t);
-  const key = readFileSync(small.place.at("state/agent.key"), "utf8");
+  const key = readFileSync(small.beside("state/agent.key"), "utf8");
   const secret = key.split("\n")[1] ?? "";
   t.true(secret.length > 20);
   for (const command of [["key", "show"], ["verify"], ["doctor"], ["policy", "show"]]) {

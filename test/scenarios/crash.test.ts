@@ -5,8 +5,10 @@ import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { freePort } from "../helpers/http.ts";
 import { until } from "../helpers/wait.ts";
-import { alertsOf, launch, makeStage, seeded } from "./stage.ts";
-import type { Stage, Reported } from "./stage.ts";
+import { alertsOf, makeNode } from "../helpers/node.ts";
+import type { Alert, TestNode } from "../helpers/node.ts";
+import { launch } from "../helpers/processes.ts";
+import { seeded } from "../helpers/seeded.ts";
 
 const rounds = 50;
 /** Milliseconds for all rounds: a slow machine does fewer. */
@@ -15,11 +17,11 @@ const changesARound = 60;
 
 /** Changes files at random, each write with content that never was before. */
 class Storm {
-  readonly #stage: Stage;
+  readonly #stage: TestNode;
   readonly #random: () => number;
   #number = 0;
 
-  constructor(stage: Stage, random: () => number) {
+  constructor(stage: TestNode, random: () => number) {
     this.#stage = stage;
     this.#random = random;
   }
@@ -57,7 +59,7 @@ class Storm {
   }
 }
 
-function digests(stage: Stage): ReadonlyMap<string, string> {
+function digests(stage: TestNode): ReadonlyMap<string, string> {
   const all = readdirSync(stage.at("/srv"), { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())
     .map((entry) => {
@@ -69,7 +71,7 @@ function digests(stage: Stage): ReadonlyMap<string, string> {
 }
 
 /** Every name that an alert says something of, with the last digest reported and whether it was reported to be gone. */
-function lastReported(alerts: readonly Reported[]): ReadonlyMap<string, string | undefined> {
+function lastReported(alerts: readonly Alert[]): ReadonlyMap<string, string | undefined> {
   const last = new Map<string, string | undefined>();
   for (const { path, from, change, after } of alerts) {
     if (from !== undefined) last.set(from, undefined);
@@ -81,8 +83,8 @@ function lastReported(alerts: readonly Reported[]): ReadonlyMap<string, string |
 test("nothing is lost, repeated or reported out of order when the agent is killed at any moment of a storm of changes", async (t) => {
   const seed = 20_261_123;
   const random = seeded(seed);
-  using stage = makeStage({ "/srv/**": "high" });
-  await using receiver = await stage.receiver();
+  using stage = makeNode({ rules: { "/srv/**": "high" } });
+  await using receiver = await stage.startReceiver();
   for (let number = 0; number < 80; number += 1)
     stage.write(`/srv/d${number % 4}/f${number * 5}`, `before ${number}`);
   await stage.capture();

@@ -13,9 +13,10 @@ import {
 } from "node:fs";
 import { dirname, join } from "node:path";
 import { once } from "node:events";
-import { wrap } from "./guarded.ts";
-import { fanotifyMissing, programOf, startSmall } from "./small.ts";
-import type { Alert, Ground, SmallNode } from "./small.ts";
+import type { Alert, Ground } from "../helpers/node.ts";
+import { fanotifyMissing, programOf, wrap } from "../helpers/processes.ts";
+import { startNode } from "../helpers/running-node.ts";
+import type { RunningNode } from "../helpers/running-node.ts";
 
 const possible = fanotifyMissing === undefined ? test.serial : test.serial.skip;
 const why = fanotifyMissing === undefined ? "" : ` (skipped: ${fanotifyMissing})`;
@@ -37,14 +38,14 @@ const inPod = [
 ].join("\n");
 
 /** The node is this machine, seen by the agent as a pod sees it; its tree is a shared mount as "/" is under systemd. */
-async function startPod(): Promise<SmallNode> {
+async function startPod(): Promise<RunningNode> {
   let tree: string | undefined;
   const unmount = (): void => {
     if (tree !== undefined) execFileSync("umount", ["-R", tree]);
     tree = undefined;
   };
   try {
-    const node = await startSmall({
+    const node = await startNode({
       isMachine: true,
       seenAt,
       rules: (ground) => [
@@ -213,7 +214,7 @@ const isOf = (path: string, change: string) => (one: Alert) =>
 
 interface Over {
   readonly title: string;
-  readonly mount: (node: SmallNode, place: string) => readonly string[];
+  readonly mount: (node: RunningNode, place: string) => readonly string[];
   readonly type?: string;
   readonly source?: string;
   readonly option: string;

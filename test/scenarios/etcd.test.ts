@@ -19,8 +19,11 @@ import type { Field } from "../../src/core/change/change.ts";
 import { etcdMissing, startEtcd } from "../helpers/etcd.ts";
 import type { Etcd } from "../helpers/etcd.ts";
 import { until } from "../helpers/wait.ts";
-import { cpuTime, guard, inShort, isGrave } from "./guarded.ts";
-import type { Alert, Guarded } from "./guarded.ts";
+import { inShort } from "../helpers/node.ts";
+import type { Alert } from "../helpers/node.ts";
+import { cpuTime } from "../helpers/processes.ts";
+import { isGrave, startNode } from "../helpers/running-node.ts";
+import type { RunningNode } from "../helpers/running-node.ts";
 
 const data = "/var/lib/etcd";
 const wal = `${data}/member/wal`;
@@ -45,7 +48,7 @@ async function cut(etcd: Etcd, dir: string, times: number): Promise<void> {
 }
 
 /** Everything that a healthy etcd does, from steady puts to a kill and a restart. */
-async function liveALife(t: ExecutionContext, node: Guarded, first: Etcd): Promise<Etcd> {
+async function liveALife(t: ExecutionContext, node: RunningNode, first: Etcd): Promise<Etcd> {
   const segments = (): readonly string[] => namesOf(node.at(wal), ".wal");
   const snapshots = (): readonly string[] => namesOf(node.at(snap), ".snap");
   const [oldest] = segments();
@@ -82,8 +85,8 @@ const isApart = !etcdMissing && statSync("/usr/bin/etcd").dev !== statSync(tmpdi
 
 interface Attack {
   readonly name: string;
-  readonly play: (node: Guarded) => void;
-  readonly isTold: (alert: Alert, node: Guarded) => boolean;
+  readonly play: (node: RunningNode) => void;
+  readonly isTold: (alert: Alert, node: RunningNode) => boolean;
 }
 
 const has = (alert: Alert, path: string, field?: Field): boolean =>
@@ -163,9 +166,10 @@ for (const engine of ["auto", "chokidar"] as const)
       let first: Etcd | undefined;
       await using stack = new AsyncDisposableStack();
       const node = stack.use(
-        await guard({
+        await startNode({
+          tree: "control-plane",
           engine,
-          prepare: async (at) => {
+          prepare: async ({ at }) => {
             makeNative(at);
             first = stack.use(
               await startEtcd({

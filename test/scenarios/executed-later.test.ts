@@ -4,8 +4,10 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { missingProgram, needing } from "../helpers/needs.ts";
 import { until } from "../helpers/wait.ts";
-import { busyLoops, fanotifyMissing, outputOf, programOf, startSmall } from "./small.ts";
-import type { Alert, SmallNode } from "./small.ts";
+import type { Alert } from "../helpers/node.ts";
+import { busyLoops, fanotifyMissing, outputOf, programOf } from "../helpers/processes.ts";
+import { startNode } from "../helpers/running-node.ts";
+import type { RunningNode } from "../helpers/running-node.ts";
 
 /*
  * A process changes a file and executes another program before the agent can read the event.
@@ -83,7 +85,7 @@ os.execv("${bash}", ["bash", "-c", 'echo x > "$1.new"; exec grep -q x /etc/hostn
 const rules = [{ id: "w", paths: ["/w/**"], severity: "high", class: "immutable" }] as const;
 
 /** Runs the command on each file, some at a time. */
-async function doAll(node: SmallNode, { command: [program = "", ...args] }: Deed): Promise<void> {
+async function doAll(node: RunningNode, { command: [program = "", ...args] }: Deed): Promise<void> {
   for (let from = 0; from < runs; from += 5)
     await Promise.all(
       numbers.slice(from, from + 5).map(async (at) => {
@@ -98,7 +100,7 @@ for (const load of [false, true])
     needing(missing, "serial")(
       `${deed.title} is never reported as the later program's alone${load ? ", while every core is busy" : ""}`,
       async (t) => {
-        await using node = await startSmall({
+        await using node = await startNode({
           rules,
           prepare: (ground) => numbers.forEach((at) => ground.write(file(at), "x\n")),
         });
@@ -135,7 +137,7 @@ os.execv(sys.argv[3], [sys.argv[3], sys.argv[4]])`;
 needing(missing, "serial")(
   "a stranger that executes an allowed writer right after its write is never approved",
   async (t) => {
-    await using node = await startSmall({
+    await using node = await startNode({
       isMachine: true,
       rules: (ground) => [
         { id: "w", paths: [ground.at("/w/**")], severity: "high", writers: [tee] },
@@ -204,7 +206,7 @@ for (const { title, script, isLate } of [
   { title: "overwrites so, and its events are read late", script: overwriting, isLate: true },
 ])
   needing(missing, "serial")(`a stranger that ${title} is never approved`, async (t) => {
-    await using node = await startSmall({
+    await using node = await startNode({
       isMachine: true,
       rules: (ground) => [
         { id: "w", paths: [ground.at("/w/**")], severity: "high", writers: [tee] },

@@ -15,8 +15,11 @@ import {
 import { join } from "node:path";
 import { freePort, get } from "../helpers/http.ts";
 import { until } from "../helpers/wait.ts";
-import { chainOf, fanotifyMissing, inShort, startSmall } from "./small.ts";
-import type { Alert, SmallNode } from "./small.ts";
+import { chainOf, inShort } from "../helpers/node.ts";
+import type { Alert } from "../helpers/node.ts";
+import { fanotifyMissing } from "../helpers/processes.ts";
+import { startNode } from "../helpers/running-node.ts";
+import type { RunningNode } from "../helpers/running-node.ts";
 
 const possible = fanotifyMissing === undefined ? test.serial : test.serial.skip;
 const why = fanotifyMissing === undefined ? "" : ` (skipped: ${fanotifyMissing})`;
@@ -31,8 +34,8 @@ const mebibyte = 1024 ** 2;
 const deadline = 5000;
 const pathFlag = 0o10000000; // O_PATH
 
-async function startNode(): Promise<SmallNode> {
-  return await startSmall({
+async function startWithPrograms(): Promise<RunningNode> {
+  return await startNode({
     rules: [
       { id: "programs", paths: [`${programs}/**`], severity: "high" },
       { id: "manifests", paths: [`${manifests}/**`], severity: "critical" },
@@ -42,18 +45,18 @@ async function startNode(): Promise<SmallNode> {
       ground.write(kubelet, "");
       truncateSync(ground.at(kubelet), 100 * mebibyte);
     },
-    config: { watch: { quickSweepEvery: "1s" } },
+    watch: { quickSweepEvery: "1s" },
   });
 }
 
 /** A file that gives only zeros, for hours. */
-function makeHuge(node: SmallNode, path: string): void {
+function makeHuge(node: RunningNode, path: string): void {
   writeFileSync(node.at(path), "");
   truncateSync(node.at(path), tebibyte);
 }
 
 /** The agent holds the file open for reading: it does not only look at its inode. */
-const isRead = (node: SmallNode, path: string): boolean =>
+const isRead = (node: RunningNode, path: string): boolean =>
   isReadBy(node.watching.pid, node.at(path));
 
 function isReadBy(pid: number, file: string): boolean {
@@ -69,7 +72,7 @@ function isReadBy(pid: number, file: string): boolean {
   });
 }
 
-async function toldInTime(node: SmallNode, path: string, after: number): Promise<Alert> {
+async function toldInTime(node: RunningNode, path: string, after: number): Promise<Alert> {
   const asked = performance.now();
   const alert = await node.alerted((one) => one.path === path, after);
   const took = performance.now() - asked;
@@ -77,13 +80,13 @@ async function toldInTime(node: SmallNode, path: string, after: number): Promise
   return alert;
 }
 
-const of = (node: SmallNode, ...paths: readonly string[]): readonly Alert[] =>
+const of = (node: RunningNode, ...paths: readonly string[]): readonly Alert[] =>
   node.alerts().filter(({ path }) => paths.includes(path));
 
 possible(
   `what happens elsewhere is reported in time while a huge file is read, and what becomes of that file too${why}`,
   async (t) => {
-    await using node = await startNode();
+    await using node = await startWithPrograms();
     makeHuge(node, huge);
     await until(() => isRead(node, huge));
     const created = await toldInTime(node, huge, 0);
@@ -124,7 +127,7 @@ possible(
 possible(
   `a huge file that is deleted while it is read is reported as deleted, and is not known${why}`,
   async (t) => {
-    await using node = await startNode();
+    await using node = await startWithPrograms();
     makeHuge(node, huge);
     await until(() => isRead(node, huge));
     await toldInTime(node, huge, 0);
@@ -140,7 +143,7 @@ possible(
 possible(
   `a huge file that is renamed with its directory, and one that is linked, do not hold up the rest${why}`,
   async (t) => {
-    await using node = await startNode();
+    await using node = await startWithPrograms();
     mkdirSync(node.at("/outside"));
     makeHuge(node, "/outside/huge");
     renameSync(node.at("/outside"), node.at(`${programs}/inside`));
@@ -164,7 +167,7 @@ possible(
 possible(
   `a program that is replaced by one with a huge hole in it is reported in time${why}`,
   async (t) => {
-    await using node = await startNode();
+    await using node = await startWithPrograms();
     makeHuge(node, "/evil");
     renameSync(node.at("/evil"), node.at(kubelet));
     const alert = await toldInTime(node, kubelet, 0);
@@ -177,7 +180,7 @@ possible(
 possible(
   `SIGTERM ends an agent that reads a huge file, be it in its first sweep${why}`,
   async (t) => {
-    await using node = await startNode();
+    await using node = await startWithPrograms();
     makeHuge(node, huge);
     await until(() => isRead(node, huge));
     const asked = performance.now();

@@ -9,8 +9,9 @@ import type { Watching } from "../helpers/agent.ts";
 import { freePort, get } from "../helpers/http.ts";
 import type { Receiver } from "../helpers/receiver.ts";
 import { until, within } from "../helpers/wait.ts";
-import { alertsOf, launch, makeStage, reportedBy, typesOf, writePolicy } from "./stage.ts";
-import type { Stage } from "./stage.ts";
+import { alertsOf, makeNode, reportedBy, typesOf, writePolicy } from "../helpers/node.ts";
+import type { TestNode } from "../helpers/node.ts";
+import { launch } from "../helpers/processes.ts";
 
 const patience = 60_000;
 
@@ -26,8 +27,8 @@ const countOf = (receiver: Receiver, type: string): number =>
 const health = async ({ listen }: Watching): Promise<number> =>
   (await get(`http://${listen}/healthz`)).status;
 
-async function makeKnown(rules = { "/srv/**": "high" } as const): Promise<Stage> {
-  const stage = makeStage(rules);
+async function makeKnown(rules = { "/srv/**": "high" } as const): Promise<TestNode> {
+  const stage = makeNode({ rules: rules });
   for (let file = 0; file < 5; file += 1) stage.write(`/srv/known-${file}`, `${file}`);
   await stage.capture();
   return stage;
@@ -55,7 +56,7 @@ const metricsOfTheContract = [
 
 test.serial("readiness is refused until nothing can be missed, and then nothing is", async (t) => {
   using stage = await makeKnown();
-  await using receiver = await stage.receiver();
+  await using receiver = await stage.startReceiver();
   const webhooks = [{ url: receiver.url, secret: stage.secretFile }];
   const listen = `127.0.0.1:${await freePort()}`;
   const config = join(stage.dir, "config.yaml");
@@ -102,7 +103,7 @@ test.serial(
   "SIGTERM ends the agent within 5 s and leaves the queue whole, however the receiver hangs",
   async (t) => {
     using stage = await makeKnown();
-    await using receiver = await stage.receiver();
+    await using receiver = await stage.startReceiver();
     const webhooks = [{ url: receiver.url, secret: stage.secretFile }];
     receiver.answer("hang");
     {
@@ -155,7 +156,7 @@ test.serial("SIGTERM while the agent starts ends it too, with 0", async (t) => {
 
 test.serial("a root and a state directory may be reached through links", async (t) => {
   using stage = await makeKnown();
-  await using receiver = await stage.receiver();
+  await using receiver = await stage.startReceiver();
   const link = (name: string): string => join(stage.dir, name);
   symlinkSync(stage.root, link("root-link"));
   symlinkSync(dirname(stage.state), link("beside"));
@@ -175,7 +176,7 @@ test.serial("a root and a state directory may be reached through links", async (
 
 test.serial("SIGHUP, SIGUSR1 and SIGUSR2 neither end a watch nor open a debugger", async (t) => {
   using stage = await makeKnown();
-  await using receiver = await stage.receiver();
+  await using receiver = await stage.startReceiver();
   const webhooks = [{ url: receiver.url, secret: stage.secretFile }];
   await using watching = await stage.watch({ webhooks });
   for (const name of ["SIGHUP", "SIGUSR1", "SIGUSR2"] as const) {
@@ -195,7 +196,7 @@ test.serial(
   "what changes while the agent is down is reported as such, at the next start and once",
   async (t) => {
     using stage = await makeKnown();
-    await using receiver = await stage.receiver();
+    await using receiver = await stage.startReceiver();
     const webhooks = [{ url: receiver.url, secret: stage.secretFile }];
     {
       await using watching = await stage.watch({ webhooks });
@@ -302,7 +303,7 @@ test.serial("a baseline that is gone or altered is a critical event and a refusa
     rmSync(stage.state, { recursive: true });
     cpSync(good, stage.state, { recursive: true });
     perform();
-    await using receiver = await stage.receiver();
+    await using receiver = await stage.startReceiver();
     const config = join(stage.dir, "config.yaml");
     const webhooks = [{ url: receiver.url, secret: stage.secretFile, minSeverity: "critical" }];
     writeFileSync(config, JSON.stringify({ webhooks }));
@@ -320,7 +321,7 @@ test.serial(
   "what is accepted while the agent watches is reported as a baseline and as no alert",
   async (t) => {
     using stage = await makeKnown();
-    await using receiver = await stage.receiver();
+    await using receiver = await stage.startReceiver();
     const webhooks = [{ url: receiver.url, secret: stage.secretFile }];
     await using watching = await stage.watch({
       webhooks,
@@ -355,14 +356,14 @@ test.serial(
 test.serial(
   "a full disk is reported, and when there is room again every change made meanwhile is alerted",
   async (t) => {
-    using stage = makeStage({ "/srv/**": "high", "/many/**": "medium" });
+    using stage = makeNode({ rules: { "/srv/**": "high", "/many/**": "medium" } });
     for (let file = 0; file < 5; file += 1) stage.write(`/srv/known-${file}`, `${file}`);
     stage.write("/many/known", "");
     mkdirSync(stage.state, { mode: 0o700 });
     execFileSync("mount", ["-t", "tmpfs", "-o", "size=3m,mode=0700", "none", stage.state]);
     try {
       await stage.capture();
-      await using receiver = await stage.receiver();
+      await using receiver = await stage.startReceiver();
       const webhooks = [{ url: receiver.url, secret: stage.secretFile }];
       await using watching = await stage.watch({
         webhooks,
@@ -426,7 +427,7 @@ test.serial(
   "a state directory that is deleted under a running agent is reported, and alerts go on",
   async (t) => {
     using stage = await makeKnown();
-    await using receiver = await stage.receiver();
+    await using receiver = await stage.startReceiver();
     const webhooks = [{ url: receiver.url, secret: stage.secretFile }];
     await using watching = await stage.watch({
       webhooks,
@@ -446,7 +447,7 @@ test.serial(
   "the log is JSON, one record a line, and holds neither the webhook's key nor its path",
   async (t) => {
     using stage = await makeKnown();
-    await using receiver = await stage.receiver();
+    await using receiver = await stage.startReceiver();
     const token = "T0K3N-of-the-path";
     const url = `http://127.0.0.1:${receiver.port}/services/${token}?key=${token}`;
     const webhooks = [
@@ -478,12 +479,12 @@ test.serial(
 test.serial(
   "a policy that watches other paths than before raises no storm, and from then on everything",
   async (t) => {
-    using stage = makeStage({ "/srv/**": "high", "/old/**": "high" });
+    using stage = makeNode({ rules: { "/srv/**": "high", "/old/**": "high" } });
     for (let file = 0; file < 50; file += 1)
       for (const directory of ["srv", "old", "new"])
         stage.write(`/${directory}/${file}`, `${file}`);
     await stage.capture();
-    await using receiver = await stage.receiver();
+    await using receiver = await stage.startReceiver();
     const webhooks = [{ url: receiver.url, secret: stage.secretFile }];
     const policy = join(stage.dir, "other.yaml");
     writePolicy(policy, { "/srv/**": "high", "/new/**": "high" });

@@ -6,8 +6,9 @@ import Database from "better-sqlite3";
 import { parseRow } from "../../src/core/change/observation.ts";
 import { makePlace } from "../helpers/tree.ts";
 import { until } from "../helpers/wait.ts";
-import { guard, isGrave, wrap } from "./guarded.ts";
-import type { Guarded } from "./guarded.ts";
+import { wrap } from "../helpers/processes.ts";
+import { isGrave, startNode } from "../helpers/running-node.ts";
+import type { RunningNode } from "../helpers/running-node.ts";
 
 const manifest = "/etc/kubernetes/manifests/kube-apiserver.yaml";
 
@@ -30,14 +31,14 @@ const limitless = whyNotLimited();
 const limited = limitless === undefined ? test.serial : test.serial.skip;
 const why = limitless === undefined ? "" : ` (skipped: ${limitless})`;
 
-const reasonsOf = (node: Guarded): readonly string[] =>
+const reasonsOf = (node: RunningNode): readonly string[] =>
   node.watching
     .logs()
     .filter(({ msg }) => msg === "degraded")
     .map(({ reason }) => String(reason));
 
 /** A change in each of these directories is found, and reported as what it is. */
-async function findsAll(node: Guarded, paths: readonly string[]): Promise<readonly string[]> {
+async function findsAll(node: RunningNode, paths: readonly string[]): Promise<readonly string[]> {
   const engines = new Set<string>();
   for (const path of paths) {
     const before = node.alerts().length;
@@ -71,7 +72,7 @@ for (const [limit, what, reason] of limits)
   limited(`with ${what} the agent gets ready, says so, and finds every change${why}`, async (t) => {
     using place = makePlace();
     const program = wrap(place.at("limited"), limitLine(limit));
-    await using node = await guard({ engine: "chokidar", program });
+    await using node = await startNode({ tree: "control-plane", engine: "chokidar", program });
     await until(() => node.events().includes("fim.agent.degraded"), 30_000);
     t.regex(reasonsOf(node).join("\n"), reason);
     t.log(reasonsOf(node).join("; "));
@@ -83,7 +84,7 @@ for (const [limit, what, reason] of limits)
 test.serial(
   "without any engine the sweeps find what is made, changed, renamed and removed",
   async (t) => {
-    await using node = await guard({ engine: "sweep" });
+    await using node = await startNode({ tree: "control-plane", engine: "sweep" });
     await findsAll(node, spread);
     const made = "/etc/kubernetes/pki/new/evil.key";
     mkdirSync(node.at("/etc/kubernetes/pki/new"));
@@ -113,9 +114,10 @@ for (const engine of ["auto", "chokidar"] as const)
     async (t) => {
       const dir = "/etc/kubernetes/crowd";
       const pathOf = (at: number): string => `${dir}/${at}.yaml`;
-      await using node = await guard({
+      await using node = await startNode({
+        tree: "control-plane",
         engine,
-        prepare: (at) => {
+        prepare: ({ at }) => {
           mkdirSync(at(dir));
           for (let each = 0; each < crowd; each += 1) writeFileSync(at(pathOf(each)), String(each));
         },
@@ -149,12 +151,12 @@ for (const engine of ["auto", "chokidar"] as const)
   );
 
 /** Path -> mode, as the last alert about it reported. */
-function lastModes(node: Guarded): ReadonlyMap<string, string | undefined> {
+function lastModes(node: RunningNode): ReadonlyMap<string, string | undefined> {
   return new Map(node.alerts().map(({ path, after }) => [path, after?.mode]));
 }
 
 /** Paths for which the agent's database knows another mode or inode than there is. */
-function differing(node: Guarded): readonly string[] {
+function differing(node: RunningNode): readonly string[] {
   const db = new Database(join(node.state, "fim.db"));
   try {
     const rows = db

@@ -4,8 +4,11 @@ import { once } from "node:events";
 import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { makePlace } from "../helpers/tree.ts";
 import { until } from "../helpers/wait.ts";
-import { guard, inShort, isGrave, wrap } from "./guarded.ts";
-import type { Alert, Guarded } from "./guarded.ts";
+import { inShort } from "../helpers/node.ts";
+import type { Alert } from "../helpers/node.ts";
+import { wrap } from "../helpers/processes.ts";
+import { isGrave, startNode } from "../helpers/running-node.ts";
+import type { RunningNode } from "../helpers/running-node.ts";
 
 const manifests = "/etc/kubernetes/manifests";
 const manifest = `${manifests}/kube-apiserver.yaml`;
@@ -27,7 +30,7 @@ const mounting = unmountable === undefined ? test.serial : test.serial.skip;
 const why = unmountable === undefined ? "" : ` (skipped: ${unmountable})`;
 
 /** Runs a command where the agent sees what it mounts. */
-function inside(node: Guarded, ...command: readonly string[]): void {
+function inside(node: RunningNode, ...command: readonly string[]): void {
   execFileSync("nsenter", ["-t", String(node.watching.pid), "-m", ...command], { stdio: "pipe" });
 }
 
@@ -46,7 +49,11 @@ for (const engine of ["auto", "chokidar", "sweep"] as const) {
     `with ${engine}, a directory that is hidden under a mount is reported, and what is to be seen instead${why}`,
     async (t) => {
       using place = makePlace();
-      await using node = await guard({ engine, program: wrap(place.at("alone"), ownMounts) });
+      await using node = await startNode({
+        tree: "control-plane",
+        engine,
+        program: wrap(place.at("alone"), ownMounts),
+      });
       const names = readdirSync(node.at(manifests));
       t.true(names.length > 3);
 
@@ -86,7 +93,11 @@ for (const engine of ["auto", "chokidar", "sweep"] as const) {
       using place = makePlace();
       const forged = place.at("forged.yaml");
       writeFileSync(forged, "apiVersion: v1\nkind: Pod\n", { mode: 0o600 });
-      await using node = await guard({ engine, program: wrap(place.at("alone"), ownMounts) });
+      await using node = await startNode({
+        tree: "control-plane",
+        engine,
+        program: wrap(place.at("alone"), ownMounts),
+      });
 
       inside(node, "mount", "--bind", forged, node.at(manifest));
       const mounted = await node.alerted(reports("mounted", manifest));
@@ -111,7 +122,8 @@ mounting(
   `a mount where nothing is watched is no one's concern, one above a watched directory is${why}`,
   async (t) => {
     using place = makePlace();
-    await using node = await guard({
+    await using node = await startNode({
+      tree: "control-plane",
       engine: "chokidar",
       program: wrap(place.at("alone"), ownMounts),
     });
@@ -141,10 +153,12 @@ mounting(
       await once(holder.stdout, "data");
       const there = ["-t", String(holder.pid), "-m"];
       const program = wrap(place.at("there"), `exec nsenter ${there.join(" ")} AGENT "$@"`);
-      await using node = await guard({
+      await using node = await startNode({
+        tree: "control-plane",
         engine: "auto",
         program,
-        prepare: (at) => mkdirSync(Buffer.concat([Buffer.from(at("/etc/kubernetes/")), oddName])),
+        prepare: ({ at }) =>
+          mkdirSync(Buffer.concat([Buffer.from(at("/etc/kubernetes/")), oddName])),
       });
       t.is(await node.watching.stop(), 0);
       execFileSync("nsenter", [...there, "mount", "-t", "tmpfs", "hidden", node.at(manifests)]);

@@ -10,23 +10,16 @@ import {
   readlinkSync,
   writeFileSync,
 } from "node:fs";
-import { join } from "node:path";
-import { runAgent } from "../helpers/agent.ts";
-import { makeControlPlane, makePlace } from "../helpers/tree.ts";
+import { makeNode } from "../helpers/node.ts";
+import type { TestNode } from "../helpers/node.ts";
+import { makePlace } from "../helpers/tree.ts";
 
 /** A whole control-plane node to tamper with, and the state of its agent. */
-export interface Plane extends Disposable {
-  readonly root: string;
-  readonly state: string;
-  /** What every command is given. */
-  readonly args: readonly string[];
-  /** A path as the node has it -> where it lies here. */
-  at(path: string): string;
+export interface Plane extends TestNode {
   /** A file on the same filesystem that no rule watches. */
   outside(name: string): string;
   /** A directory of old certificates; as it was when it is made again, but for its inodes. */
   makeOld(): void;
-  run(...args: readonly string[]): ReturnType<typeof runAgent>;
   /** Changes a watched file: by its other name no event leads there, only a sweep. */
   mark(by: "own name" | "other name"): void;
   /** Every file as the filesystem itself shows it, by path in latin1. */
@@ -54,12 +47,9 @@ export interface Facts {
 export const planeMissing = missing();
 
 export function makePlane(): Plane {
-  const place = makePlace();
-  const [root, state] = [place.at("root"), place.at("state")];
-  const at = (path: string): string => join(root, path);
-  const outside = (name: string): string => place.at(`outside/${name}`);
-  const args = ["--root", root, "--state", state, "--policy", "kubeadm"];
-  makeControlPlane(root);
+  const node = makeNode({ tree: "control-plane", policy: "kubeadm" });
+  const { at, root } = node;
+  const outside = (name: string): string => node.beside(`outside/${name}`);
   mkdirSync(outside("strangers"), { recursive: true });
   writeFileSync(outside("stranger.yaml"), "apiVersion: v1\n", { mode: 0o600 });
   writeFileSync(outside("strangers/one.yaml"), "apiVersion: v1\nkind: Pod\n", { mode: 0o600 });
@@ -73,13 +63,9 @@ export function makePlane(): Plane {
   };
   makeOld();
   return {
-    root,
-    state,
-    args,
-    at,
+    ...node,
     outside,
     makeOld,
-    run: async (...more) => await runAgent([...more, ...args]),
     mark: (by) => {
       const file = by === "own name" ? at(marker) : outside("marker");
       appendFileSync(file, `${randomBytes(4).toString("hex")}\n`);
@@ -88,7 +74,7 @@ export function makePlane(): Plane {
     [Symbol.dispose]: () => {
       // It complains of what has no flags, such as a symbolic link.
       spawnSync("chattr", ["-R", "-f", "-i", "-a", root], { stdio: "ignore" });
-      place[Symbol.dispose]();
+      node[Symbol.dispose]();
     },
   };
 }

@@ -19,9 +19,9 @@ import { startWatch } from "../helpers/agent.ts";
 import type { Watching } from "../helpers/agent.ts";
 import { asNobody, asUserWith, cannotConfine, outOfReach, without } from "../helpers/confined.ts";
 import { until } from "../helpers/wait.ts";
-import { alertsOf, makeStage, reportedBy } from "./stage.ts";
-import type { Stage } from "./stage.ts";
 import { needing } from "../helpers/needs.ts";
+import { alertsOf, makeNode, reportedBy } from "../helpers/node.ts";
+import type { TestNode } from "../helpers/node.ts";
 
 const launcher = join(import.meta.dirname, "../../bin/fim-agent");
 const names = needs.map(({ name }) => name);
@@ -38,7 +38,7 @@ const best = bestAttribution();
 const lossless = best === "bpf" ? [] : ["attribution"];
 
 /** A program that starts bin/fim-agent so. */
-function confined(stage: Stage, prefix: readonly string[]): string {
+function confined(stage: TestNode, prefix: readonly string[]): string {
   const program = join(stage.dir, "confined");
   writeFileSync(program, `#!/bin/sh\nexec ${[...prefix, launcher].join(" ")} "$@"\n`);
   chmodSync(program, 0o755);
@@ -107,10 +107,10 @@ for (const { lacks, engine, says } of cases) {
       : `without ${lacks.join(", ")} the agent watches with ${engine} and ${says.length > 0 ? "says what is lost" : "has lost nothing"}`;
   const prefix = without(...lacks);
   needing(reason ?? outOfReach(prefix), "serial")(title, async (t) => {
-    using stage = makeStage({ "/etc/**": "high" });
+    using stage = makeNode({ rules: { "/etc/**": "high" } });
     stage.write("/etc/hosts", "127.0.0.1 localhost\n");
     await stage.capture();
-    await using receiver = await stage.receiver();
+    await using receiver = await stage.startReceiver();
     await using watching = await startWatch({
       root: stage.root,
       state: stage.state,
@@ -146,7 +146,7 @@ for (const { lacks, engine, says } of cases) {
 needing(reason, "serial")(
   "the bounding set of every thread is reduced to what is needed",
   async (t) => {
-    using stage = makeStage({ "/etc/**": "high" });
+    using stage = makeNode({ rules: { "/etc/**": "high" } });
     stage.write("/etc/hosts", "127.0.0.1 localhost\n");
     await stage.capture();
     await using watching = await stage.watch();
@@ -164,12 +164,12 @@ needing(reason ?? outOfReach(without("CAP_DAC_READ_SEARCH")), "serial")(
   "what only its owner may read is read without the right to override permissions, and is reported as unreadable without CAP_DAC_READ_SEARCH",
   async (t) => {
     const prefix = without("CAP_DAC_READ_SEARCH");
-    using stage = makeStage({ "/etc/**": "high" });
+    using stage = makeNode({ rules: { "/etc/**": "high" } });
     stage.write("/etc/theirs", "a secret\n");
     chmodSync(stage.at("/etc/theirs"), 0o600);
     chownSync(stage.at("/etc/theirs"), 1000, 1000);
     await stage.capture();
-    await using receiver = await stage.receiver();
+    await using receiver = await stage.startReceiver();
     const webhooks = [{ url: receiver.url, secret: stage.secretFile }];
     {
       await using watching = await stage.watch({ webhooks });
@@ -203,7 +203,7 @@ function give(directory: string, uid: number): void {
 }
 
 /** No process may read the configuration that startWatch writes: what is reported is read from the chain. */
-async function watchAs(t: ExecutionContext, stage: Stage, prefix: readonly string[]) {
+async function watchAs(t: ExecutionContext, stage: TestNode, prefix: readonly string[]) {
   stage.write("/etc/hosts", "127.0.0.1 localhost\n");
   chmodSync(stage.dir, 0o755);
   give(stage.root, 65_534);
@@ -233,7 +233,7 @@ async function watchAs(t: ExecutionContext, stage: Stage, prefix: readonly strin
 needing(reason ?? outOfReach(asNobody), "serial")(
   "a user without any right watches a tree of its own with chokidar",
   async (t) => {
-    using stage = makeStage({ "/etc/**": "high" });
+    using stage = makeNode({ rules: { "/etc/**": "high" } });
     const watching = await watchAs(t, stage, asNobody);
     t.like(readyOf(watching), { engine: "chokidar", attribution: "none" });
     t.deepEqual([...lostIn(watching).keys()], ["capabilities", "engine fanotify"]);
@@ -244,7 +244,7 @@ needing(reason ?? outOfReach(asUserWith(...names, "CAP_KILL")), "serial")(
   "a user with the needed capabilities, and one too many, watches as well as root",
   async (t) => {
     const prefix = asUserWith(...names, "CAP_KILL");
-    using stage = makeStage({ "/etc/**": "high" });
+    using stage = makeNode({ rules: { "/etc/**": "high" } });
     const watching = await watchAs(t, stage, prefix);
     t.like(readyOf(watching), { engine: "fanotify", attribution: best });
     t.deepEqual([...lostIn(watching).keys()], lossless);
@@ -273,7 +273,7 @@ const refusals: readonly (readonly [what: string, spoil: (state: string) => void
 needing(reason, "serial")(
   "watch refuses a state directory that it cannot write, and says why",
   async (t) => {
-    using stage = makeStage({ "/etc/**": "high" });
+    using stage = makeNode({ rules: { "/etc/**": "high" } });
     stage.write("/etc/hosts", "127.0.0.1 localhost\n");
     await stage.capture();
     const spare = join(stage.dir, "spare");
@@ -293,7 +293,7 @@ needing(reason, "serial")(
 needing(reason, "serial")(
   "a configuration from a pipe is read although watch gives up privileges first",
   async (t) => {
-    using stage = makeStage({ "/etc/**": "high" });
+    using stage = makeNode({ rules: { "/etc/**": "high" } });
     stage.write("/etc/hosts", "127.0.0.1 localhost\n");
     t.is((await stage.run("baseline", "--node", "named-by-a-pipe")).code, 0);
     const pipe = join(stage.dir, "config.pipe");
@@ -315,7 +315,7 @@ needing(reason, "serial")(
 needing(reason, "serial")(
   "only watch gives up privileges: an agent for a terminal keeps those of its user",
   async (t) => {
-    using stage = makeStage({ "/etc/**": "high" });
+    using stage = makeNode({ rules: { "/etc/**": "high" } });
     stage.write("/etc/hosts", "127.0.0.1 localhost\n");
     const source = join(import.meta.dirname, "../../src/cli/local.ts");
     const program = join(stage.dir, "local.mjs");

@@ -14,15 +14,16 @@ import {
   writeFileSync,
 } from "node:fs";
 import { until } from "../helpers/wait.ts";
-import { guard, inShort } from "./guarded.ts";
-import type { Guarded } from "./guarded.ts";
+import { inShort } from "../helpers/node.ts";
+import { startNode } from "../helpers/running-node.ts";
+import type { RunningNode } from "../helpers/running-node.ts";
 
 const manifest = "/etc/kubernetes/manifests/kube-apiserver.yaml";
 const binary = "/usr/bin/kubelet";
 
 interface Case {
   readonly what: string;
-  readonly play: (node: Guarded) => void;
+  readonly play: (node: RunningNode) => void;
   /** An engine that hears of a changed attribute may say that there was one, at most as low. */
   readonly touchesAttributes?: true;
 }
@@ -114,7 +115,7 @@ const slight: readonly (Case & { readonly path: string; readonly field: string }
 ];
 
 /** A sweep of this kind has ended this many times more. */
-async function swept(node: Guarded, sweep: "quick" | "full", times: number): Promise<void> {
+async function swept(node: RunningNode, sweep: "quick" | "full", times: number): Promise<void> {
   for (let time = 0; time < times; time += 1) {
     const from = performance.now();
     await until(async () => {
@@ -128,7 +129,8 @@ for (const engine of ["auto", "chokidar"] as const) {
   test.serial(
     `with ${engine}, an idle node is silent, and so is one whose files are read or set to what they are`,
     async (t) => {
-      await using node = await guard({
+      await using node = await startNode({
+        tree: "control-plane",
         engine,
         watch: { quickSweepEvery: "100ms", fullSweepEvery: "1s", heartbeatEvery: "1s" },
       });
@@ -165,7 +167,7 @@ for (const engine of ["auto", "chokidar"] as const) {
   test.serial(
     `with ${engine}, what leaves content, mode and owner as they were is reported once, at most as low`,
     async (t) => {
-      await using node = await guard({ engine });
+      await using node = await startNode({ tree: "control-plane", engine });
       for (const { what, play, path, field } of slight) {
         const before = node.alerts().length;
         play(node);

@@ -6,7 +6,7 @@ import { Webhook } from "standardwebhooks";
 import { startReceiver } from "../helpers/receiver.ts";
 import type { Receiver } from "../helpers/receiver.ts";
 import { until } from "../helpers/wait.ts";
-import { alertsOf, makeStage, reportedBy, typesOf } from "./stage.ts";
+import { alertsOf, makeNode, reportedBy, typesOf } from "../helpers/node.ts";
 
 const patience = 60_000;
 
@@ -26,10 +26,10 @@ const raw = (text: string | undefined): Buffer => Buffer.from(text ?? "", "base6
 const idsOf = (receiver: Receiver): readonly string[] => receiver.accepted().map(({ id }) => id);
 
 test("whatever a receiver does, every record arrives, once for its id, in order", async (t) => {
-  using stage = makeStage({ "/srv/**": "high" });
+  using stage = makeNode({ rules: { "/srv/**": "high" } });
   stage.write("/srv/known", "");
   await stage.capture();
-  let receiver = await stage.receiver();
+  let receiver = await stage.startReceiver();
   try {
     const webhooks = [{ url: receiver.url, secret: stage.secretFile }];
     const troubles = [
@@ -69,7 +69,7 @@ test("whatever a receiver does, every record arrives, once for its id, in order"
       async () => ((await other.metrics()).get("fim_outbox_records") ?? 0) >= 2,
       patience,
     );
-    receiver = await stage.receiver({ port });
+    receiver = await stage.startReceiver({ port });
     receiver.answer({ status: 503 });
     await until(() => receiver.requests.length > 0, patience);
     await other.kill9();
@@ -86,11 +86,11 @@ test("whatever a receiver does, every record arrives, once for its id, in order"
 });
 
 test("410 disables a webhook for good, the others are reported, and go on", async (t) => {
-  using stage = makeStage({ "/srv/**": "high" });
+  using stage = makeNode({ rules: { "/srv/**": "high" } });
   stage.write("/srv/known", "");
   await stage.capture();
-  await using leaving = await stage.receiver();
-  await using staying = await stage.receiver();
+  await using leaving = await stage.startReceiver();
+  await using staying = await stage.startReceiver();
   const webhooks = [leaving, staying].map(({ url }) => ({ url, secret: stage.secretFile }));
   {
     await using watching = await stage.watch({ webhooks });
@@ -119,17 +119,19 @@ test("410 disables a webhook for good, the others are reported, and go on", asyn
 });
 
 test("a webhook with minSeverity gets the moreSevere alerts and all that the agent says of itself", async (t) => {
-  using stage = makeStage({
-    "/srv/low/**": "low",
-    "/srv/medium/**": "medium",
-    "/srv/high/**": "high",
-    "/srv/critical/**": "critical",
+  using stage = makeNode({
+    rules: {
+      "/srv/low/**": "low",
+      "/srv/medium/**": "medium",
+      "/srv/high/**": "high",
+      "/srv/critical/**": "critical",
+    },
   });
   const severities = ["low", "medium", "high", "critical"];
   for (const severity of severities) stage.write(`/srv/${severity}/known`, "");
   await stage.capture();
-  await using all = await stage.receiver();
-  await using grave = await stage.receiver();
+  await using all = await stage.startReceiver();
+  await using grave = await stage.startReceiver();
   const webhooks = [
     { url: all.url, secret: stage.secretFile },
     { url: grave.url, secret: stage.secretFile, minSeverity: "high" as const },
@@ -156,7 +158,7 @@ test("a webhook with minSeverity gets the moreSevere alerts and all that the age
 });
 
 test("every key in the file signs, as standardwebhooks and Ed25519 verify it, and new keys are taken up", async (t) => {
-  using stage = makeStage({ "/srv/**": "high" });
+  using stage = makeNode({ rules: { "/srv/**": "high" } });
   stage.write("/srv/known", "");
   await stage.capture();
   const secrets = [24, 64].map((size) => `whsec_${randomBytes(size).toString("base64")}`);

@@ -8,25 +8,26 @@ import { parseEnvelope } from "../../src/core/record/dsse.ts";
 import { get } from "../helpers/http.ts";
 import type { Watching } from "../helpers/agent.ts";
 import { until } from "../helpers/wait.ts";
-import { launch, makeStage } from "./stage.ts";
-import type { Stage } from "./stage.ts";
+import { makeNode } from "../helpers/node.ts";
+import type { TestNode } from "../helpers/node.ts";
+import { launch } from "../helpers/processes.ts";
 
 const config = { watch: { fullSweepEvery: "1s", quickSweepEvery: "1s" } };
 const longest = 30_000;
 
-async function rotate(t: ExecutionContext, stage: Stage): Promise<string> {
+async function rotate(t: ExecutionContext, stage: TestNode): Promise<string> {
   const { code, stdout, stderr } = await stage.run("key", "rotate", "--format", "json");
   t.is(code, 0, stderr);
   return (JSON.parse(stdout) as { key: string }).key;
 }
 
-async function verify(t: ExecutionContext, stage: Stage): Promise<void> {
+async function verify(t: ExecutionContext, stage: TestNode): Promise<void> {
   const { code, stdout, stderr } = await stage.run("verify");
   t.is(code, 0, stdout + stderr);
 }
 
 /** For every batch the number of its last record, and who signed it. */
-function signers(stage: Stage): readonly { readonly last: number; readonly by: string }[] {
+function signers(stage: TestNode): readonly { readonly last: number; readonly by: string }[] {
   return stage
     .query("SELECT last, envelope FROM batch ORDER BY last")
     .map(({ last, envelope }) => ({
@@ -36,7 +37,7 @@ function signers(stage: Stage): readonly { readonly last: number; readonly by: s
 }
 
 /** What was said to be wrong with the state or its baseline. */
-function complaints(stage: Stage): readonly unknown[] {
+function complaints(stage: TestNode): readonly unknown[] {
   const own: readonly unknown[] = ["baseline", "state"];
   return stage
     .records()
@@ -54,7 +55,7 @@ async function fullSweeps(watching: Watching, many: number): Promise<void> {
   }, longest);
 }
 
-async function reported(stage: Stage, path: string): Promise<number> {
+async function reported(stage: TestNode, path: string): Promise<number> {
   return await until(
     () => stage.records().find(({ body }) => JSON.stringify(body).includes(`"${path}"`))?.seq,
     longest,
@@ -62,7 +63,7 @@ async function reported(stage: Stage, path: string): Promise<number> {
 }
 
 test("a running watch takes up a key that was rotated, and the old one signs nothing after it", async (t) => {
-  using stage = makeStage({ "/srv/**": "high" });
+  using stage = makeNode({ rules: { "/srv/**": "high" } });
   stage.write("/srv/a", "a\n");
   await stage.capture();
   await using watching = await stage.watch({ config });
@@ -82,7 +83,7 @@ test("a running watch takes up a key that was rotated, and the old one signs not
 });
 
 test("a key is rotated twice where nothing watches, and what comes then is signed by the last", async (t) => {
-  using stage = makeStage({ "/srv/**": "high" });
+  using stage = makeNode({ rules: { "/srv/**": "high" } });
   stage.write("/srv/a", "a\n");
   await stage.capture();
   await rotate(t, stage);
@@ -104,7 +105,7 @@ interface Before {
 }
 
 test("a rotation that is killed at any moment leaves a watch that is well and a chain that verifies", async (t) => {
-  using stage = makeStage({ "/srv/**": "high" });
+  using stage = makeNode({ rules: { "/srv/**": "high" } });
   stage.write("/srv/a", "a\n");
   await stage.capture();
   await using watching = await stage.watch({ config });
@@ -138,7 +139,7 @@ function textOf(file: string): string {
   return existsSync(file) ? readFileSync(file, "utf8") : "";
 }
 
-function lastRekey(stage: Stage): number {
+function lastRekey(stage: TestNode): number {
   const [row] = stage.query(
     "SELECT bytes FROM record WHERE kind = 'rekey' ORDER BY seq DESC LIMIT 1",
   );

@@ -1,14 +1,15 @@
 import test from "ava";
 import { execFileSync } from "node:child_process";
 import { join } from "node:path";
-import { fanotifyMissing, startSmall } from "./small.ts";
-import type { SmallNode } from "./small.ts";
+import { fanotifyMissing } from "../helpers/processes.ts";
+import { startNode } from "../helpers/running-node.ts";
+import type { RunningNode } from "../helpers/running-node.ts";
 
 const possible = fanotifyMissing === undefined ? test.serial : test.serial.skip;
 const why = fanotifyMissing === undefined ? "" : ` (skipped: ${fanotifyMissing})`;
 
-const start = async (): Promise<SmallNode> =>
-  await startSmall({
+const start = async (): Promise<RunningNode> =>
+  await startNode({
     isMachine: true,
     rules: (ground) => [{ id: "watched", paths: [ground.called("/watched/**")], severity: "high" }],
     prepare: (ground) => ground.write("/watched/file", "as it was\n"),
@@ -21,7 +22,7 @@ const shell = (command: string, ...args: readonly string[]): void => {
 interface Touch {
   readonly what: string;
   readonly command: string;
-  readonly path: (node: SmallNode) => string;
+  readonly path: (node: RunningNode) => string;
   readonly by: string;
 }
 

@@ -1,23 +1,23 @@
 import test from "ava";
 import { readFileSync, writeFileSync } from "node:fs";
-import { makeStage, typesOf, writePolicy } from "./stage.ts";
+import { makeNode, typesOf, writePolicy } from "../helpers/node.ts";
 
 test("a narrowed or softened policy makes a check incomplete, and watch reports it, until it is approved", async (t) => {
-  using stage = makeStage({ "/etc/**": "high" });
+  using stage = makeNode({ rules: { "/etc/**": "high" } });
   stage.write("/etc/a", "a\n");
   stage.write("/etc/sub/b", "b\n");
   await stage.capture();
   const signed = readFileSync(stage.policy, "utf8");
   for (const [rules, what] of [
-    [{ "/etc/sub/**": "high" }, /stage\/rule-0: no longer watched \(2 paths, \/etc\)/],
-    [{ "/etc/**": "info" }, /stage\/rule-0: severity high -> info \(4 paths, \/etc\)/],
+    [{ "/etc/sub/**": "high" }, /test\/rule-0: no longer watched \(2 paths, \/etc\)/],
+    [{ "/etc/**": "info" }, /test\/rule-0: severity high -> info \(4 paths, \/etc\)/],
   ] as const) {
     writePolicy(stage.policy, rules);
     const { code, stderr } = await stage.run("check");
     t.is(code, 4, stderr);
     t.regex(stderr, what);
   }
-  await using receiver = await stage.receiver();
+  await using receiver = await stage.startReceiver();
   const webhooks = [{ url: receiver.url, secret: stage.secretFile }];
   {
     await using watching = await stage.watch({ webhooks });
@@ -38,7 +38,7 @@ test("a narrowed or softened policy makes a check incomplete, and watch reports 
 });
 
 test("paths that a widened policy adds are listed and make a check incomplete until they are approved", async (t) => {
-  using stage = makeStage({ "/etc/**": "high" });
+  using stage = makeNode({ rules: { "/etc/**": "high" } });
   stage.write("/etc/a", "a\n");
   stage.write("/srv/new", "x\n");
   await stage.capture();
@@ -51,7 +51,7 @@ test("paths that a widened policy adds are listed and make a check incomplete un
 });
 
 test("a state directory of another node is refused by every command", async (t) => {
-  using stage = makeStage({ "/etc/**": "high" });
+  using stage = makeNode({ rules: { "/etc/**": "high" } });
   stage.write("/etc/a", "a\n");
   t.is((await stage.run("baseline", "--node", "node1")).code, 0);
   for (const command of [["check"], ["verify"], ["accept", "--all", "--reason", "x"], ["watch"]]) {
@@ -63,7 +63,7 @@ test("a state directory of another node is refused by every command", async (t) 
 });
 
 test("an export verifies with what key show printed, before and after a rotation", async (t) => {
-  using stage = makeStage({ "/etc/**": "high" });
+  using stage = makeNode({ rules: { "/etc/**": "high" } });
   stage.write("/etc/a", "a\n");
   await stage.capture();
   const show = async (name: string): Promise<string> => {

@@ -2,8 +2,8 @@ import test from "ava";
 import { readFileSync } from "node:fs";
 import type { Watching } from "../helpers/agent.ts";
 import { until } from "../helpers/wait.ts";
-import { alertsOf, makeStage, typesOf } from "./stage.ts";
-import type { Reported } from "./stage.ts";
+import { alertsOf, makeNode, typesOf } from "../helpers/node.ts";
+import type { Alert } from "../helpers/node.ts";
 
 const patience = 120_000;
 const mebibyte = 2 ** 20;
@@ -15,19 +15,19 @@ function peakMemory({ pid }: Watching): number {
   return Number(kibibytes) * 1024;
 }
 
-const sum = (alerts: readonly Reported[]): number =>
+const sum = (alerts: readonly Alert[]): number =>
   alerts.reduce((total, { count }) => total + (count ?? 1), 0);
 
-const created = (alerts: readonly Reported[], directory: string): readonly Reported[] =>
+const created = (alerts: readonly Alert[], directory: string): readonly Alert[] =>
   alerts.filter(({ change, path }) => change === "created" && path.startsWith(directory));
 
 test.serial(
   "a storm under a medium rule is folded into few alerts that count all of it, and none under a high rule is",
   async (t) => {
-    using stage = makeStage({ "/srv/medium/**": "medium", "/srv/high/**": "high" });
+    using stage = makeNode({ rules: { "/srv/medium/**": "medium", "/srv/high/**": "high" } });
     for (const name of ["medium", "high"]) stage.write(`/srv/${name}/known`, "");
     await stage.capture();
-    await using receiver = await stage.receiver();
+    await using receiver = await stage.startReceiver();
     const webhooks = [{ url: receiver.url, secret: stage.secretFile }];
     await using watching = await stage.watch({
       webhooks,
@@ -62,10 +62,10 @@ test.serial(
 test.serial(
   "beyond outbox.maxBytes low changes are counted in a signed record, and high ones are all there",
   async (t) => {
-    using stage = makeStage({ "/srv/low/**": "low", "/srv/high/**": "high" });
+    using stage = makeNode({ rules: { "/srv/low/**": "low", "/srv/high/**": "high" } });
     for (const name of ["low", "high"]) stage.write(`/srv/${name}/known`, "");
     await stage.capture();
-    await using receiver = await stage.receiver();
+    await using receiver = await stage.startReceiver();
     receiver.answer({ status: 503 });
     const webhooks = [{ url: receiver.url, secret: stage.secretFile }];
     const config = { outbox: { maxBytes: "1MiB" }, watch: { quickSweepEvery: "1s" } };

@@ -3,8 +3,11 @@ import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, lstatSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { until } from "../helpers/wait.ts";
-import { fanotifyMissing, inShort, programOf, startSmall } from "./small.ts";
-import type { Alert, SmallNode } from "./small.ts";
+import { inShort } from "../helpers/node.ts";
+import type { Alert } from "../helpers/node.ts";
+import { fanotifyMissing, programOf } from "../helpers/processes.ts";
+import { startNode } from "../helpers/running-node.ts";
+import type { RunningNode } from "../helpers/running-node.ts";
 
 const python = programOf("python3");
 const missing = fanotifyMissing ?? (python === undefined ? "needs python3" : undefined);
@@ -155,7 +158,7 @@ const dirOf = (at: number): string => `${watched}/case-${at}`;
 possible(
   `what is over before anyone can look is reported as the kernel reported it, and what is left is known${why}`,
   async (t) => {
-    await using node = await startSmall({
+    await using node = await startNode({
       rules: [{ id: "watched", paths: [`${watched}/**`], severity: "high" }],
       prepare: (ground) => {
         mkdirSync(ground.at("/outside"), { recursive: true });
@@ -224,13 +227,13 @@ possible(
   },
 );
 
-const isThere = (node: SmallNode, path: string): boolean => existsSync(node.at(path));
+const isThere = (node: RunningNode, path: string): boolean => existsSync(node.at(path));
 
 const sha256 = (file: string): string =>
   createHash("sha256").update(readFileSync(file)).digest("hex");
 
 /** No process looks between two steps: what the agent is reported of them waits in the kernel. */
-async function whileStopped({ watching }: SmallNode, play: () => void): Promise<void> {
+async function whileStopped({ watching }: RunningNode, play: () => void): Promise<void> {
   process.kill(watching.pid, "SIGSTOP");
   try {
     await until(() => /^State:\tT/m.test(readFileSync(`/proc/${watching.pid}/status`, "utf8")));

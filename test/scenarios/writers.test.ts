@@ -15,11 +15,9 @@ import { join } from "node:path";
 import type { Verdict } from "../../src/core/change/change.ts";
 import type { ChangeObject } from "../../src/core/text/change-json.ts";
 import { ExecHistory } from "../../src/attribute/exec-history.ts";
-import { runAgent, startWatch } from "../helpers/agent.ts";
 import type { Watching } from "../helpers/agent.ts";
-import { startReceiver } from "../helpers/receiver.ts";
-import type { Receiver } from "../helpers/receiver.ts";
-import { makePlace } from "../helpers/tree.ts";
+import type { PartialRule, Rules } from "../helpers/node.ts";
+import { startNode } from "../helpers/running-node.ts";
 import { until } from "../helpers/wait.ts";
 
 /** Needs root, fanotify, BPF and BTF: without them no process that is gone is an allowed writer. */
@@ -45,7 +43,7 @@ const own = {
 const deadline = 60_000;
 
 interface Ground extends AsyncDisposable {
-  readonly dir: string;
+  readonly policy: string;
   readonly at: (path: string) => string;
   readonly watching: Watching;
   /** Everything reported for a path so far. */
@@ -58,44 +56,20 @@ interface Ground extends AsyncDisposable {
 
 /** The agent on this machine's own root, with rules for a directory of the test's own. */
 async function makeGround(): Promise<Ground> {
-  await using stack = new AsyncDisposableStack();
-  const place = stack.use(makePlace());
-  const dir = realpathSync(place.dir);
-  const at = (path: string): string => join(dir, path);
-  for (const name of [
-    "many",
-    "plain",
-    "alias",
-    "tool",
-    "volatile",
-    "pod",
-    "podless",
-    "mark",
-    "bin",
-  ])
-    mkdirSync(at(name));
-  copyFileSync(own.sed, at("bin/tool"));
-  writeFileSync(at("policy.json"), JSON.stringify(policyFor(at)));
-  for (const [file, text] of files) writeFileSync(at(file), text);
-  const args = ["--root", "/", "--state", at("state"), "--policy", at("policy.json")];
-  const { code, stderr } = await runAgent(["baseline", ...args]);
-  if (code !== 0) throw new Error(`baseline ended with ${code}: ${stderr}`);
-  const secret = `whsec_${randomBytes(32).toString("base64")}`;
-  writeFileSync(at("webhook.key"), `${secret}\n`, { mode: 0o600 });
-  const receiver = stack.use(await startReceiver({ secrets: [secret] }));
-  const watching = stack.use(
-    await startWatch({
-      root: "/",
-      state: at("state"),
-      policy: at("policy.json"),
-      engine: "auto",
-      config: {
-        webhooks: [{ url: receiver.url, secret: at("webhook.key") }],
-        watch: { quickSweepEvery: "1h", fullSweepEvery: "12h" },
-      },
-    }),
-  );
-  const reported = (path: string) => reportedOf(receiver).filter((one) => one.path === at(path));
+  const node = await startNode({
+    isMachine: true,
+    rules: ({ at }) => rulesFor(at),
+    engine: "auto",
+    prepare: ({ at, write }) => {
+      for (const name of ["pod", "podless", "mark", "bin"])
+        mkdirSync(at(name), { recursive: true });
+      for (const [file, text] of files) write(file, text);
+      copyFileSync(own.sed, at("bin/tool"));
+    },
+    watch: { quickSweepEvery: "1h", fullSweepEvery: "12h" },
+  });
+  const { at, policy, watching } = node;
+  const reported = (path: string) => node.alerts().filter((one) => one.path === at(path));
   const next = async (path: string, act: () => void): Promise<ChangeObject> => {
     const before = reported(path).length;
     act();
@@ -106,15 +80,14 @@ async function makeGround(): Promise<Ground> {
     const path = `mark/${(marks += 1)}`;
     await next(path, () => writeFileSync(at(path), ""));
   };
-  const owned = stack.move();
   return {
-    dir,
+    policy,
     at,
     watching,
     reported,
     next,
     mark,
-    [Symbol.asyncDispose]: async () => await owned.disposeAsync(),
+    [Symbol.asyncDispose]: async () => await node[Symbol.asyncDispose](),
   };
 }
 
@@ -129,38 +102,25 @@ const files: readonly (readonly [path: string, text: string])[] = [
   ),
 ];
 
-function policyFor(at: (path: string) => string): Readonly<Record<string, unknown>> {
-  const rule = (id: string, more: Readonly<Record<string, unknown>>) => ({
+function rulesFor(at: (path: string) => string): Rules {
+  const rule = (id: string, more: Partial<PartialRule> = {}): PartialRule => ({
     id,
     paths: [at(`${id}/**`)],
-    class: "immutable",
     severity: "high",
-    why: "It is watched for a test.",
     ...more,
   });
-  return {
-    name: "writers",
-    description: "Programs that may write",
-    rules: [
-      rule("many", { writers: Object.values(own) }),
-      rule("plain", { writers: [own.sed] }),
-      // On a merged-usr node /bin leads to /usr/bin.
-      rule("alias", { writers: ["/bin/sed"] }),
-      rule("tool", { writers: [at("bin/tool")] }),
-      rule("volatile", { writers: [own.sed], class: "volatile" }),
-      rule("pod", { writers: [own.sed] }),
-      rule("podless", { writers: [own.sed], containerWriters: true }),
-      rule("bin", { severity: "critical" }),
-      rule("mark", {}),
-    ],
-  };
-}
-
-function reportedOf(receiver: Receiver): readonly ChangeObject[] {
-  return receiver.accepted().flatMap(({ data }) => {
-    const fim = (data["unmapped"] as { readonly fim?: ChangeObject } | undefined)?.fim;
-    return fim ? [fim] : [];
-  });
+  return [
+    rule("many", { writers: Object.values(own) }),
+    rule("plain", { writers: [own.sed] }),
+    // On a merged-usr node /bin leads to /usr/bin.
+    rule("alias", { writers: ["/bin/sed"] }),
+    rule("tool", { writers: [at("bin/tool")] }),
+    rule("volatile", { writers: [own.sed], class: "volatile" }),
+    rule("pod", { writers: [own.sed] }),
+    rule("podless", { writers: [own.sed], containerWriters: true }),
+    rule("bin", { severity: "critical" }),
+    rule("mark"),
+  ];
 }
 
 function run(program: string, ...args: readonly string[]): void {
@@ -341,7 +301,7 @@ scenario(
     t.is(handed.verdict, "unexpected", verdicts([handed]).join());
     t.is(handed.actor?.comm, "bash");
     const before = reported("volatile/file").length;
-    run(own.sed, "-n", `w ${file}`, at("policy.json"));
+    run(own.sed, "-n", `w ${file}`, ground.policy);
     await mark();
     t.deepEqual(verdicts(reported("volatile/file").slice(before)), []);
   },
