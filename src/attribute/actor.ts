@@ -26,8 +26,8 @@ const mostAncestors = 8;
 const mostRemembered = 256;
 /** Milliseconds in which a dead process still counts as the owner of its pid. */
 const rememberedFor = 1000;
-/** Milliseconds after which a note of a change is no evidence for an event that is read now. */
-const recentTouch = 10_000;
+/** Milliseconds that a busy machine may leave between the note of a change and its event. */
+const touchBeforeEvent = 1000;
 
 interface Remembered {
   readonly actor: Actor;
@@ -67,7 +67,7 @@ export class ActorReader implements Disposable {
     if (!record) return undefined;
     const actor = this.#describeImage(pid, { record, isPresent: true, now });
     if (possible.length > 1 || isLateExecution(record, nanoseconds(queueEmpty)))
-      return { ...actor, images: this.#imagesIn(pid, possible) };
+      return { ...actor, images: this.#imagesIn(pid, possible, queueEmpty) };
     return { ...actor, isProven: true };
   }
 
@@ -75,13 +75,13 @@ export class ActorReader implements Disposable {
   touchesOf({ pid, images = [] }: Actor, inode: Inode): Touches {
     const { touches, creations } = this.#settings.maps ?? {};
     if (touches === undefined) return [];
-    const recent = nanoseconds(Math.max(0, monotonic() - recentTouch));
     // The number may have belonged to another inode before.
-    const made = creations === undefined ? undefined : readCreation(creations, inode)?.at;
-    const oldest = made !== undefined && made > recent ? made : recent;
-    return images.map(({ id }) => {
+    const made = (creations === undefined ? undefined : readCreation(creations, inode))?.at ?? 0n;
+    return images.map(({ id, since }) => {
       const at = readTouch(touches, { ino: inode.ino, pid, notedAt: BigInt(id) });
-      return at !== undefined && at >= oldest ? Number(at) / 1e6 : undefined;
+      const isRecent =
+        at !== undefined && at >= made && at >= nanoseconds(since - touchBeforeEvent);
+      return isRecent ? Number(at) / 1e6 : undefined;
     });
   }
 
@@ -164,13 +164,14 @@ export class ActorReader implements Disposable {
     return isSameFile(readExecutable(this.#settings.proc, pid), known.executable);
   }
 
-  #imagesIn(pid: number, records: readonly ExecRecord[]): readonly Image[] {
+  #imagesIn(pid: number, records: readonly ExecRecord[], since: number): readonly Image[] {
     const { root, maps } = this.#settings;
     const images = records.map((record) => {
       const cmdline = maps && readArguments(maps, pid, record);
       return {
         id: String(record.notedAt),
         from: Number(record.notedAt) / 1e6,
+        since,
         comm: record.comm,
         ...programOf({ live: undefined, record }, root),
         ...(cmdline && cmdline.length > 0 ? { cmdline: redactArguments(cmdline) } : {}),
@@ -179,7 +180,7 @@ export class ActorReader implements Disposable {
     const oldest = records.at(-1);
     const isWhole = !oldest || oldest.notedAt === oldest.forkedAt;
     // It ran something before the history's oldest record of it.
-    return isWhole ? images : [...images, { id: "0", from: 0, comm: "" }];
+    return isWhole ? images : [...images, { id: "0", from: 0, since, comm: "" }];
   }
 
   #imagesOf(pid: number): readonly ExecRecord[] {

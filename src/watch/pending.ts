@@ -261,14 +261,17 @@ function involve(actors: Map<string, Actor>, actor: Actor, step: Step): void {
 
 const mostImages = 16;
 /** Stands for programs that are no longer known. */
-const lost: Image = { id: "0", from: 0, comm: "" };
+const lost: Image = { id: "0", from: 0, since: 0, comm: "" };
 
 /** What an earlier description could not prove, a later one of the same program does not prove either. */
 function withImagesOf(before: Actor, now: Actor): Actor {
   if (before.isProven && now.isProven) return now;
   const { isProven: _isProven, images, ...actor } = now;
-  const known = new Set(images?.map(({ id }) => id));
-  const all = [...(images ?? []), ...(before.images ?? []).filter(({ id }) => !known.has(id))];
+  const earlier = before.images ?? [];
+  const known = new Set(earlier.map(({ id }) => id));
+  const later = (images ?? []).filter(({ id }) => !known.has(id));
+  // Without images the earlier description does not say since when it holds: every note counts.
+  const all = [...later.map((one) => (before.images ? one : { ...one, since: 0 })), ...earlier];
   if (all.length === 0) return actor;
   return { ...actor, images: all.length > mostImages ? [...all.slice(0, mostImages), lost] : all };
 }

@@ -343,7 +343,7 @@ test.serial("what follows -- is paths and files, whatever they begin with", asyn
   cpSync(small.policy, small.beside("-odd.yaml"));
   const linted = await run("policy", "lint", "--", "-odd.yaml", "policy.yaml");
   t.is(linted.code, 0, linted.stderr);
-  t.regex(linted.stdout, /-odd\.yaml, 2 rules\nOK: small\.yaml, 2 rules\n$/);
+  t.regex(linted.stdout, /-odd\.yaml, 2 rules\nOK: policy\.yaml, 2 rules\n$/);
   refused(t, await run("verify", "one", "--", "two"), { code: 2, says: /unknown argument: two/ });
   refused(t, await run("doctor", "--", "more"), { code: 2, says: /unknown argument: more/ });
   for (const line of ["-- doctor", "-- check", "policy -- show", "-- key show"])
@@ -407,7 +407,7 @@ test.serial("a policy that watches nothing is refused", async (t) => {
   using small = makeSmall();
   writeFileSync(small.policy, "name: small\n");
   for (const command of [["baseline"], ["policy", "lint"], ["policy", "show"]])
-    refused(t, await small.run(...command), { code: 2, says: /small\.yaml:1: .*no rule/ });
+    refused(t, await small.run(...command), { code: 2, says: /policy\.yaml:1: .*no rule/ });
 });
 
 test.serial("a bad policy is refused with every problem, each with file and line", async (t) => {

@@ -416,7 +416,13 @@ test("of many processes of one program the last ones are kept, and every other p
   t.true(actors.length <= 64);
 });
 
-const imageAt = (exe: string, from: number) => ({ id: `${from}`, from, comm: exe, exe });
+const imageAt = (exe: string, from: number) => ({
+  id: `${from}`,
+  from,
+  since: from,
+  comm: exe,
+  exe,
+});
 
 test("a proven description of a process does not replace an earlier one that was not", async (t) => {
   const { clock, coalescer, groups } = bench({ known: ["/a/f"] });
@@ -425,6 +431,22 @@ test("a proven description of a process does not replace an earlier one that was
   coalescer.add(hint("/a/f", "closed", { actor: { pid: 7, exe: "tee", isProven: true } }));
   await clock.advance(longestWait);
   t.deepEqual(groups[0]?.paths[0]?.actors, [{ pid: 7, exe: "tee", images }]);
+});
+
+test("after a proven description every note of the process's later programs counts", async (t) => {
+  const { clock, coalescer, groups } = bench({ known: ["/a/f"] });
+  const images = [imageAt("tee", 2), imageAt("python", 1)];
+  coalescer.add(hint("/a/f", "modified", { actor: { pid: 7, exe: "tee", isProven: true } }));
+  coalescer.add(hint("/a/f", "closed", { actor: { pid: 7, exe: "tee", images } }));
+  await clock.advance(longestWait);
+  const [actor] = groups[0]?.paths[0]?.actors ?? [];
+  t.deepEqual(
+    actor?.images?.map(({ exe, since }) => [exe, since]),
+    [
+      ["tee", 0],
+      ["python", 0],
+    ],
+  );
 });
 
 test("the programs of a process that executes without end are bounded, and nothing is proven then", async (t) => {

@@ -19,6 +19,8 @@ export interface Image {
   readonly id: string;
   /** When it began to run, milliseconds on the monotonic clock. */
   readonly from: number;
+  /** The earliest time of the event in question, milliseconds on the monotonic clock. */
+  readonly since: number;
   readonly comm: string;
   readonly exe?: string;
   readonly executable?: { readonly dev: string; readonly ino: string };
