@@ -4,14 +4,15 @@ import { appendFileSync, chmodSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { get } from "../helpers/http.ts";
 import { until } from "../helpers/wait.ts";
-import { fanotifyMissing, startSmall } from "./small.ts";
-import type { SmallNode } from "./small.ts";
+import { fanotifyMissing } from "../helpers/processes.ts";
+import { startNode } from "../helpers/running-node.ts";
+import type { RunningNode } from "../helpers/running-node.ts";
 
 const possible = fanotifyMissing === undefined ? test.serial : test.serial.skip;
 const why = fanotifyMissing === undefined ? "" : ` (skipped: ${fanotifyMissing})`;
 
-const start = async (): Promise<SmallNode> =>
-  await startSmall({
+const start = async (): Promise<RunningNode> =>
+  await startNode({
     isMachine: true,
     rules: (ground) => [{ id: "watched", paths: [ground.called("/watched/**")], severity: "high" }],
     prepare: (ground) => ground.write("/watched/file", "as it was\n"),
@@ -36,7 +37,7 @@ interface Answers {
 }
 
 /** Asks both probes until the condition holds; any other answer than 200 within a kubelet's second throws. */
-async function probe({ watching }: SmallNode, isEnough: () => boolean): Promise<Answers> {
+async function probe({ watching }: RunningNode, isEnough: () => boolean): Promise<Answers> {
   let slowest = 0;
   const bodies = new Set<string>();
   await until(async () => {

@@ -3,8 +3,8 @@ import { mkdirSync, renameSync, rmSync } from "node:fs";
 import { get } from "../helpers/http.ts";
 import { until } from "../helpers/wait.ts";
 import { startWatch } from "../helpers/agent.ts";
-import { alertsOf, makeStage, typesOf } from "./stage.ts";
-import { fanotifyMissing } from "./small.ts";
+import { alertsOf, makeNode, typesOf } from "../helpers/node.ts";
+import { fanotifyMissing } from "../helpers/processes.ts";
 
 const engines = ["sweep", "chokidar", ...(fanotifyMissing === undefined ? ["fanotify"] : [])];
 
@@ -12,11 +12,11 @@ for (const engine of engines as ("sweep" | "chokidar" | "fanotify")[])
   test.serial(
     `when the root is renamed and made again, the agent reports it and watches the new tree (${engine})`,
     async (t) => {
-      using stage = makeStage({ "/srv/**": "high" });
+      using stage = makeNode({ rules: { "/srv/**": "high" } });
       stage.write("/srv/file", "as it was\n");
       stage.write("/srv/other", "as it was\n");
       await stage.capture();
-      await using receiver = await stage.receiver();
+      await using receiver = await stage.startReceiver();
       await using watching = await startWatch({
         root: stage.root,
         state: stage.state,
