@@ -14,6 +14,7 @@ import { startEngine } from "../watch/select.ts";
 import type { EngineFactories, Selected } from "../watch/select.ts";
 import { Probe } from "../watch/selftest.ts";
 import { matters } from "../reconcile/remembered-mounts.ts";
+import { Coverage } from "./coverage.ts";
 import { describeProgram, ownFiles, SelfGuard } from "./self/guard.ts";
 import type { AgentContext } from "../reconcile/context.ts";
 
@@ -30,6 +31,7 @@ export class Engines implements AsyncDisposable {
   readonly #attribution: Attribution;
   readonly #factories: EngineFactories;
   readonly #self: SelfGuard;
+  readonly #coverage: Coverage;
   #engine: Selected["engine"];
 
   constructor(context: AgentContext, report: (change: JudgedChange) => void) {
@@ -55,6 +57,14 @@ export class Engines implements AsyncDisposable {
       }),
       chokidar: startChokidar,
     };
+    this.#coverage = new Coverage({
+      context,
+      main: () => this.#engine,
+      chokidar: startChokidar,
+      sink: this.#take,
+      look: (path, why) => this.#lookAt(path, why),
+      signal: this.#stop.signal,
+    });
     this.#mounts = watchMounts({
       root: node.root,
       isWatched: (path) =>
@@ -68,6 +78,16 @@ export class Engines implements AsyncDisposable {
   /** "sweep" when no engine works here. */
   get name(): EngineName {
     return this.#engine?.name ?? "sweep";
+  }
+
+  /** An engine with the kernel's full evidence watches every directory. */
+  get isWhole(): boolean {
+    return this.name === "fanotify" && this.#coverage.isWhole;
+  }
+
+  /** Tries again what could not be watched. */
+  retry(): void {
+    this.#coverage.retry();
   }
 
   /** Where attribution comes from: the exec history, /proc alone, or nowhere, because only fanotify gives pids. */
@@ -94,10 +114,10 @@ export class Engines implements AsyncDisposable {
   async start(): Promise<void> {
     this.#loops.push(this.#mounts.ended);
     const selected = await this.#select();
-    if (this.name === "fanotify")
-      for (const loss of this.#attribution.blind)
-        this.#context.health.incident("attribution", loss);
-    if (selected.engine) this.#loops.push(this.#keep(selected.engine));
+    const { blind } = this.#attribution;
+    if (this.name === "fanotify" && blind.length > 0)
+      this.#context.health.trouble("attribution", blind.join("; "));
+    if (this.#context.settings.engine !== "sweep") this.#loops.push(this.#keep(selected.engine));
   }
 
   async stop(): Promise<void> {
@@ -114,6 +134,7 @@ export class Engines implements AsyncDisposable {
   async #select(): Promise<Selected> {
     const { node, settings, log, metrics, health } = this.#context;
     const directory = join(settings.state, "probe");
+    this.#coverage.clear();
     const selected = await startEngine(settings.engine, this.#factories, {
       root: node.root,
       index: node.index,
@@ -126,6 +147,7 @@ export class Engines implements AsyncDisposable {
       canaryEvery: settings.watch.heartbeatEvery,
     });
     this.#engine = selected.engine;
+    await this.#coverage.settle();
     metrics.engine(this.name);
     for (const failure of selected.failures)
       health.trouble(`engine ${failure.engine}`, failure.reason);
@@ -142,9 +164,9 @@ export class Engines implements AsyncDisposable {
     return selected;
   }
 
-  /** Waits until the engine fails, then starts the best one that works and sweeps everything. */
-  async #keep(first: NonNullable<Selected["engine"]>): Promise<void> {
-    let engine: Selected["engine"] = first;
+  /** Waits until the engine fails, then starts the best one that works and sweeps everything. Without one, tries again. */
+  async #keep(first: Selected["engine"]): Promise<void> {
+    let engine = first;
     let wait = firstRetry;
     while (!this.#stop.signal.aborted) {
       await engine?.ended;
@@ -153,7 +175,7 @@ export class Engines implements AsyncDisposable {
       if (this.#stop.signal.aborted) return;
       wait = Math.min(wait * 2, longestRetry);
       engine = (await this.#select()).engine;
-      this.#lookEverywhere("the engine was started again");
+      if (engine) this.#lookEverywhere("the engine was started again");
     }
   }
 
@@ -177,12 +199,13 @@ export class Engines implements AsyncDisposable {
         health.trouble(`engine ${hint.engine}`, hint.detail);
         return;
       case "unwatched":
-        health.trouble("watches", `not every directory is watched: ${hint.detail}`);
+        this.#coverage.note(hint);
         return;
       case "mounted":
       case "unmounted":
         // The mount shows other inodes at this path, which the engine does not watch yet.
         this.#engine?.add(hint.mount.path);
+        this.#coverage.add(hint.mount.path);
         this.#self.noteMount(hint, seenAt(node.root, hint.mount.path));
         return;
       case "path":
@@ -191,9 +214,12 @@ export class Engines implements AsyncDisposable {
   }
 
   #lookEverywhere(why: string): void {
-    const { node, coalescer } = this.#context;
-    for (const path of node.index.roots)
-      coalescer.add({ kind: "tree", engine: "sweep", at: Date.now(), path, why });
+    for (const path of this.#context.node.index.roots) this.#lookAt(path, why);
+  }
+
+  #lookAt(path: string, why: string): void {
+    const hint = { kind: "tree", engine: "sweep", at: Date.now(), path, why } as const;
+    this.#context.coalescer.add(hint);
   }
 }
 

@@ -17,7 +17,7 @@ import { tickLength } from "../linux/clock.ts";
 import { makeNodeView } from "../reconcile/full-sweep.ts";
 import type { NodeView } from "../reconcile/look.ts";
 import { Reconciliation } from "../reconcile/loop.ts";
-import { weakeningText, weakerThanSigned } from "./policy-difference.ts";
+import { reportUnapproved } from "./unapproved.ts";
 import type { AgentContext } from "../reconcile/context.ts";
 import { Sweeps } from "../reconcile/sweeps.ts";
 
@@ -27,14 +27,12 @@ export interface Watch {
   readonly sinks: Readonly<Record<string, unknown>>;
   readonly onAlert: (alert: JudgedChange | FoldedChange) => void;
   /** Called when no change can be missed any more, for the first time. */
-  readonly onReady: () => void;
+  readonly onReady: (facts: Readonly<Record<string, unknown>>) => void;
   readonly signal: AbortSignal;
 }
 
 /** Milliseconds in which queued hints are still reconciled at the end. The next start finds the rest. */
 const lastLooks = 2000;
-/** Weakenings of the policy that one event lists. */
-const mostWeakenings = 100;
 
 /** Watches one tree, from the first sweep until the agent stops or another tree is at the root. */
 export async function watchTree(
@@ -65,12 +63,17 @@ export async function watchTree(
     health.ready();
     if (isFirst) begin(context, watch, engines);
     health.over("root");
+    const endApproved = reportUnapproved(context, reconciliation.adopted);
     const maintain = maintenance(context, onAlert);
     sweeps.start(
-      () => engines.name !== "fanotify",
+      () => !engines.isWhole,
       () => {
         if (isReplaced(node)) giveUp(context, replaced);
-        else maintain();
+        else {
+          engines.retry();
+          endApproved();
+          maintain();
+        }
       },
     );
     await untilStopped(context, { reconciliation, sweeps, engines });
@@ -115,13 +118,11 @@ function contextOf(
 
 /** Reports the start of the agent. */
 function begin(context: AgentContext, watch: Watch, engines: Engines): void {
-  const { committer, health, log } = context;
+  const { committer, health } = context;
   const { name: engine, attribution } = engines;
   const started = { engine, attribution, ...watch.sinks };
   health.record(() => committer.announce("started", started, "info"));
-  reportWeakerPolicy(context);
-  watch.onReady();
-  log.info({ engine, attribution }, "watching");
+  watch.onReady({ engine, attribution });
 }
 
 /** Changes below a root that was moved away are no changes of the node. */
@@ -129,16 +130,6 @@ function giveUp({ node, health }: AgentContext, replaced: AbortController): void
   health.trouble("root", `${node.root} was renamed, removed or mounted over: it is opened again`);
   health.sweeping();
   replaced.abort();
-}
-
-/** A policy that protects less than the signed one lets an attacker change files without an alert. */
-function reportWeakerPolicy({ node, state, committer, health, log }: AgentContext): void {
-  const weaker = weakerThanSigned(node, state, state.baseline.trust()).map(weakeningText);
-  if (weaker.length === 0) return;
-  const detail = { weaker: weaker.slice(0, mostWeakenings), count: weaker.length };
-  health.record(() => committer.announce("policy", detail, "high"));
-  health.mark("policy", `weaker than the signed one: ${weaker[0]}`);
-  log.warn({ weaker: weaker.slice(0, mostWeakenings) }, "policy weaker than the signed one");
 }
 
 /** The node as reconcile sees it, with everything that is known of its processes. */

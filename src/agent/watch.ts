@@ -51,7 +51,7 @@ export async function watchNode(
   waitBriefly(state.db);
   // A restart cannot end this, so /healthz must not ask for one.
   const loss = lossOf(lacking(settings.engine));
-  if (loss !== undefined) health.incident("capabilities", loss);
+  if (loss !== undefined) health.trouble("capabilities", loss);
   await using server = await HealthServer.listen(settings.listen, {
     sick: () => health.sick(),
     degraded: () => health.degraded(),
@@ -68,10 +68,10 @@ export async function watchNode(
     onAlert,
     signal,
     sinks: deliveries.summary(),
-    onReady: () => {
+    onReady: (facts) => {
       deliveries.wake();
       options.onReady(server.address);
-      log.info({ paths: state.current.count(), ...server.address }, "ready");
+      log.info({ ...facts, paths: state.current.count(), ...server.address }, "ready");
     },
   });
   leave(shared, onAlert);

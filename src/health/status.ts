@@ -21,6 +21,7 @@ type Announce = (
   severity: Severity,
 ) => void;
 
+const start = "start";
 const lock = "commits wait";
 /** Milliseconds for which another process may hold the database's lock before that is a trouble. */
 const lockPatience = 5000;
@@ -31,7 +32,7 @@ export class HealthStatus implements Disposable {
   readonly #log: Logger;
   readonly #troubles = new Map<string, string>();
   readonly #notices: Notices;
-  #unready: string | undefined = "the engine has not proved itself yet";
+  readonly #blocked = new Map([[start, "the engine has not proved itself yet"]]);
   /** Milliseconds of performance.now(). */
   #lockedSince: number | undefined;
 
@@ -76,15 +77,24 @@ export class HealthStatus implements Disposable {
   }
 
   unready(): readonly string[] {
-    return this.#unready === undefined ? [] : [this.#unready];
+    return [...this.#blocked.values()];
   }
 
   sweeping(): void {
-    this.#unready = "the first sweep is not done";
+    this.block(start, "the first sweep is not done");
   }
 
   ready(): void {
-    this.#unready = undefined;
+    this.unblock(start);
+  }
+
+  /** A change could be missed, until `unblock`. */
+  block(what: string, why: string): void {
+    this.#blocked.set(what, why);
+  }
+
+  unblock(what: string): void {
+    this.#blocked.delete(what);
   }
 
   /** A lasting trouble. Reported once, until `over`. */

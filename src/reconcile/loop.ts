@@ -52,6 +52,8 @@ export class Reconciliation implements Disposable {
   readonly #large: LargeFiles;
   /** The rest of the group that is being looked at. */
   #slices = new Slices([]);
+  /** Paths that the last policy did not watch and that were there already. */
+  adopted: readonly string[] = [];
   /** Counts commits, to detect one between a look and its own commit. */
   #commits = 0;
 
@@ -251,7 +253,7 @@ export class Reconciliation implements Disposable {
   async #adopt(paths: readonly string[]): Promise<void> {
     if (paths.length === 0) return;
     const { view, sweeps } = this.#helpers;
-    const { committer, health } = this.#context;
+    const { committer } = this.#context;
     const hints = paths.map(found);
     for (let from = 0; from < hints.length; from += sliceSize) {
       const group = { paths: hints.slice(from, from + sliceSize), mounts: [], offline: true };
@@ -262,10 +264,7 @@ export class Reconciliation implements Disposable {
       const adopt = () => reconcile(group, { view, now: Date.now, commit });
       await whenUnlocked(this.#context, adopt);
     }
-    health.incident(
-      "policy",
-      `${paths.length} paths are watched since the policy changed and were never approved`,
-    );
+    this.adopted = paths;
   }
 }
 

@@ -31,6 +31,8 @@ export interface Engine {
   readonly watched: () => number;
   /** Gives the sink everything that the kernel has queued by now. */
   readonly drain?: () => void;
+  /** Ends a proven engine. */
+  readonly stop?: () => void;
   /** What the engine cannot see, in sentences for `doctor`. The contract suite searches them. */
   readonly blind: readonly string[];
 }

@@ -1,6 +1,7 @@
 import { messageOf } from "../core/error.ts";
 import { closeSync, openSync, readFileSync, readlinkSync, statSync } from "node:fs";
 import type { Hint, HintSink } from "../core/change/hint.ts";
+import { isBelow } from "../core/path.ts";
 import type { Mount } from "../core/change/mount.ts";
 import { diffMounts, parseMountinfo } from "../core/change/mountinfo.ts";
 import { Waiter } from "../linux/poll.ts";
@@ -64,6 +65,19 @@ export function readMounts(table: MountTable): Mount[] {
     const path = nodePath(table.prefix, mount.path);
     return path === undefined ? [] : [{ ...mount, path }];
   });
+}
+
+/** The type of the filesystem that holds a node path. */
+export function filesystemOf(root: string, path: string): string | undefined {
+  try {
+    const holding = readMounts(findMountTable(root)).filter(
+      (mount) => mount.path === path || isBelow(path, mount.path),
+    );
+    // A later mount at the same place hides an earlier one.
+    return holding.toSorted((a, b) => a.path.length - b.path.length).at(-1)?.type;
+  } catch {
+    return undefined;
+  }
 }
 
 function openTable(options: MountOptions, onEnd: () => void): Table | undefined {

@@ -90,7 +90,11 @@ async function prove(start: StartEngine, options: SelectOptions): Promise<Engine
     filter.release();
     void engine.ended.then(() => stop.abort());
     void guard(engine.name, { options, signal, stop });
-    return { ...engine, add: (path) => engine.add(seenAt(options.root, path)) };
+    return {
+      ...engine,
+      add: (path) => engine.add(seenAt(options.root, path)),
+      stop: () => stop.abort(),
+    };
   } catch (error) {
     stop.abort();
     throw error;

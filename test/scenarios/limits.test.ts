@@ -4,6 +4,7 @@ import { chmodSync, lstatSync, mkdirSync, renameSync, rmSync, writeFileSync } fr
 import { join } from "node:path";
 import Database from "better-sqlite3";
 import { parseRow } from "../../src/core/change/observation.ts";
+import { get } from "../helpers/http.ts";
 import { makePlace } from "../helpers/tree.ts";
 import { until } from "../helpers/wait.ts";
 import { wrap } from "../helpers/processes.ts";
@@ -80,6 +81,28 @@ for (const [limit, what, reason] of limits)
     t.true(engines.includes("sweep"), engines.join());
     t.is(await node.watching.stop(), 0);
   });
+
+for (const limit of [0, 25])
+  limited(
+    `after a limit of ${limit} is raised, the agent watches again and says so${why}`,
+    async (t) => {
+      using place = makePlace();
+      const program = wrap(place.at("limited"), limitLine(limit));
+      await using node = await startNode({ tree: "control-plane", engine: "chokidar", program });
+      const degraded = async (): Promise<readonly string[]> => {
+        const { body } = await get(`http://${node.watching.listen}/healthz`);
+        return (JSON.parse(body) as { degraded: string[] }).degraded;
+      };
+      await until(async () => (await degraded()).length > 0, 30_000);
+      const raise = "echo 100000 > /proc/sys/user/max_inotify_watches";
+      execFileSync("nsenter", ["-U", "-t", String(node.watching.pid), "sh", "-c", raise]);
+      await until(async () => (await degraded()).length === 0, 60_000);
+      await until(() => node.events().includes("fim.agent.recovered"), 30_000);
+      await node.settle();
+      t.deepEqual(await findsAll(node, spread), ["chokidar"]);
+      t.is(await node.watching.stop(), 0);
+    },
+  );
 
 test.serial(
   "without any engine the sweeps find what is made, changed, renamed and removed",

@@ -18,6 +18,7 @@ import { capabilityBits } from "../../src/linux/process-capabilities.ts";
 import { startWatch } from "../helpers/agent.ts";
 import type { Watching } from "../helpers/agent.ts";
 import { asNobody, asUserWith, cannotConfine, outOfReach, without } from "../helpers/confined.ts";
+import { get } from "../helpers/http.ts";
 import { until } from "../helpers/wait.ts";
 import { needing } from "../helpers/needs.ts";
 import { alertsOf, makeNode, reportedBy } from "../helpers/node.ts";
@@ -124,6 +125,8 @@ for (const { lacks, engine, says } of cases) {
     stage.write("/etc/hosts", "10.0.0.1 evil\n");
     await receiver.until(() => alertsOf(receiver).length > 0, patience);
     t.like(alertsOf(receiver)[0], { path: "/etc/hosts", change: "modified", fields: ["content"] });
+    const health = await get(`http://${watching.listen}/healthz`);
+    t.is(health.status, 200);
     t.is(await watching.stop(), 0);
 
     const degraded = receiver.accepted().filter(({ type }) => type === "fim.agent.degraded");
@@ -136,6 +139,7 @@ for (const { lacks, engine, says } of cases) {
       degraded.map(({ data }) => data["trouble"]),
       troubles,
     );
+    for (const trouble of troubles) t.true(health.body.includes(`${trouble}: `), trouble);
     const reported = says.length > 0 ? String(degraded[0]?.data["reason"]) : "";
     t.is(lostIn(watching).get("capabilities") ?? "", reported);
     for (const { name, without: loss } of needs)

@@ -1,6 +1,8 @@
 import test from "ava";
 import { readFileSync, writeFileSync } from "node:fs";
+import { get } from "../helpers/http.ts";
 import { makeNode, typesOf, writePolicy } from "../helpers/node.ts";
+import { until } from "../helpers/wait.ts";
 
 test("a narrowed or softened policy makes a check incomplete, and watch reports it, until it is approved", async (t) => {
   using stage = makeNode({ rules: { "/etc/**": "high" } });
@@ -48,6 +50,27 @@ test("paths that a widened policy adds are listed and make a check incomplete un
   t.regex(stderr, /2 are watched but were never approved\n {2}\/srv\n {2}\/srv\/new\n/);
   t.is((await stage.run("accept", "/srv", "--reason", "seen")).code, 0);
   t.is((await stage.run("check")).code, 0);
+});
+
+test("a running watch says in its health what was never approved and what is weaker, until it is accepted", async (t) => {
+  using stage = makeNode({ rules: { "/etc/**": "high" } });
+  stage.write("/etc/a", "a\n");
+  stage.write("/srv/new", "x\n");
+  await stage.capture();
+  writePolicy(stage.policy, { "/etc/**": "low", "/srv/**": "high" });
+  await using watching = await stage.watch({ config: { watch: { quickSweepEvery: "1s" } } });
+  const degraded = async (): Promise<readonly string[]> => {
+    const { status, body } = await get(`http://${watching.listen}/healthz`);
+    t.is(status, 200);
+    return (JSON.parse(body) as { degraded: string[] }).degraded;
+  };
+  t.regex((await degraded()).join("\n"), /^never approved: 2 paths/m);
+  t.regex((await degraded()).join("\n"), /^policy: weaker than the signed one: .*high -> low/m);
+  t.is((await stage.run("accept", "/srv", "--reason", "seen")).code, 0);
+  await until(async () => (await degraded()).length === 1, 30_000);
+  t.is((await stage.run("accept", "--policy", "--reason", "planned")).code, 0);
+  await until(async () => (await degraded()).length === 0, 30_000);
+  t.is(await watching.stop(), 0);
 });
 
 test("a state directory of another node is refused by every command", async (t) => {

@@ -2,7 +2,10 @@ import { readFileSync, statfsSync } from "node:fs";
 import { dirname } from "node:path";
 import { release } from "node:os";
 import { examine, nearest } from "../../agent/commands/examine.ts";
+import { unmarkable } from "../../agent/commands/examine-marks.ts";
+import { messageOf } from "../../core/error.ts";
 import { openNode } from "../../node/node.ts";
+import type { Node } from "../../node/node.ts";
 import { mayWrite } from "../../agent/privileges.ts";
 import type { Settings } from "../../config/settings.ts";
 import { version } from "../../node/version.ts";
@@ -35,6 +38,7 @@ export async function doctor(settings: Settings): Promise<Exit> {
     disk(settings.state),
     memory(),
     ...examine(settings.root, settings.state),
+    watches(node, settings.state),
   ];
   const ok = findings.every((one) => one.ok);
   if (settings.format === "table")
@@ -50,7 +54,7 @@ interface Watched {
   readonly unlisted: readonly string[];
 }
 
-function countWatched(node: Awaited<ReturnType<typeof openNode>>): Watched {
+function countWatched(node: Node): Watched {
   let paths = 0;
   const directories = new Set<string>();
   const unlisted: string[] = [];
@@ -83,6 +87,20 @@ function inotify(directories: number): Finding {
     ok: limit > directories * 2 && instances >= fewestInstances && events >= fewestEvents,
     detail: `max_user_watches ${limit}, ${directories} would be used by chokidar; max_user_instances ${instances}, shared by everything that runs as this user; max_queued_events ${events}`,
   };
+}
+
+/** Where `watch` needs another engine than fanotify. */
+function watches(node: Node, state: string): Finding {
+  const what = "watches";
+  try {
+    const places = unmarkable(node, state);
+    if (places.length === 0)
+      return { what, ok: true, detail: "fanotify can mark every rule's root" };
+    const detail = `fanotify cannot mark ${places.join(", ")}: chokidar watches there, which names no process`;
+    return { what, ok: false, detail };
+  } catch (error) {
+    return { what, ok: false, detail: messageOf(error) };
+  }
 }
 
 function disk(state: string): Finding {

@@ -142,10 +142,12 @@ class FanotifyWatch {
     this.#options.sink({ kind: "overflow", engine: "fanotify", at, detail });
   }
 
+  /** The requested directories first: after another filesystem the kernel can refuse theirs (EXDEV). */
   #coverAll(): void {
+    this.#requestAll();
     this.#marker.coverAll();
     this.#markPrograms();
-    this.#requestAll();
+    this.#marker.rest();
   }
 
   #markPrograms(): void {
