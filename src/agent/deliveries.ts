@@ -102,8 +102,9 @@ export class Deliveries implements AsyncDisposable {
     while (!signal.aborted) {
       try {
         const end = await deliver(sink, signal);
-        if (end === "disabled") this.#fail(sink.name, "the receiver answered 410: it is gone");
-        return;
+        if (end === "stopped") return;
+        this.#fail(sink.name, "the receiver answered 410: it is gone");
+        await this.#untilEnabled(sink);
       } catch (error) {
         if (isBusy(error)) {
           await untilUnlocked({ ...this.#options, signal });
@@ -112,6 +113,20 @@ export class Deliveries implements AsyncDisposable {
         this.#fail(sink.name, messageOf(error));
         await sink.wakeup.pause(lookEvery, signal);
       }
+    }
+  }
+
+  /** Enabled by `webhook test`, or by other keys than those that the receiver refused. */
+  async #untilEnabled({ name, receiver, wakeup }: Sink): Promise<void> {
+    const { state, health } = this.#options;
+    const { signal } = this.#stop;
+    while (!signal.aborted) {
+      if (state.queue.state(name)?.disabled !== true) return health.clear(`delivery ${name}`);
+      if (receiver.keysId?.() !== state.queue.disabledWith(name)) {
+        state.queue.enable(name);
+        return health.over(`delivery ${name}`);
+      }
+      await wakeup.pause(lookEvery, signal);
     }
   }
 

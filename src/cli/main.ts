@@ -172,7 +172,8 @@ function evidenceCommands(parser: Argv): Argv {
       (args) => args,
       run(async () => (await import("./agent/doctor.ts")).doctor),
     )
-    .command("key", "this agent's key: show, rotate", keyCommands);
+    .command("key", "this agent's key: show, rotate", keyCommands)
+    .command("webhook", "the webhooks: test", webhookCommands);
 }
 
 function loadPolicyCommands() {
@@ -200,6 +201,17 @@ function policyCommands(parser: Argv): Argv {
       run(async () => (await loadPolicyCommands()).show),
     )
     .demandCommand(1, "policy: lint, explain or show is needed");
+}
+
+function webhookCommands(parser: Argv): Argv {
+  return parser
+    .command(
+      "test [name]",
+      "send a signed test event; enables a webhook that a 410 disabled",
+      (args) => args.positional("name", { type: "string" }),
+      run(async () => (await import("./agent/webhook.ts")).test),
+    )
+    .demandCommand(1, "webhook: test is needed");
 }
 
 function loadKeyCommands() {

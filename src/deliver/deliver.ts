@@ -22,7 +22,7 @@ export interface Queue {
   lease(sink: string, limits: LeaseLimits): readonly Leased[];
   settle(sink: string, seq: number): void;
   defer(sink: string, attempts: number, nextAt: number): void;
-  disable(sink: string, reason: string): void;
+  disable(sink: string, reason: string, keys?: string): void;
   state(sink: string): SinkState | undefined;
 }
 
@@ -40,6 +40,8 @@ export interface Receiver {
   post(records: readonly Leased[], signal: AbortSignal): Promise<Answer | undefined>;
   /** Records that one request may carry. */
   readonly maxPerPost: number;
+  /** Identifies the keys in use, without revealing them. */
+  keysId?(): string;
 }
 
 export interface Sink {
@@ -203,7 +205,7 @@ function settle(
   last.progress.write();
   const broken = failures >= brokenAfter;
   if (outcome.kind === "disabled") {
-    queue.disable(name, outcome.why);
+    queue.disable(name, outcome.why, sink.receiver.keysId?.());
     sink.onAttempt?.({ ...attempted, broken });
     return false;
   }

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { readFileSync, statSync } from "node:fs";
 import type { Stats } from "node:fs";
 import { IntegrityError, messageOf } from "../core/error.ts";
@@ -9,14 +10,14 @@ export class KeyFile {
   readonly #file: string;
   readonly #warn: (problem: string) => void;
   #version = "";
-  #keys: readonly WebhookKey[];
+  #read: KeysRead;
 
   /** Throws without a usable key at the start. Later it warns of a bad file and keeps the old keys. */
   constructor(file: string, warn: (problem: string) => void) {
     this.#file = file;
     this.#warn = warn;
     const stats = statOf(file);
-    this.#keys = read(file);
+    this.#read = read(file);
     this.#version = versionOf(stats);
     this.#checkMode(stats);
   }
@@ -28,12 +29,17 @@ export class KeyFile {
       this.#version = version;
       this.#reload(stats);
     }
-    return this.#keys;
+    return this.#read.keys;
+  }
+
+  /** Identifies the present keys. They are random, so a digest reveals nothing. */
+  get id(): string {
+    return this.keys.length > 0 ? this.#read.id : "";
   }
 
   #reload(stats: Stats | undefined): void {
     try {
-      this.#keys = read(this.#file);
+      this.#read = read(this.#file);
       this.#checkMode(stats);
     } catch (error) {
       if (!(error instanceof IntegrityError)) throw error;
@@ -50,9 +56,15 @@ export class KeyFile {
   }
 }
 
-function read(file: string): readonly WebhookKey[] {
+interface KeysRead {
+  readonly keys: readonly WebhookKey[];
+  readonly id: string;
+}
+
+function read(file: string): KeysRead {
   try {
-    return parseKeys(readFileSync(file, "utf8"));
+    const text = readFileSync(file, "utf8");
+    return { keys: parseKeys(text), id: createHash("sha256").update(text).digest("hex") };
   } catch (error) {
     const hint = "the file holds one key a line, whsec_… or whsk_…";
     const why = messageOf(error);

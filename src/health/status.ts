@@ -118,6 +118,11 @@ export class HealthStatus implements Disposable {
     this.#log.info({ trouble: what }, "recovered");
   }
 
+  /** A trouble whose end another process has recorded. */
+  clear(what: string): void {
+    if (this.#troubles.delete(what)) this.#log.info({ trouble: what }, "recovered");
+  }
+
   /** A trouble that is no lasting state, reported once: events that were lost. */
   incident(what: string, why: string): void {
     this.#log.error({ trouble: what, reason: why }, "degraded");

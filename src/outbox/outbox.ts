@@ -47,6 +47,7 @@ export class Outbox {
   readonly #setHead: Statement<[string, string]>;
   readonly #last: Statement<[], number>;
   readonly #insert: Statement<[number, string, number, number, number, Buffer]>;
+  readonly #bytes: Statement<[number], Buffer>;
   readonly #batch: Statement<[number, number, string]>;
 
   constructor(db: Database, options: OutboxOptions) {
@@ -58,6 +59,7 @@ export class Outbox {
     this.#insert = db.prepare(
       "INSERT INTO record (seq, kind, severity, size, total, bytes) VALUES (?, ?, ?, ?, ?, ?)",
     );
+    this.#bytes = db.prepare<[number], Buffer>("SELECT bytes FROM record WHERE seq = ?").pluck();
     this.#batch = db.prepare("INSERT INTO batch (last, first, envelope) VALUES (?, ?, ?)");
     this.chain = readMeta(db, "chain") ?? transact(db, () => this.#begin(options));
   }
@@ -68,6 +70,13 @@ export class Outbox {
     for (let from = 0; from < entries.length; from += maxBatchRecords)
       this.#append(this.chain, entries.slice(from, from + maxBatchRecords), at);
     return this.head();
+  }
+
+  /** The exact bytes of a retained record. */
+  bytesOf(seq: number): Buffer {
+    const bytes = this.#bytes.get(seq);
+    if (!bytes) throw notStored();
+    return bytes;
   }
 
   head(): Head {

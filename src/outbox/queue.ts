@@ -2,7 +2,7 @@ import type { Database, Statement } from "better-sqlite3";
 import type { RecordKind } from "../core/record/chain.ts";
 import { severities } from "../core/policy/rule.ts";
 import type { Severity } from "../core/policy/rule.ts";
-import { readMeta, transact } from "../sqlite/open.ts";
+import { readMeta, transact, writeMeta } from "../sqlite/open.ts";
 import { headKey, parseTail } from "./tail.ts";
 
 /** A queued record with its exact bytes. */
@@ -166,13 +166,24 @@ export class Queue {
     this.#remember(sink);
   }
 
-  /** Leases and keeps nothing for it until it is enabled, also after restarts. */
-  disable(sink: string, reason: string): void {
+  /**
+   * Leases and keeps nothing for it until it is enabled, also after restarts. `keys` identifies the keys in use: other
+   * ones enable the sink.
+   */
+  disable(sink: string, reason: string, keys = ""): void {
     const update = this.#db.prepare(
       "UPDATE sink SET state = 'disabled', reason = ? WHERE name = ?",
     );
-    transact(this.#db, () => update.run(reason, sink));
+    transact(this.#db, () => {
+      update.run(reason, sink);
+      writeMeta(this.#db, keysOf(sink), keys);
+    });
     this.#remember(sink);
+  }
+
+  /** The keys that were in use when the sink was disabled. */
+  disabledWith(sink: string): string | undefined {
+    return readMeta(this.#db, keysOf(sink));
   }
 
   enable(sink: string): void {
@@ -251,6 +262,9 @@ export class Queue {
     const known = this.#known.get(sink);
     const row = this.#sink.get(sink);
     if (!known || (row && row.seq === known.seq && row.state === known.state)) return;
+    // `webhook test` enables a sink, which hides nothing.
+    if (known.state === "disabled" && row?.state === "active" && row.seq === known.seq)
+      return this.#remember(sink);
     const found = row ? `its cursor was at ${row.seq} (${row.state})` : "its row was gone";
     const put = this.#db.prepare(
       `INSERT OR REPLACE INTO sink (name, seq, attempts, next_at, state, reason)
@@ -303,6 +317,10 @@ export class Queue {
   #head(): { readonly seq: number; readonly total: number } {
     return parseTail(readMeta(this.#db, headKey)) ?? { seq: 0, total: 0 };
   }
+}
+
+function keysOf(sink: string): string {
+  return `keys of ${sink}`;
 }
 
 function toLeased({ severity, ...record }: RecordRow): Leased {

@@ -113,6 +113,10 @@ export class Webhook implements Receiver, Disposable {
       : answer;
   }
 
+  keysId(): string {
+    return this.#keys.id;
+  }
+
   [Symbol.dispose](): void {
     this.#poster[Symbol.dispose]();
   }
@@ -139,6 +143,7 @@ const agentEvents = new Set([
   "baseline",
   "dropped",
   "policy",
+  "test",
 ]);
 
 function describe(record: ChainRecord): Described | undefined {

@@ -1,0 +1,102 @@
+import { randomBytes } from "node:crypto";
+import type { Settings } from "../../config/settings.ts";
+import { classify } from "../../core/backoff.ts";
+import type { Answer } from "../../core/backoff.ts";
+import { IntegrityError } from "../../core/error.ts";
+import { uuidv7 } from "../../core/uuid.ts";
+import { Webhook, webhookName } from "../../deliver/formats/webhook.ts";
+import type { State } from "../../node/state.ts";
+import { version } from "../../node/version.ts";
+import { transact } from "../../sqlite/open.ts";
+
+type WebhookSettings = Settings["webhooks"][number];
+
+/** The answer of one sink to the test event. */
+export interface Tested {
+  readonly sink: string;
+  readonly ok: boolean;
+  /** "status 204", "timeout: …" */
+  readonly answer: string;
+  /** The sink was disabled by a 410, and the answer enabled it. */
+  readonly enabled: boolean;
+}
+
+interface Context {
+  readonly settings: Settings;
+  readonly warn: (problem: string) => void;
+}
+
+/** Sends a signed test event to the sinks. It is in the chain first, like every event that a sink gets. */
+export async function testWebhooks(
+  state: State,
+  name: string | undefined,
+  { settings, warn }: Context,
+): Promise<readonly Tested[]> {
+  const webhooks = chosen(settings, name);
+  const sinks = webhooks.map(({ url }) => webhookName(url));
+  const bytes = record(state, settings, { event: "test", sinks });
+  const tested: Tested[] = [];
+  for (const webhook of webhooks) {
+    const answer = await send(webhook, bytes, warn);
+    const sink = webhookName(webhook.url);
+    const ok = classify(answer, Date.now()).kind === "delivered";
+    const isEnabled = ok && state.queue.state(sink)?.disabled === true;
+    if (isEnabled) {
+      state.queue.enable(sink);
+      const reason = `webhook test was answered with ${textOf(answer)}`;
+      record(state, settings, { event: "recovered", trouble: `delivery ${sink}`, reason });
+    }
+    tested.push({ sink, ok, answer: textOf(answer), enabled: isEnabled });
+  }
+  return tested;
+}
+
+/** By the sink's name in metrics and in /healthz, its host or its URL. */
+function chosen({ webhooks }: Settings, name: string | undefined): readonly WebhookSettings[] {
+  if (webhooks.length === 0)
+    throw new IntegrityError("CONFIG_INVALID", "webhook test: no webhook is configured", {
+      hint: "list one under webhooks: in the file given with --config",
+    });
+  const found = webhooks.filter(
+    ({ url }) =>
+      name === undefined ||
+      [webhookName(url), new URL(url).host, new URL(url).hostname, url].includes(name),
+  );
+  if (found.length > 0) return found;
+  const names = webhooks.map(({ url }) => webhookName(url)).join(", ");
+  throw new IntegrityError("USAGE", `webhook test: no webhook is named ${name}`, {
+    hint: `the configured ones are: ${names}`,
+  });
+}
+
+/** Appends an event of the agent to the chain. Returns the record's bytes. */
+function record(
+  state: State,
+  { node, cluster }: Settings,
+  detail: Readonly<Record<string, unknown>> & { readonly event: string },
+): Buffer {
+  const { event, ...more } = detail;
+  const at = new Date().toISOString();
+  const uid = uuidv7({ at: Date.parse(at), count: 0 }, randomBytes(8));
+  const body = { uid, event, at, node, cluster, version, severity: "info", ...more };
+  return transact(state.db, () => {
+    const entry = { kind: "agent", severity: "info", body: () => body } as const;
+    const { seq } = state.outbox.append([entry], at);
+    return state.outbox.bytesOf(seq);
+  });
+}
+
+async function send(
+  webhook: WebhookSettings,
+  bytes: Buffer,
+  warn: Context["warn"],
+): Promise<Answer> {
+  using receiver = new Webhook(webhook, { clock: Date.now, warn });
+  const never = new AbortController().signal;
+  const answer = await receiver.post([{ seq: 0, bytes }], never);
+  return answer ?? { kind: "network", detail: "aborted" };
+}
+
+function textOf(answer: Answer): string {
+  return answer.kind === "status" ? `status ${answer.status}` : `${answer.kind}: ${answer.detail}`;
+}
