@@ -6,7 +6,8 @@ import { compileRules } from "../core/policy/rules.ts";
 import type { Rules } from "../core/policy/rules.ts";
 import { Observer } from "../observe/observer.ts";
 import { detectPolicy } from "../policy/detect.ts";
-import { loadPolicy } from "../policy/load.ts";
+import { loadPlacedPolicy, loadPolicy } from "../policy/load.ts";
+import type { PlacedPolicy } from "../policy/load.ts";
 import type { Rows } from "../baseline/rows.ts";
 import type { Settings } from "../config/settings.ts";
 import { peekStatement } from "./state.ts";
@@ -74,9 +75,24 @@ export async function readPolicy(
   return await policyOf(fresh ? { policy: settings.policy } : settings, observer);
 }
 
+/** The same with the place of each rule. */
+export async function readPlacedPolicy(
+  settings: Pick<Settings, "root" | "policy" | "state">,
+): Promise<PlacedPolicy> {
+  using observer = openObserver(settings.root);
+  return await loadPlacedPolicy(await namesOfPolicies(settings, observer), { dirs: policyDirs });
+}
+
 type Choice = Pick<Settings, "policy"> & Partial<Pick<Settings, "state">>;
 
-async function policyOf({ policy: given, state }: Choice, observer: Observer): Promise<Policy> {
+async function policyOf(choice: Choice, observer: Observer): Promise<Policy> {
+  return await loadPolicy(await namesOfPolicies(choice, observer), { dirs: policyDirs });
+}
+
+async function namesOfPolicies(
+  { policy: given, state }: Choice,
+  observer: Observer,
+): Promise<readonly string[]> {
   const names: string[] = [];
   for (const name of given) {
     if (name !== "auto") names.push(name);
@@ -86,7 +102,7 @@ async function policyOf({ policy: given, state }: Choice, observer: Observer): P
       names.push(await detectPolicy(policyDirs, { exists, approved }));
     }
   }
-  return await loadPolicy(names, { dirs: policyDirs });
+  return names;
 }
 
 /** Names of the policies under which the baseline was signed, without included ones. */

@@ -30,14 +30,20 @@ interface Loading {
   readonly problems: Problem[];
 }
 
+/** A policy, and where each of its rules stands. */
+export interface PlacedPolicy {
+  readonly policy: Policy;
+  readonly places: readonly { readonly file: string; readonly line: number }[];
+}
+
 /**
  * Loads and merges policies, included ones first, each file once. A name with a "/" or an ending .yaml is a file.
  * Refuses an invalid policy with every problem in every file.
  */
-export async function loadPolicy(
+export async function loadPlacedPolicy(
   names: readonly string[],
   options: PolicyOptions,
-): Promise<Policy> {
+): Promise<PlacedPolicy> {
   const loading: Loading = { options, seen: new Set(), policies: [], problems: [] };
   const asked: string[] = [];
   for (const name of names) {
@@ -51,12 +57,24 @@ export async function loadPolicy(
     loading.problems.push(...asked.map(watchesNothing));
   if (loading.problems.length > 0) throw invalidPolicy(names, loading.problems);
   const own = loading.policies.filter(({ file }) => asked.includes(file));
-  return {
+  const merged: Policy = {
     name: own.map(({ policy }) => policy.name).join("+"),
     description: own.map(({ policy }) => policy.description).join("; "),
     rules,
     digest: createHash("sha256").update(canonicalRules(rules)).digest("hex"),
   };
+  const places = loading.policies.flatMap((one) =>
+    one.policy.rules.map((_, at) => ({ file: one.file, line: one.lines[at] ?? 1 })),
+  );
+  return { policy: merged, places };
+}
+
+/** The same without the places. */
+export async function loadPolicy(
+  names: readonly string[],
+  options: PolicyOptions,
+): Promise<Policy> {
+  return (await loadPlacedPolicy(names, options)).policy;
 }
 
 /** The policies by name: "<dir>/<name>.yaml", first directory first. */

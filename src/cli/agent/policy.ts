@@ -1,4 +1,4 @@
-import { openNode, policyDirs } from "../../node/node.ts";
+import { openNode, policyDirs, readPlacedPolicy } from "../../node/node.ts";
 import type { Format } from "../../config/options.ts";
 import type { Settings } from "../../config/settings.ts";
 import { IntegrityError } from "../../core/error.ts";
@@ -9,11 +9,15 @@ import {
   formatLint,
   formatPolicy,
 } from "../../policy/format.ts";
-import { loadPolicy } from "../../policy/load.ts";
+import { invalidPolicy, loadPlacedPolicy } from "../../policy/load.ts";
+import type { PlacedPolicy } from "../../policy/load.ts";
+import { lookOnNode } from "../../node/on-node.ts";
+import { isBelow, printable } from "../../core/path.ts";
+import { trapsOf } from "../../core/policy/traps.ts";
 import { exit } from "../fail.ts";
 import type { Exit } from "../fail.ts";
 import { listOf, nodePath } from "../arguments.ts";
-import { out, printResult } from "../print.ts";
+import { out, printResult, say } from "../print.ts";
 
 type Given = Readonly<Record<string, unknown>>;
 
@@ -21,17 +25,20 @@ type Given = Readonly<Record<string, unknown>>;
 interface Linted {
   readonly name: string;
   readonly result: Policy | IntegrityError;
+  readonly warnings: readonly string[];
 }
 
 /** `policy lint [FILE…]`: without a file, the policy in force. Checks every file, whatever is wrong with the others. */
 export async function lint(settings: Settings, given: Given): Promise<Exit> {
   const files = listOf(given, "file");
   const linted: Linted[] = [];
-  for (const file of files) linted.push(await lintFile(file));
+  for (const file of files) linted.push(await lintFile(file, settings));
   if (files.length === 0) {
-    using node = await openNode(settings);
-    linted.push({ name: node.policy.name, result: node.policy });
+    const placed = await readPlacedPolicy(settings);
+    linted.push(judge(placed.policy.name, placed, settings));
   }
+  for (const warning of linted.flatMap(({ warnings }) => warnings))
+    say(`fim-agent: warning: ${warning}`);
   printLinted(settings.format, linted);
   const faults = linted.flatMap(({ result }) => (result instanceof IntegrityError ? [result] : []));
   const [first] = faults;
@@ -42,13 +49,30 @@ export async function lint(settings: Settings, given: Given): Promise<Exit> {
   });
 }
 
-async function lintFile(file: string): Promise<Linted> {
+async function lintFile(file: string, settings: Settings): Promise<Linted> {
   try {
-    return { name: file, result: await loadPolicy([file], { dirs: policyDirs }) };
+    return judge(file, await loadPlacedPolicy([file], { dirs: policyDirs }), settings);
   } catch (error) {
     if (!(error instanceof IntegrityError)) throw error;
-    return { name: file, result: error };
+    return { name: file, result: error, warnings: [] };
   }
+}
+
+/** Looks for traps in a valid policy. */
+function judge(name: string, { policy, places }: PlacedPolicy, { root }: Settings): Linted {
+  const traps = trapsOf(policy.rules, {
+    onNode: (path) => lookOnNode(root, path),
+    isShipped: (rule) => policyDirs.some((dir) => isBelow(places[rule]?.file ?? "", dir)),
+  });
+  const placed = traps.map(({ rule, message, isFault }) => {
+    const { file, line } = places[rule] ?? { file: name, line: 1 };
+    return { file, line, message, isFault };
+  });
+  const faults = placed.filter(({ isFault }) => isFault);
+  const warnings = placed
+    .filter(({ isFault }) => !isFault)
+    .map(({ file, line, message }) => `${printable(file)}:${line}: ${printable(message)}`);
+  return { name, result: faults.length > 0 ? invalidPolicy([name], faults) : policy, warnings };
 }
 
 /** For people only the good ones, since problems go to stderr; for machines both. */
@@ -61,10 +85,10 @@ function printLinted(format: Format, linted: readonly Linted[]): void {
     }
 }
 
-function lintedObject({ name, result }: Linted): Readonly<Record<string, unknown>> {
+function lintedObject({ name, result, warnings }: Linted): Readonly<Record<string, unknown>> {
   return result instanceof IntegrityError
-    ? { policy: name, ok: false, fault: result.message }
-    : { policy: name, ok: true, rules: result.rules.length };
+    ? { policy: name, ok: false, fault: result.message, warnings }
+    : { policy: name, ok: true, rules: result.rules.length, warnings };
 }
 
 /** `policy explain PATH` */
