@@ -1,8 +1,10 @@
 import { Buffer } from "node:buffer";
 import { constants, readlinkSync } from "node:fs";
 import { basename } from "node:path";
+import { joinPath, nameOf, parentOf } from "../core/path.ts";
 import type { OnNode } from "../core/policy/traps.ts";
 import { close, lookFlags, openInRoot, openRoot, readAt } from "../linux/files.ts";
+import { resolveInRoot } from "../linux/resolve.ts";
 import { Stat } from "../linux/statx.ts";
 
 const followFlags = lookFlags & ~constants.O_NOFOLLOW;
@@ -21,6 +23,13 @@ export function lookOnNode(root: string, path: string): OnNode {
     if (fd >= 0) close(fd);
     close(rootFd);
   }
+}
+
+/** The name that events and policies have for a path: its directories without symbolic links, even if it is missing. */
+export function realName(root: string, path: string): string {
+  if (path === "/") return path;
+  const parent = parentOf(path);
+  return joinPath(resolveInRoot(root, parent)?.path ?? realName(root, parent), nameOf(path));
 }
 
 /** execve(2): a file that begins with "#!" is run by the program named after it. */

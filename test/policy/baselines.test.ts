@@ -52,7 +52,7 @@ const expected: Readonly<Record<string, string | undefined>> = {
   "/etc/kubernetes/audit-policy.yaml": "kubeadm/audit-policy",
   "/etc/kubernetes/kubelet.conf.d/20-evil.conf": "kubeadm/kubelet-drop-ins",
   "/var/lib/kubelet/config.yaml": "kubeadm/kubelet-settings",
-  "/var/lib/kubelet/instance-config.yaml": "kubeadm/kubelet-settings",
+  "/var/lib/kubelet/instance-config.yaml": "kubeadm/kubelet-instance-settings",
   "/var/lib/kubelet/kubeadm-flags.env": "kubeadm/kubelet-flags",
   "/etc/default/kubelet": "kubeadm/kubelet-flags",
   "/etc/sysconfig/kubelet": "kubeadm/kubelet-flags",
@@ -61,7 +61,7 @@ const expected: Readonly<Record<string, string | undefined>> = {
   "/var/lib/kubelet/pki/kubelet-client-current.pem": "kubeadm/kubelet-client-certificates",
   "/var/lib/kubelet/pki/kubelet-server-current.pem": "kubeadm/kubelet-client-certificates",
   "/var/lib/kubelet/pki/kubelet.crt": "kubeadm/kubelet-serving-certificate",
-  "/var/lib/kubelet/pki/kubelet.key": "kubeadm/kubelet-pki",
+  "/var/lib/kubelet/pki/kubelet.key": "kubeadm/kubelet-serving-key",
   "/usr/lib/systemd/system/kubelet.service": "kubeadm/kubelet-service",
   "/usr/lib/systemd/system/kubelet.service.d/10-kubeadm.conf": "kubeadm/kubelet-service",
   "/etc/systemd/system/kubelet.service.d/10-kubeadm.conf": "kubeadm/kubelet-service",
@@ -74,7 +74,7 @@ const expected: Readonly<Record<string, string | undefined>> = {
   "/usr/local/bin/ctr": "kubeadm/runtime-programs",
   "/usr/sbin/runc": "kubeadm/runtime-programs",
   "/usr/local/sbin/runc": "kubeadm/runtime-programs",
-  "/usr/bin/python3": undefined,
+  "/usr/bin/python3": "linux/programs",
   "/opt/cni/bin/bridge": "kubeadm/cni-programs",
 
   // The runtime.
@@ -145,8 +145,11 @@ const expected: Readonly<Record<string, string | undefined>> = {
   "/etc/systemd/system-generators/x": "linux/systemd-generators",
   "/usr/lib/systemd/system-generators/x": "linux/systemd-generators",
   "/usr/local/lib/systemd/system-generators/x": "linux/systemd-generators",
-  // Made again for every session and service start.
-  "/run/systemd/transient/x.scope": undefined,
+  "/run/systemd/system/x.service": "linux/systemd-runtime-units",
+  "/run/systemd/transient/x.scope": "linux/systemd-runtime-units",
+  "/run/systemd/system-generators/x": "linux/systemd-runtime-generators",
+  "/run/systemd/generator/x.mount": undefined,
+  "/run/udev/rules.d/99-x.rules": "linux/event-scripts",
   "/etc/init.d/T1543.002": "linux/init-scripts",
   "/etc/rc.local": "linux/init-scripts",
   "/etc/rc.common": "linux/init-scripts",
@@ -188,7 +191,8 @@ const expected: Readonly<Record<string, string | undefined>> = {
   "/root/.bashrc": "linux/shell-profiles-root",
   "/root/.profile": "linux/shell-profiles-root",
   "/root/.bash_profile": "linux/shell-profiles-root",
-  "/root/.bash_history": undefined,
+  "/root/.bash_history": "linux/shell-history",
+  "/home/u/.zsh_history": "linux/shell-history",
   "/home/u/.bashrc": "linux/shell-profiles-users",
   "/etc/modules": "linux/kernel-module-settings",
   "/etc/modules-load.d/x.conf": "linux/kernel-module-settings",
@@ -208,7 +212,27 @@ const expected: Readonly<Record<string, string | undefined>> = {
   "/etc/dnf/plugins/x.conf": "linux/package-managers",
   "/usr/bin/su": "linux/setuid-programs",
   "/usr/bin/sudo": "linux/setuid-programs",
+  "/usr/bin/dpkg": "linux/writers",
+  "/usr/bin/new": "linux/programs",
+  "/usr/bin/new.dpkg-new": undefined,
+  "/usr/sbin/new": "linux/programs",
+  "/usr/libexec/dir/new": "linux/programs",
+  "/usr/lib/systemd/systemd": "linux/writers",
   "/usr/local/bin/x": "linux/local-programs",
+  "/usr/local/lib/libevil.so": "linux/local-libraries",
+  "/usr/local/lib/python3.11/dist-packages/evil.pth": "linux/python-start",
+  "/usr/lib/python3/dist-packages/sitecustomize.py": "linux/python-start",
+  "/usr/lib/python3.11/usercustomize.py": "linux/python-start",
+  "/usr/lib/python3/dist-packages/yaml.py": undefined,
+  "/root/.local/lib/python3.11/site-packages/evil.pth": "linux/python-start",
+  "/home/u/.local/lib/python3.11/site-packages/usercustomize.py": "linux/python-start",
+  "/var/log/syslog": "linux/logs",
+  "/var/log/auth.log": "linux/login-logs",
+  "/var/log/secure": "linux/login-logs",
+  "/var/log/audit/audit.log": "linux/audit-logs",
+  "/var/log/wtmp": "linux/login-records",
+  "/var/log/btmp": "linux/login-records",
+  "/var/log/auth.log.1": undefined,
   "/etc/hosts": "linux/hosts",
   "/etc/resolv.conf": "linux/resolver",
   "/etc/sysctl.d/x.conf": "linux/kernel-settings",
@@ -253,19 +277,28 @@ test("keys and kubeconfigs are never shown as text", (t) => {
   }
 });
 
-test("no walk goes into pods, caches or the whole of /usr", (t) => {
+test("no walk goes into pods, caches or documentation", (t) => {
   const index = compileRules(kubeadm.rules);
   const never = [
     "/var/lib/kubelet/pods",
     "/home/u/.cache",
     "/usr/share/doc",
-    "/usr/bin/x",
+    "/usr/lib/python3/dist-packages/yaml",
     "/proc",
   ];
   for (const dir of [...never, "/var/lib/containerd", "/var/lib/kubelet/plugins/kubernetes.io/csi"])
     t.false(index.mayMatchBelow(dir), dir);
   for (const wide of ["/", "/usr", "/usr/lib", "/var", "/var/lib", "/run", "/root", "/opt"])
     t.false(index.roots.includes(wide), wide);
+});
+
+test("keys of the cluster are critical, and every key says its mode", (t) => {
+  const index = compileRules(kubeadm.rules);
+  for (const path of Object.keys(expected).filter((one) => one.endsWith(".key"))) {
+    const rule = index.find(path)?.rule;
+    t.is(rule?.mode, "0600", path);
+    if (path.startsWith("/etc/kubernetes/pki/")) t.is(rule?.severity, "critical", path);
+  }
 });
 
 test("rules that let content rotate say who may do it and how that is verified", (t) => {

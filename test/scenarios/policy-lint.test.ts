@@ -1,5 +1,5 @@
 import test from "ava";
-import { chmodSync } from "node:fs";
+import { chmodSync, mkdirSync, symlinkSync } from "node:fs";
 import { makeNode, writePolicy } from "../helpers/node.ts";
 import type { PartialRule, TestNode } from "../helpers/node.ts";
 
@@ -56,3 +56,24 @@ for (const policy of ["linux", "kubeadm"])
     t.is(stderr, "");
     t.is(code, 0);
   });
+
+test("policy explain names the rule of a path that leads through a link", async (t) => {
+  using node = makeNode({ policy: "linux" });
+  mkdirSync(node.at("/usr/lib/systemd"), { recursive: true });
+  mkdirSync(node.at("/run"));
+  symlinkSync("usr/lib", node.at("/lib"));
+  symlinkSync("/run", node.at("/var-run"));
+  for (const [path, real, rule] of [
+    [
+      "/lib/systemd/system/new/x.conf",
+      "/usr/lib/systemd/system/new/x.conf",
+      "systemd-vendor-units",
+    ],
+    ["/var-run/udev/rules.d/x", "/run/udev/rules.d/x", "event-scripts"],
+  ] as const) {
+    const { code, stdout, stderr } = await node.run("policy", "explain", path);
+    t.is(code, 0);
+    t.true(stdout.startsWith(`${real}: linux/${rule}\n`), stdout);
+    t.is(stderr, `${path} leads through a link to ${real}\n`);
+  }
+});

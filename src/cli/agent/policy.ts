@@ -11,7 +11,7 @@ import {
 } from "../../policy/format.ts";
 import { invalidPolicy, loadPlacedPolicy } from "../../policy/load.ts";
 import type { PlacedPolicy } from "../../policy/load.ts";
-import { lookOnNode } from "../../node/on-node.ts";
+import { lookOnNode, realName } from "../../node/on-node.ts";
 import { isBelow, printable } from "../../core/path.ts";
 import { trapsOf } from "../../core/policy/traps.ts";
 import { exit } from "../fail.ts";
@@ -92,14 +92,17 @@ function lintedObject({ name, result, warnings }: Linted): Readonly<Record<strin
 }
 
 /** `policy explain PATH` */
-export async function explain(settings: Settings, given: Given): Promise<Exit> {
-  const path = given["path"];
+export async function explain(settings: Settings, line: Given): Promise<Exit> {
+  const path = line["path"];
   if (typeof path !== "string")
     throw new IntegrityError("USAGE", "policy explain: expected one path", {
       hint: "write it as the node sees it, without --root in front",
     });
   using node = await openNode(settings);
-  const explanation = node.rules.explain(nodePath(path));
+  const given = nodePath(path);
+  const explanation = node.rules.explain(realName(node.root, given));
+  if (explanation.path !== given)
+    say(`${printable(given)} leads through a link to ${printable(explanation.path)}`);
   const object = JSON.parse(formatExplanationJson(explanation)) as Given;
   printResult(settings.format, object, [formatExplanation(explanation)]);
   return exit.fine;
