@@ -5,11 +5,8 @@ import { HashPool } from "../observe/hash/pool.ts";
 import { systemClock } from "../watch/clock.ts";
 import { Coalescer } from "../watch/coalesce.ts";
 import { Engines } from "./engines.ts";
-import {
-  isAllowedWriter,
-  isApprovedExecutable,
-  isInStaticPod,
-} from "../reconcile/writer-identity.ts";
+import { isAllowedWriter, isApprovedExecutable } from "../reconcile/writer-identity.ts";
+import { StaticPodPrograms } from "./static-pod-programs.ts";
 import { maintenance } from "./maintenance.ts";
 import { isReplaced } from "../node/node.ts";
 import type { Node } from "../node/node.ts";
@@ -133,12 +130,15 @@ function giveUp({ node, health }: AgentContext, replaced: AbortController): void
 }
 
 /** The node as reconcile sees it, with everything that is known of its processes. */
-function viewWith({ node, state, pool }: AgentContext, engines: () => Engines): NodeView {
+function viewWith(context: AgentContext, engines: () => Engines): NodeView {
+  const { node, state, pool } = context;
+  const programs = new StaticPodPrograms(context);
   return {
     ...makeNodeView(node, { known: state.current, pool }),
     isApprovedExecutable: (actor) => isApprovedExecutable(actor, { node, state }),
     isAllowedWriter: (actor, writers) => isAllowedWriter(actor, writers, { node, state }),
-    isInStaticPod: (container) => isInStaticPod(container, { node, state }),
+    isInStaticPod: (actor) => programs.isInStaticPod(actor),
+    learnPrograms: (actors) => programs.learn(actors),
     touches: { tick: tickLength(), touchesOf: (actor, inode) => engines().touchesOf(actor, inode) },
     makerOf: (made, directory) => engines().makerOf(made, directory),
   };

@@ -12,6 +12,7 @@ import {
   sha256,
 } from "../core/record/statement.ts";
 import type { RowsDigest, Statement } from "../core/record/statement.ts";
+import type { ApprovedProgram } from "../core/record/program.ts";
 import { judge, readAnchor } from "../core/record/trust.ts";
 import type { Evidence } from "../core/record/trust.ts";
 import { inSnapshot, transact } from "../sqlite/open.ts";
@@ -29,6 +30,8 @@ export interface Approval {
   readonly policy: { readonly name: string; readonly text: string };
   readonly at: string;
   readonly reason: string;
+  /** Programs of static pods that are approved now. Absent: those of the last statement. */
+  readonly programs?: readonly ApprovedProgram[];
   /** Runs in the same transaction: queues the record of kind "baseline". */
   readonly also?: (statement: Statement) => void;
 }
@@ -212,6 +215,7 @@ export class Baseline {
 
   #sign(found: RowsDigest, approval: Approval): Statement {
     const { node, cluster, policy, at, reason, also } = approval;
+    const programs = approval.programs ?? this.signed()?.programs ?? [];
     const fields = {
       node,
       cluster,
@@ -220,6 +224,7 @@ export class Baseline {
       ...found,
       ...this.#next(),
       policy: { name: policy.name, digest: sha256(policy.text) },
+      ...(programs.length > 0 && { programs }),
     };
     const envelope = sealStatement(fields, this.#key.privateKey);
     const statement: Statement = { v: 1, ...fields, key: this.#key.id };

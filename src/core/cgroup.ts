@@ -15,6 +15,11 @@ const machinePattern =
 const podPattern =
   /pod(?<uid>[0-9a-f]{8}[-_][0-9a-f]{4}[-_][0-9a-f]{4}[-_][0-9a-f]{4}[-_][0-9a-f]{12}|[0-9a-f]{32})(?![0-9a-f])/;
 
+/** The kubelet makes such uids for pods from files; those of the API server are UUIDs (pkg/kubelet/config/common.go). */
+export function isStaticPod(podUid: string | undefined): boolean {
+  return podUid !== undefined && /^[0-9a-f]{32}$/.test(podUid);
+}
+
 /** One cgroup's path -> its container, or undefined. The last id counts, because containers nest. */
 export function parseCgroupPath(path: string): CgroupIdentity | undefined {
   const clean = path.replace(monitorPattern, "");

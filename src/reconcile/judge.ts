@@ -98,7 +98,7 @@ function identityOf(
   if (writers.length === 0) return {};
   const isApprovedExecutable = view.isApprovedExecutable?.(actor);
   const isAllowedWriter = view.isAllowedWriter?.(actor, writers);
-  const isInStaticPod = actor.container && view.isInStaticPod?.(actor.container);
+  const isInStaticPod = actor.container && view.isInStaticPod?.(actor);
   return {
     ...(isInStaticPod !== undefined && { isInStaticPod }),
     ...(isApprovedExecutable !== undefined && { isApprovedExecutable }),

@@ -30,8 +30,10 @@ export interface NodeView {
   readonly isApprovedExecutable?: (actor: Actor) => boolean | undefined;
   /** Whether the actor's executable is one of these, under this name or a link to it. */
   readonly isAllowedWriter?: (actor: Actor, writers: readonly string[]) => boolean;
-  /** Whether the container belongs to a static pod of this node whose manifest is approved. */
-  readonly isInStaticPod?: (container: NonNullable<Actor["container"]>) => boolean;
+  /** Whether the actor runs an approved program in a static pod of this node whose manifest is approved. */
+  readonly isInStaticPod?: (actor: Actor) => boolean;
+  /** Reads the programs of actors in static pods, while their processes live. */
+  readonly learnPrograms?: (actors: readonly Actor[]) => Promise<void>;
   /** The process that made a path without an event, in a directory that had just been made. */
   readonly makerOf?: (made: Observation, directory: Observation) => Actor | undefined;
   /** Which program changed which inode. Absent in a check. */

@@ -51,6 +51,7 @@ const mostFormerNames = 32;
 /** hint -> observe -> compare -> pair -> verdict -> one transaction. Returns the reported changes. */
 export async function reconcile(group: Group, parts: Parts): Promise<readonly JudgedChange[]> {
   const { looks, hints } = await lookAtAll(group, parts);
+  await parts.view.learnPrograms?.([...hints.values()].flatMap(({ actors }) => actors));
   const seen = looks.all();
   const facts = renameFacts(seen, hints);
   const paired = pair(seen, facts);

@@ -1,4 +1,5 @@
 import { compare } from "../core/change/compare.ts";
+import { isStaticPod } from "../core/cgroup.ts";
 import type { Actor } from "../core/change/hint.ts";
 import type { Observation } from "../core/change/observation.ts";
 import { joinPath, nameOf, parentOf } from "../core/path.ts";
@@ -29,14 +30,11 @@ interface KnownTree extends Known {
 }
 
 /** Directories in which kubelets look for static pods: kubeadm's, k3s's and RKE2's. */
-const manifestDirectories = [
+export const manifestDirectories = [
   "/etc/kubernetes/manifests",
   "/var/lib/rancher/k3s/agent/pod-manifests",
   "/var/lib/rancher/rke2/agent/pod-manifests",
 ];
-
-/** The kubelet makes such uids for pods from files; those of the API server are UUIDs (pkg/kubelet/config/common.go). */
-const staticUid = /^[0-9a-f]{32}$/;
 
 /**
  * Whether a container belongs to a static pod of this node whose manifest is in its approved state. The pod of
@@ -49,7 +47,7 @@ export function isInStaticPod(
     state,
   }: Approved & { readonly state: { readonly baseline: { readonly rows: KnownTree } } },
 ): boolean {
-  if (podUid === undefined || !staticUid.test(podUid)) return false;
+  if (!isStaticPod(podUid)) return false;
   if (pod === undefined) return true;
   return manifestDirectories
     .flatMap((directory) => [...state.baseline.rows.below(directory)])

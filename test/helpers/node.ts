@@ -94,7 +94,7 @@ export interface PartialRule {
   readonly severity: Severity;
   readonly class?: string;
   readonly writers?: readonly string[];
-  readonly containerWriters?: true;
+  readonly containerWriters?: true | "static";
 }
 
 /** An alert as it arrived, or as the chain holds it. */

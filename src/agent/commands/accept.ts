@@ -9,6 +9,8 @@ import type { Look } from "../../core/change/compare.ts";
 import type { Approval } from "../../baseline/baseline.ts";
 import { canonicalRules } from "../../core/policy/canonical.ts";
 import { signedRules } from "../policy-difference.ts";
+import type { ApprovedProgram } from "../../core/record/program.ts";
+import { acceptStaticPrograms } from "./static-programs.ts";
 import { hashWorkers } from "./capture.ts";
 import { requireKnown } from "../../node/node.ts";
 import type { Node } from "../../node/node.ts";
@@ -31,12 +33,20 @@ interface Accepted {
   readonly statement: Statement;
   /** Paths that become approved and were not before. */
   readonly looks: readonly Look[];
+  /** Programs of static pods that become approved. */
+  readonly programs: readonly ApprovedProgram[];
 }
 
 /** Puts the present state of some paths, and of everything below them, into the baseline, and signs it again. */
 export async function accept(node: Node, state: State, options: AcceptOptions): Promise<Accepted> {
   const former = state.baseline.trust();
-  requireKnown(node, options.paths, state.baseline.rows);
+  const { programs, news, named } = await acceptStaticPrograms(node, {
+    before: former.programs ?? [],
+    paths: options.paths,
+    all: options.all === true,
+  });
+  const onNode = options.paths.filter((path) => !named.includes(path));
+  requireKnown(node, onNode, state.baseline.rows);
   using pool = new HashPool({ root: node.root, workers: hashWorkers });
   const known: NodeView["known"] = {
     get: (path) => state.baseline.rows.get(path),
@@ -52,7 +62,8 @@ export async function accept(node: Node, state: State, options: AcceptOptions): 
   }
   const changed = looks.all().filter(isStale);
   const policy = approvedPolicy(node, state, { former, isNew: options.policy === true });
-  return { statement: sign(state, { ...options, changed, policy }), looks: changed };
+  const statement = sign(state, { ...options, changed, policy, programs });
+  return { statement, looks: changed, programs: news };
 }
 
 type PolicyText = Approval["policy"];
@@ -71,10 +82,11 @@ function approvedPolicy(
 
 interface Signing extends Omit<AcceptOptions, "policy"> {
   readonly changed: readonly Look[];
+  readonly programs: readonly ApprovedProgram[];
   readonly policy: PolicyText;
 }
 
-function sign(state: State, { settings, reason, changed, policy }: Signing): Statement {
+function sign(state: State, { settings, reason, changed, policy, programs }: Signing): Statement {
   const acceptances = changed.map(({ path, after }) => ({
     path,
     ...(after && { row: rowOf(after) }),
@@ -85,6 +97,7 @@ function sign(state: State, { settings, reason, changed, policy }: Signing): Sta
     policy,
     at: new Date().toISOString(),
     reason,
+    programs,
     also: (statement) => {
       for (const { path, after } of changed) {
         if (after) state.current.put(path, after);

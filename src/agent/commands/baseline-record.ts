@@ -15,7 +15,7 @@ const pathsTold = 100;
 
 /** Records in the chain that a baseline was signed; a rollback shows against this record. Runs in a transaction. */
 export function recordBaseline(state: State, { statement, what, paths }: BaselineEvent): void {
-  const { node, cluster, counter, digest, rows, at, reason, key, policy } = statement;
+  const { node, cluster, counter, digest, rows, at, reason, key, policy, programs } = statement;
   const body = {
     uid: uuidv7({ at: Date.parse(at), count: 0 }, randomBytes(8)),
     event: "baseline",
@@ -29,6 +29,7 @@ export function recordBaseline(state: State, { statement, what, paths }: Baselin
     policy,
     reason,
     key,
+    ...(programs && { programs }),
     ...(paths && {
       paths: paths.slice(0, pathsTold).map((path) => showPath(path).text),
       count: paths.length,

@@ -6,6 +6,7 @@ import { pass, unrest } from "../../reconcile/full-sweep.ts";
 import type { Progress, Unseen } from "../../reconcile/full-sweep.ts";
 import type { Node } from "../../node/node.ts";
 import { recordBaseline } from "./baseline-record.ts";
+import { captureStaticPrograms } from "./static-programs.ts";
 import type { Settings } from "../../config/settings.ts";
 import type { State } from "../../node/state.ts";
 import { rememberMounts } from "../../reconcile/remembered-mounts.ts";
@@ -20,6 +21,8 @@ interface CaptureOptions {
 
 interface Captured {
   readonly statement: Statement;
+  /** Rules whose writers run in no static pod now. */
+  readonly idle: readonly string[];
   readonly unseen: readonly Unseen[];
 }
 
@@ -46,6 +49,7 @@ export async function captureBaseline(
     },
     ...(onProgress && { onProgress }),
   });
+  const { programs, idle } = await captureStaticPrograms(node);
   const now = new Date().toISOString();
   const rules = canonicalRules(node.policy.rules);
   const statement = state.baseline.finish(capture, {
@@ -54,6 +58,7 @@ export async function captureBaseline(
     policy: { name: node.policy.name, text: rules },
     at: now,
     reason,
+    programs,
     also: (signed) => {
       state.current.loadFromBaseline();
       rememberWatched(state, node);
@@ -61,7 +66,7 @@ export async function captureBaseline(
     },
   });
   rememberMounts(state, node.root);
-  return { statement, unseen: [...unseen, ...moving] };
+  return { statement, idle, unseen: [...unseen, ...moving] };
 }
 
 /** A path that cannot be observed is not approved. */

@@ -27,7 +27,13 @@ export async function acceptPaths(
     });
   using node = await openNode(settings);
   using state = openState(settings);
-  const { statement, looks } = await accept(node, state, { settings, paths, reason, all, policy });
+  const { statement, looks, programs } = await accept(node, state, {
+    settings,
+    paths,
+    reason,
+    all,
+    policy,
+  });
   // In the other paths only times moved, which are not compared.
   const accepted = looks.filter((look) => compare(look) !== undefined).map(({ path }) => path);
   const { counter, digest, rows, at } = statement;
@@ -37,9 +43,11 @@ export async function acceptPaths(
     rows,
     at,
     accepted: accepted.map((path) => showPath(path).text),
+    ...(programs.length > 0 && { programs }),
   };
   printResult(settings.format, result, [
     ...accepted.map((path) => `accepted ${printable(path)}`),
+    ...programs.map(({ exe, sha256 }) => `accepted ${printable(exe)} in static pods, ${sha256}`),
     `baseline: ${rows} paths, counter ${counter}, ${accepted.length} accepted`,
   ]);
   return exit.fine;

@@ -6,7 +6,7 @@ import { IntegrityError } from "../../core/error.ts";
 import { exit } from "../fail.ts";
 import type { Exit } from "../fail.ts";
 import { reasonOf } from "../arguments.ts";
-import { printResult } from "../print.ts";
+import { printResult, say } from "../print.ts";
 import { ProgressLine } from "../progress.ts";
 import { unseenLines, warnUnseen } from "../incomplete.ts";
 
@@ -25,7 +25,7 @@ export async function baseline(
   using state = createState(settings);
   const started = performance.now();
   using progress = new ProgressLine();
-  const { statement, unseen } = await captureBaseline(node, state, {
+  const { statement, unseen, idle } = await captureBaseline(node, state, {
     settings,
     reason: reason ?? "first baseline",
     replace,
@@ -48,5 +48,9 @@ export async function baseline(
     `baseline: ${rows} paths, counter ${counter}, policy ${policy.name}, signed by ${key}, ${seconds} s`,
     `digest ${digest}`,
   ]);
+  if (idle.length > 0) {
+    say(`fim-agent: no writer runs in a static pod now, for: ${idle.join(", ")}`);
+    say("hint: when it runs, approve its program: fim-agent accept PROGRAM --reason TEXT");
+  }
   return warnUnseen(unseen) ? exit.incomplete : exit.fine;
 }

@@ -3,6 +3,8 @@ import { createHash } from "node:crypto";
 import type { KeyObject } from "node:crypto";
 import { keyIdOf, open, seal } from "./dsse.ts";
 import type { Envelope } from "./dsse.ts";
+import { isProgram } from "./program.ts";
+import type { ApprovedProgram } from "./program.ts";
 
 export const statementType = "application/vnd.fim-agent.baseline.v1+json";
 const anchorType = "application/vnd.fim-agent.anchor.v1+json";
@@ -26,6 +28,8 @@ export interface Statement {
   readonly key: string;
   /** SHA-256 (hex) of the previous statement's payload. Absent: the first. */
   readonly previous?: string;
+  /** Programs that may write from inside static pods. Absent: none. */
+  readonly programs?: readonly ApprovedProgram[];
 }
 
 /** Kept beside the database, to detect a removed or older database. */
@@ -88,7 +92,8 @@ export function sha256(data: Buffer | string): string {
 }
 
 export function sealStatement(statement: Omit<Statement, "v" | "key">, key: KeyObject): Envelope {
-  const { node, cluster, counter, rows, digest, policy, at, reason, previous } = statement;
+  const { node, cluster, counter, rows, digest, policy, at, reason, previous, programs } =
+    statement;
   const payload = {
     v: 1,
     node,
@@ -101,6 +106,7 @@ export function sealStatement(statement: Omit<Statement, "v" | "key">, key: KeyO
     reason,
     key: keyIdOf(key),
     previous,
+    programs,
   };
   return seal(statementType, Buffer.from(JSON.stringify(payload)), key);
 }
@@ -146,7 +152,9 @@ function parseStatement(payload: Buffer): Statement | undefined {
     typeof value.at === "string" &&
     typeof value.reason === "string" &&
     typeof value.key === "string" &&
-    (value.previous === undefined || typeof value.previous === "string");
+    (value.previous === undefined || typeof value.previous === "string") &&
+    (value.programs === undefined ||
+      (Array.isArray(value.programs) && value.programs.every(isProgram)));
   return good ? (value as Statement) : undefined;
 }
 
