@@ -23,6 +23,6 @@ confined("an audit that found something lists all the same what it could not rea
     encoding: "utf8",
   });
   t.is(status, 1);
-  t.regex(stdout, /\/etc\/shadow +mode +0666/);
+  t.regex(stdout, /\/etc\/shadow +mode +0666, expected 0640 .* fix: chmod 0640 \/etc\/shadow\n/);
   t.regex(stderr, /incomplete: 1 could not be read\n {2}\/etc\/ssh: EACCES\n/);
 });

@@ -45,11 +45,12 @@ function print(
   else if (failed.length > 0)
     out(
       table(
-        failed.map(({ path, check, found, expected, rule, cis }) => [
+        failed.map(({ path, check, found, expected, rule, cis, fix }) => [
           printable(path),
           check,
           `${found}, expected ${expected}`,
           [rule, ...cis.map((id) => `CIS ${id}`)].join(" "),
+          `fix: ${fix ?? ""}`,
         ]),
       ),
     );

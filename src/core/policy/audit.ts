@@ -1,16 +1,22 @@
-import { parseGlob } from "./globs.ts";
 import type { Observation } from "../change/observation.ts";
-import type { Match } from "./rule.ts";
+import { shellWord } from "../text/shell-word.ts";
+import { cisIdsOf } from "./cis.ts";
+import type { Check } from "./cis.ts";
+import { parseGlob } from "./globs.ts";
+import type { Match, Rule } from "./rule.ts";
 
-/** One check of a rule at a path, and its result. */
+/** One check at a path, and its result. */
 export interface AuditResult {
   readonly path: string;
   readonly rule: string;
-  readonly check: "mode" | "owner";
+  readonly check: Check;
   readonly expected: string;
   readonly found: string;
   readonly passed: boolean;
+  /** The benchmark's id of the check; empty: the check is the policy's own. */
   readonly cis: readonly string[];
+  /** The command that makes it pass. Absent: it passes. */
+  readonly fix?: string;
 }
 
 interface OwnerNames {
@@ -18,36 +24,65 @@ interface OwnerNames {
   readonly group: (gid: number) => string | undefined;
 }
 
-/**
- * Compares owner and mode with the rule's. Symbolic links have none of their own. The mode holds for files and for a
- * directory that the rule names: a directory matched by a wildcard needs its search bits.
- */
+type Finding = Pick<AuditResult, "check" | "expected" | "found" | "passed" | "fix">;
+
+/** Compares owner and mode with the rule's, one result for each check. Symbolic links have none of their own. */
 export function audit(
   path: string,
   seen: Observation,
   { match, names }: { readonly match: Match; readonly names: OwnerNames },
 ): readonly AuditResult[] {
   if (seen.type === "symlink") return [];
-  const { rule, glob } = match;
-  const base = { path, rule: rule.id, cis: rule.cis };
-  const results: AuditResult[] = [];
-  const hasMode = seen.type === "file" || (seen.type === "directory" && isNamed(path, glob));
-  if (rule.mode !== undefined && hasMode)
-    results.push({
-      ...base,
-      check: "mode",
-      expected: `${fourDigits(Number.parseInt(rule.mode, 8))} or stricter`,
-      found: fourDigits(seen.mode),
-      passed: isStricter(seen.mode, Number.parseInt(rule.mode, 8)),
+  const { rule } = match;
+  return [auditMode(path, seen, match), auditOwner(path, seen, { rule, names })]
+    .filter((finding) => finding !== undefined)
+    .flatMap((finding) => {
+      const ids = cisIdsOf(rule.cis, path, finding.check);
+      const checks = ids.length > 0 ? ids.map((id) => [id]) : [[]];
+      return checks.map((cis) => ({ path, rule: rule.id, ...finding, cis }));
     });
-  if (rule.owner !== undefined) {
-    const [user = "", group = ""] = rule.owner.split(":");
-    const owners = { user: names.user(seen.uid), group: names.group(seen.gid) };
-    const passed = isOf(user, seen.uid, owners.user) && isOf(group, seen.gid, owners.group);
-    const found = `${owners.user ?? seen.uid}:${owners.group ?? seen.gid}`;
-    results.push({ ...base, check: "owner", expected: rule.owner, found, passed });
-  }
-  return results;
+}
+
+function auditMode(path: string, seen: Observation, { rule, glob }: Match): Finding | undefined {
+  if (rule.mode === undefined || (seen.type !== "file" && seen.type !== "directory"))
+    return undefined;
+  const mode = Number.parseInt(rule.mode, 8);
+  const isOfFiles = seen.type === "directory" && !isNamed(path, glob);
+  const greatest = isOfFiles ? forDirectory(mode) : mode;
+  const passed = isStricter(seen.mode, greatest);
+  // Of a directory chmod(1) clears the setuid and setgid bits only when five digits say so.
+  const wanted = fourDigits(seen.mode & greatest);
+  const fix = `chmod ${seen.type === "directory" ? "0" : ""}${wanted} ${shellWord(path)}`;
+  return {
+    check: "mode",
+    expected: `${fourDigits(greatest)} or stricter`,
+    found: fourDigits(seen.mode),
+    passed,
+    ...(!passed && { fix }),
+  };
+}
+
+function auditOwner(
+  path: string,
+  seen: Observation,
+  { rule, names }: { readonly rule: Rule; readonly names: OwnerNames },
+): Finding | undefined {
+  if (rule.owner === undefined) return undefined;
+  const [user = "", group = ""] = rule.owner.split(":");
+  const owners = { user: names.user(seen.uid), group: names.group(seen.gid) };
+  const passed = isOf(user, seen.uid, owners.user) && isOf(group, seen.gid, owners.group);
+  return {
+    check: "owner",
+    expected: rule.owner,
+    found: `${owners.user ?? seen.uid}:${owners.group ?? seen.gid}`,
+    passed,
+    ...(!passed && { fix: `chown ${rule.owner} ${shellWord(path)}` }),
+  };
+}
+
+/** The mode of a directory whose files may have this one: its owner's rights, and search where they are read. */
+function forDirectory(mode: number): number {
+  return mode | 0o700 | ((mode & 0o444) >> 2);
 }
 
 /** To the kernel root is 0: the node's accounts, which an intruder may write, do not decide. */

@@ -57,20 +57,20 @@ const cases: readonly Case[] = [
     is: ["mode: 4600 0600 or stricter false"],
   },
   {
-    title: "a directory that a wildcard brings along is not held to the mode of its files",
+    title: "a directory that a wildcard brings along may be searched where its files may be read",
     path: "/etc/kubernetes/manifests",
     glob: "/etc/kubernetes/manifests/**",
     seen: directory(0o755),
-    mode: "0600",
-    is: [],
+    mode: "0644",
+    is: ["mode: 0755 0755 or stricter true"],
   },
   {
-    title: "a directory below it neither",
+    title: "a directory below it that others may read fails if they may not read its files",
     path: "/etc/kubernetes/manifests/a",
     glob: "/etc/kubernetes/manifests/**",
     seen: directory(0o755),
     mode: "0600",
-    is: [],
+    is: ["mode: 0755 0700 or stricter false"],
   },
   {
     title: "a directory that the rule names is",
@@ -120,13 +120,13 @@ const cases: readonly Case[] = [
     is: ["owner: root:etcd root:root false"],
   },
   {
-    title: "both are reported of a directory that a wildcard brings along, but for the mode",
+    title: "mode and owner are reported of a directory that a wildcard brings along",
     path: "/etc/kubernetes/pki",
     glob: "/etc/kubernetes/pki/**",
     seen: { ...directory(0o755), uid: 1000 },
     mode: "0600",
     owner: "root:root",
-    is: ["owner: 1000:root root:root false"],
+    is: ["mode: 0755 0700 or stricter false", "owner: 1000:root root:root false"],
   },
   { title: "a rule that wants nothing checks nothing", seen: seen(), is: [] },
 ];
@@ -144,7 +144,12 @@ for (const one of cases)
       ({ check, found, expected, passed }) => `${check}: ${found} ${expected} ${passed}`,
     );
     t.deepEqual(reported, one.is);
-    t.true(results.every(({ cis, rule }) => cis[0] === "1.1.11" && rule === "kubeadm/it"));
+    t.true(
+      results.every(
+        ({ cis, check, rule }) =>
+          (cis[0] === "1.1.11" || check === "owner") && rule === "kubeadm/it",
+      ),
+    );
   });
 
 test("root is the user and group 0, whatever the node's accounts call them", (t) => {
@@ -166,4 +171,45 @@ test("stricter means a subset of the bits, all twelve of them", (t) => {
       t.is(isStricter(one, other), (one | other) === other);
     }),
   );
+});
+
+const idsAt = (path: string, cis: readonly string[]): readonly string[] => {
+  const rule = ruleWith({ id: "kubeadm/it", paths: [path], mode: "0600", owner: "root:root", cis });
+  const match = { glob: path, rule };
+  return audit(path, seen(), { match, names }).map((one) => `${one.check} ${one.cis.join(" ")}`);
+};
+
+test("each line has one id of the benchmark, of that file and that attribute", (t) => {
+  const manifests = Array.from({ length: 8 }, (_, at) => `1.1.${at + 1}`);
+  const at = (name: string) => idsAt(`/etc/kubernetes/manifests/${name}`, manifests);
+  t.deepEqual(at("kube-apiserver.yaml"), ["mode 1.1.1", "owner 1.1.2"]);
+  t.deepEqual(at("kube-controller-manager.yaml"), ["mode 1.1.3", "owner 1.1.4"]);
+  t.deepEqual(at("kube-scheduler.yaml"), ["mode 1.1.5", "owner 1.1.6"]);
+  t.deepEqual(at("etcd.yaml"), ["mode 1.1.7", "owner 1.1.8"]);
+  t.deepEqual(at("other.yaml"), ["mode ", "owner "]);
+  t.deepEqual(idsAt("/etc/kubernetes/pki/ca.crt", ["1.1.19", "1.1.20", "4.1.7", "4.1.8"]), [
+    "mode 1.1.20",
+    "mode 4.1.7",
+    "owner 1.1.19",
+    "owner 4.1.8",
+  ]);
+  t.deepEqual(idsAt("/etc/kubernetes/pki/ca.key", ["1.1.19", "1.1.21"]), [
+    "mode 1.1.21",
+    "owner 1.1.19",
+  ]);
+});
+
+const fixes = (path: string, given: ReturnType<typeof seen>): readonly unknown[] => {
+  const match = matchOf("/srv/**", { mode: "0640", owner: "etcd:etcd" });
+  return audit(path, given, { match, names }).map(({ fix }) => fix);
+};
+
+test("a failed check says the command that makes it pass, a passed one none", (t) => {
+  const strange = seen({ mode: 0o4666, uid: 7, gid: 7 });
+  t.deepEqual(fixes("/srv/a", strange), ["chmod 0640 /srv/a", "chown etcd:etcd /srv/a"]);
+  t.deepEqual(fixes("/srv/d", { ...directory(0o2777), uid: 106, gid: 109 }), [
+    "chmod 00750 /srv/d",
+    undefined,
+  ]);
+  t.is(fixes("/srv/$(reboot) it's", strange)[0], String.raw`chmod 0640 '/srv/$(reboot) it'\''s'`);
 });
