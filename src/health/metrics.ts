@@ -35,6 +35,10 @@ export interface Metrics {
   watchedPaths(count: number): void;
   /** Counts a sweep that ended just now. */
   sweep(sweep: Sweep, seconds: number): void;
+  /** Seconds in which quick sweeps look at every path, of rules from high on and of the others. */
+  sweepRounds(rounds: { readonly high: number; readonly low: number }): void;
+  /** Paths that differ from the baseline and were not approved. */
+  drift(paths: Readonly<Record<Severity, number>>): void;
   text(): Promise<{ readonly type: string; readonly text: string }>;
 }
 
@@ -49,16 +53,11 @@ const delayHistogram = ["min", "max", "mean", "stddev", "p50", "p90", "p99"].map
 );
 
 export function createMetrics(sources: MetricSources): Metrics {
-  const registry = new Registry();
-  collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: 1000 });
-  for (const name of delayHistogram) registry.removeSingleMetric(name);
+  const registry = processMetrics();
   readAtScrape(registry, sources);
   const events = eventMetrics(registry);
   const state = stateMetrics(registry, sources.clock);
-  for (const change of changeKinds)
-    for (const severity of severities)
-      for (const verdict of verdicts) events.changes.inc({ change, severity, verdict }, 0);
-  for (const result of ["full", "candidates", "pid", "none"]) events.attribution.inc({ result }, 0);
+  beginAtZero(events);
   return {
     hint: (engine) => events.hints.inc({ engine }),
     change: ({ kind, severity, verdict }) =>
@@ -93,6 +92,13 @@ export function createMetrics(sources: MetricSources): Metrics {
       state.sweepDuration.set({ sweep }, seconds);
       state.sweepEnds.set(sweep, sources.clock());
     },
+    sweepRounds: (rounds) => {
+      for (const severity of ["high", "low"] as const)
+        state.sweepRound.set({ severity }, rounds[severity]);
+    },
+    drift: (paths) => {
+      for (const severity of severities) state.drift.set({ severity }, paths[severity]);
+    },
     text: async () => ({ type: registry.contentType, text: await registry.metrics() }),
   };
 }
@@ -125,6 +131,20 @@ function readAtScrape(registry: Registry, sources: MetricSources): void {
   });
   registry.registerMetric(records);
   registry.registerMetric(bytes);
+}
+
+function processMetrics(): Registry {
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: 1000 });
+  for (const name of delayHistogram) registry.removeSingleMetric(name);
+  return registry;
+}
+
+function beginAtZero({ changes, attribution }: ReturnType<typeof eventMetrics>): void {
+  for (const change of changeKinds)
+    for (const severity of severities)
+      for (const verdict of verdicts) changes.inc({ change, severity, verdict }, 0);
+  for (const result of ["full", "candidates", "pid", "none"]) attribution.inc({ result }, 0);
 }
 
 function eventMetrics(registry: Registry) {
@@ -180,6 +200,12 @@ function stateMetrics(registry: Registry, clock: () => number) {
   return {
     sweepEnds,
     sweepDuration: gauge("fim_sweep_duration_seconds", "How long the last sweep took", ["sweep"]),
+    sweepRound: gauge(
+      "fim_sweep_round_seconds",
+      "In which quick sweeps look at every path of rules from high on, and of the others",
+      ["severity"],
+    ),
+    drift: gauge("fim_drift_paths", "Paths that differ from what was approved", ["severity"]),
     engine: gauge("fim_engine_info", "1 for the engine in use", ["engine"]),
     attributionMode: gauge("fim_attribution_info", "1 for how processes are named", ["mode"]),
     baselineGeneration: gauge("fim_baseline_generation", "The signed counter of the baseline", []),

@@ -84,7 +84,7 @@ export function openGroup(
     if (number !== os.errno.EINVAL) break;
   }
   throw new IntegrityError("UNSUPPORTED", `fanotify_init: ${errnoName(number)}`, {
-    hint: "it needs CAP_SYS_ADMIN and Linux 5.9 or newer",
+    hint: "it needs CAP_SYS_ADMIN, and a kernel whose fanotify reports names (FAN_REPORT_DIR_FID)",
   });
 }
 

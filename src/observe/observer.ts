@@ -171,7 +171,7 @@ function chooseOpen(rootFd: number, root: string): typeof openInRoot {
   if (probe !== -ENOSYS && probe !== -EPERM) throw syscallError("openat2", root, -probe);
   if (root === "/") return openPlain;
   throw new IntegrityError("UNSUPPORTED", `root ${root}: openat2: ${errnoName(-probe)}`, {
-    hint: "a root other than / needs Linux 5.6 and a seccomp profile that permits openat2",
+    hint: "a root other than / needs openat2, in the kernel and permitted by the seccomp profile",
   });
 }
 

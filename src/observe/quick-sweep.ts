@@ -37,7 +37,16 @@ export class QuickSweep implements Disposable {
     return this.#present;
   }
 
-  /** Notes the last look. Urgent paths have a budget of their own in every sweep. */
+  get urgent(): number {
+    return this.#urgent.seen.size;
+  }
+
+  /** How many sweeps like the last one look at each of the other paths once. */
+  get sweepsForOthers(): number {
+    return Math.ceil(this.#others.seen.size / Math.max(1, this.#others.last));
+  }
+
+  /** Notes the last look. Each sweep looks at a number of urgent paths, however long that takes. */
   learn(path: string, observation: Observation | undefined, urgent: boolean): void {
     this.forget(path);
     if (observation) this.#present += 1;
@@ -62,21 +71,22 @@ export class QuickSweep implements Disposable {
   }
 
   /**
-   * Paths that differ from the last look: as many urgent ones and as many others as the budgets (ms) allow. The next
-   * sweep continues there.
+   * Paths that differ from the last look: of so many urgent ones, and of as many others as the budget (ms) allows. The
+   * next sweep continues there.
    */
-  sweep(budget: number, urgentBudget = Infinity): readonly string[] {
+  sweep(budget: number, urgent = Infinity): readonly string[] {
     return [
       ...this.#movedPlaces(),
-      ...this.#moved(this.#urgent, urgentBudget),
-      ...this.#moved(this.#others, budget),
+      ...this.#moved(this.#urgent, { most: urgent, budget: Infinity }),
+      ...this.#moved(this.#others, { most: Infinity, budget }),
     ];
   }
 
-  #moved(ring: Ring, budget: number): string[] {
+  #moved(ring: Ring, { most, budget }: { most: number; budget: number }): string[] {
     const moved: string[] = [];
     const until = performance.now() + budget;
-    for (let steps = ring.seen.size; steps > 0 && performance.now() < until; steps -= 1) {
+    const steps = Math.min(most, ring.seen.size);
+    for (ring.last = 0; ring.last < steps && performance.now() < until; ring.last += 1) {
       const next = ring.next();
       if (next && this.#now(next[0]) !== next[1]) moved.push(next[0]);
     }
@@ -133,6 +143,8 @@ class Root implements Disposable {
 /** Paths with their change times, in a circle. */
 class Ring {
   readonly seen = new Map<string, Fingerprint>();
+  /** Paths that the last sweep looked at. */
+  last = 0;
   #rest: Iterator<[string, Fingerprint]> | undefined;
 
   /** The next entry. Undefined: empty. */

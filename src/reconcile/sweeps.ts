@@ -1,16 +1,12 @@
 import { messageOf } from "../core/error.ts";
 import type { Look } from "../core/change/compare.ts";
+import { idleShare, urgentPaths, urgentRound } from "../core/pace.ts";
 import { isAtLeast } from "../core/policy/rule.ts";
 import { giveBackProgramPages } from "../linux/pages.ts";
 import { QuickSweep } from "../observe/quick-sweep.ts";
 import { differing } from "./full-sweep.ts";
 import type { AgentContext } from "./context.ts";
 
-/**
- * Share of one core that a quick sweep may take for urgent paths, and as much for the others, when an engine watches
- * them too: enough for some 1,000 of each every five seconds.
- */
-const idleShare = 0.0005;
 /** Milliseconds after a full sweep, when its threads have ended. */
 const restAfter = 10_000;
 
@@ -73,9 +69,15 @@ export class Sweeps {
   #sweepQuickly(): void {
     const { settings, metrics } = this.#context;
     const started = performance.now();
-    const budget = this.#isThorough() ? Infinity : settings.watch.quickSweepEvery * idleShare;
-    this.#hint(this.#quick.sweep(budget, budget));
+    const every = settings.watch.quickSweepEvery;
+    const isThorough = this.#isThorough();
+    const urgent = isThorough ? Infinity : urgentPaths(this.#quick.urgent, every);
+    this.#hint(this.#quick.sweep(isThorough ? Infinity : every * idleShare, urgent));
     metrics.sweep("quick", (performance.now() - started) / 1000);
+    metrics.sweepRounds({
+      high: (isThorough ? every : urgentRound(every)) / 1000,
+      low: (this.#quick.sweepsForOthers * every) / 1000,
+    });
   }
 
   /** Hashes every file within the budget, then verifies the baseline's signature. */

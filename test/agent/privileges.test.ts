@@ -155,12 +155,16 @@ test("doctor states each capability and everything that the kernel allows", (t) 
     "openat2",
     "mounts",
     "inotify",
+    "quick sweep",
     "state",
     "memory",
   ];
   for (const what of others) t.true((found.get(what)?.detail ?? "").length > 0, what);
   t.regex(found.get("inotify")?.detail ?? "", /max_user_instances \d+/);
   t.true([...found.keys()].some((what) => what.startsWith("filesystem of ")));
+  for (const [what, { detail }] of found)
+    if (what !== "kernel") t.notRegex(detail, /Linux \d|\d\.\d+ or newer/, what);
+  t.regex(found.get("quick sweep")?.detail ?? "", /within 10 s, \d+ of them every 5 s/);
 });
 
 needing(reason)("doctor finds nothing amiss with the privileges of root", (t) => {
@@ -196,7 +200,7 @@ needing(seccompMissing)(
   (t) => {
     const found = doctor(seccomp ?? []);
     t.like(found.get("engine fanotify"), { ok: false });
-    t.regex(found.get("engine fanotify")?.detail ?? "", /^fanotify_mark: EPERM/);
+    t.regex(found.get("engine fanotify")?.detail ?? "", /^fanotify_mark: EPERM at \/.* on \w+$/);
     t.like(found.get("attribution"), { ok: false });
   },
 );

@@ -130,6 +130,28 @@ test("what is urgent is looked at in every sweep, the rest in turn as far as the
   t.is(found.size, 41);
 });
 
+test("of urgent paths a sweep looks at as many as it is asked to, however little time there is", (t) => {
+  using bench = makeBench();
+  for (let each = 0; each < 40; each += 1) bench.write(`/w/d/${each}`, "x");
+  bench.learn();
+  const sweep = sweepOf(bench);
+  t.is(sweep.urgent, 42);
+  for (let each = 0; each < 40; each += 1) chmodSync(bench.at(`/w/d/${each}`), 0o700);
+  const found = [1, 2, 3].flatMap(() => sweep.sweep(0, 14));
+  t.is(new Set(found).size, 40);
+});
+
+test("it counts the sweeps that a round over the other paths takes", (t) => {
+  using bench = makeBench();
+  for (let each = 0; each < 40; each += 1) bench.write(`/w/d/${each}`, "x");
+  bench.learn();
+  const sweep = sweepOf(bench, () => false);
+  sweep.sweep(Infinity);
+  t.is(sweep.sweepsForOthers, 1);
+  sweep.sweep(0);
+  t.is(sweep.sweepsForOthers, 42);
+});
+
 async function scanned(bench: Bench, dir: string): Promise<readonly string[]> {
   const paths: string[] = [];
   for await (const path of scan(dir, bench.view)) paths.push(path);

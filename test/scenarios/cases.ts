@@ -662,7 +662,7 @@ const removals: readonly Case[] = [
       return () => plane.makeOld();
     },
     reported: ["", "/a.crt", "/deep", "/deep/.b.key"].map((rest) =>
-      deleted(`${pki}/old${rest}`, "high"),
+      deleted(`${pki}/old${rest}`, rest.endsWith(".key") ? "critical" : "high"),
     ),
     left: ["", "/a.crt", "/deep", "/deep/.b.key"].map((rest) => otherInode(`${pki}/old${rest}`)),
   },

@@ -14,7 +14,7 @@ import { readPrivileges } from "../../linux/privileges.ts";
 import type { Privileges } from "../../linux/privileges.ts";
 import { supportsXattrs } from "../../linux/xattr.ts";
 import { startChokidar } from "../../watch/chokidar/engine.ts";
-import { findMountTable } from "../../watch/mounts.ts";
+import { filesystemOf, findMountTable } from "../../watch/mounts.ts";
 import { needs, standingOf, surplusOf } from "../privileges.ts";
 import type { Need } from "../privileges.ts";
 
@@ -88,8 +88,8 @@ function processes(): Examined {
 }
 
 const gives: Readonly<Record<Level, string>> = {
-  target: "Linux 5.17 or newer: renames in one event, and the identity of every object",
-  file: "Linux 5.9 or newer: a rename is two events, paired by the agent",
+  target: "the kernel gives renames in one event, and the identity of every object",
+  file: "the kernel gives a rename as two events, which the agent pairs",
 };
 
 /** seccomp can allow a group and refuse a mark, so this sets one where `watch` will prove itself. */
@@ -98,7 +98,10 @@ function fanotify(place: string): string {
   try {
     const name = Buffer.concat([encodePath(place), Buffer.of(0)]);
     const marked = markEntry({ group, wanted: ["attrib"], target: "directory" }, -1, name);
-    if (marked < 0) throw new Error(`fanotify_mark: ${errnoName(-marked)} at ${place}`);
+    if (marked < 0) {
+      const filesystem = filesystemOf("/", place) ?? "an unknown filesystem";
+      throw new Error(`fanotify_mark: ${errnoName(-marked)} at ${place} on ${filesystem}`);
+    }
     return `level ${group.level} (${gives[group.level]})`;
   } finally {
     close(group.fd);

@@ -4,6 +4,9 @@ import { release } from "node:os";
 import { examine, nearest } from "../../agent/commands/examine.ts";
 import { unmarkable } from "../../agent/commands/examine-marks.ts";
 import { messageOf } from "../../core/error.ts";
+import { urgentPaths, urgentRound } from "../../core/pace.ts";
+import { isAtLeast } from "../../core/policy/rule.ts";
+import { QuickSweep } from "../../observe/quick-sweep.ts";
 import { openNode } from "../../node/node.ts";
 import type { Node } from "../../node/node.ts";
 import { mayWrite } from "../../agent/privileges.ts";
@@ -33,7 +36,8 @@ export async function doctor(settings: Settings): Promise<Exit> {
     { what: "kernel", ok: true, detail: release() },
     { what: "user", ok: process.getuid?.() === 0, detail: `uid ${process.getuid?.() ?? "?"}` },
     { what: "policy", ok: true, detail: `${node.policy.name}, ${node.policy.rules.length} rules` },
-    { what: "watched", ok: watched.paths > 0, detail: watchedText(watched) },
+    { what: "watched", ok: watched.paths.length > 0, detail: watchedText(watched) },
+    quickSweep(node, watched.paths, settings.watch.quickSweepEvery),
     inotify(watched.directories),
     disk(settings.state),
     memory(),
@@ -49,19 +53,19 @@ export async function doctor(settings: Settings): Promise<Exit> {
 }
 
 interface Watched {
-  readonly paths: number;
+  readonly paths: readonly string[];
   readonly directories: number;
   readonly unlisted: readonly string[];
 }
 
 function countWatched(node: Node): Watched {
-  let paths = 0;
+  const paths: string[] = [];
   const directories = new Set<string>();
   const unlisted: string[] = [];
   for (const found of walk(node.observer, node.index)) {
     if (found.kind === "unlisted") unlisted.push(found.path);
     else {
-      paths += 1;
+      paths.push(found.path);
       directories.add(dirname(found.path));
     }
   }
@@ -70,7 +74,27 @@ function countWatched(node: Node): Watched {
 
 function watchedText({ paths, directories, unlisted }: Watched): string {
   const hidden = unlisted.length > 0 ? `, ${unlisted.length} directories cannot be listed` : "";
-  return `${paths} paths in ${directories} directories${hidden}`;
+  return `${paths.length} paths in ${directories} directories${hidden}`;
+}
+
+/** What each quick sweep costs here: it stats the paths of high and critical rules in turn. */
+function quickSweep(node: Node, paths: readonly string[], every: number): Finding {
+  using sweep = new QuickSweep(node.root);
+  for (const path of paths)
+    if (isAtLeast(node.index.find(path)?.rule.severity ?? "info", "high"))
+      sweep.learn(path, undefined, true);
+  const each = urgentPaths(sweep.urgent, every);
+  // The first one fills the kernel's cache of names.
+  sweep.sweep(0);
+  const started = performance.now();
+  sweep.sweep(0, each);
+  const took = performance.now() - started;
+  const round = urgentRound(every) / 1000;
+  return {
+    what: "quick sweep",
+    ok: took < every / 20,
+    detail: `looks at the ${sweep.urgent} paths of high and critical rules within ${round} s, ${each} of them every ${every / 1000} s, which takes ${took.toFixed(1)} ms; the others as time allows`,
+  };
 }
 
 /** The kernel's defaults: with less, other programs leave none for the agent, or a busy moment loses events. */
