@@ -4,6 +4,7 @@ import type { Database } from "better-sqlite3";
 import type { FoldedChange } from "../core/change/change.ts";
 import { stateMigrations } from "../node/database.ts";
 import { schemaFaults, schemaText } from "../sqlite/schema.ts";
+import { countDrift } from "../reconcile/drift.ts";
 import type { AgentContext } from "../reconcile/context.ts";
 
 /** Milliseconds for which like changes are counted before the agent reports them. */
@@ -21,6 +22,8 @@ export function maintenance(
     if (fault === undefined) health.over("state directory");
     else health.trouble("state directory", `${state.db.name} ${fault}`);
   };
+  const countDriftAgain = driftCounter(context);
+  countDriftAgain();
   let schema = 0;
   const lookAtSchema = (): void => {
     // SQLite counts every change of the schema (PRAGMA schema_version).
@@ -44,6 +47,7 @@ export function maintenance(
       });
       lookAtSchema();
       for (const alert of committer.flush(foldWindow)) onAlert(alert);
+      countDriftAgain();
       metrics.baselineGeneration(state.baseline.counter());
       health.retell();
       // This may fit on the disk where a change does not: only the commit of a change ends that trouble.
@@ -52,6 +56,17 @@ export function maintenance(
       if (isBusy(error)) health.locked(error.message);
       else health.trouble("house-keeping", messageOf(error));
     }
+  };
+}
+
+/** Counts again when the chain or the baseline moved. */
+function driftCounter({ node, state, metrics }: AgentContext): () => void {
+  let counted = "";
+  return () => {
+    const at = `${state.outbox.head().seq} ${state.baseline.counter()}`;
+    if (at === counted) return;
+    counted = at;
+    metrics.drift(countDrift(state.db, node.index));
   };
 }
 

@@ -135,6 +135,12 @@ function nodeCommands(parser: Argv): Argv {
       run(async () => (await import("./agent/accept.ts")).acceptPaths, "path.."),
     )
     .command(
+      "status",
+      "how the agent of this state fares; 0 only if all is well",
+      (args) => args,
+      run(async () => (await import("./agent/status.ts")).status),
+    )
+    .command(
       "audit",
       "owner and mode checks for the policy's files",
       (args) => args,

@@ -68,6 +68,7 @@ export function createMetrics(sources: MetricSources): Metrics {
     delivery: (sink, outcome) => {
       events.deliveries.inc({ sink, outcome });
       state.sinkUp.set({ sink }, outcome === "delivered" ? 1 : 0);
+      if (outcome === "delivered") state.sinkSuccess.set({ sink }, sources.clock() / 1000);
     },
     sink: (sink) => {
       state.sinkUp.set({ sink }, 1);
@@ -210,6 +211,11 @@ function stateMetrics(registry: Registry, clock: () => number) {
     attributionMode: gauge("fim_attribution_info", "1 for how processes are named", ["mode"]),
     baselineGeneration: gauge("fim_baseline_generation", "The signed counter of the baseline", []),
     sinkUp: gauge("fim_sink_up", "1 if the last attempt to deliver succeeded", ["sink"]),
+    sinkSuccess: gauge(
+      "fim_sink_last_success_timestamp_seconds",
+      "When a delivery last succeeded",
+      ["sink"],
+    ),
     watchedPaths: gauge("fim_watched_paths", "Paths that are watched now", []),
   };
 }
