@@ -85,7 +85,7 @@ interface ChainEntry {
   readonly body: Readonly<Record<string, unknown>>;
 }
 
-/** Paths with their severity, or rules of which the test gives only a part. */
+/** Paths with their severity, or rules that the test gives only in part. */
 export type Rules = Readonly<Record<string, Severity>> | readonly PartialRule[];
 
 export interface PartialRule {

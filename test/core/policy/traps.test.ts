@@ -57,7 +57,7 @@ test("a writer that no rule watches is a fault, under each of its names", (t) =>
   t.deepEqual(trapsIn({ writers: ["/bin/tool"], containerWriters: true }), []);
 });
 
-test("static pods that may change or that nobody hears of are a trap, also where another rule decides", (t) => {
+test("static pods that may change, or whose changes are only info, are a trap, also where another rule decides", (t) => {
   const paths = ["/etc/kubernetes/manifests/**"];
   t.is(trapsIn({ paths, class: "volatile" }).length, 1);
   t.is(trapsIn({ paths, severity: "info" }).length, 1);
