@@ -48,9 +48,12 @@ const latencyBuckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5,
  * From a histogram of timer intervals, which at rest show the interval instead of a delay. `nodejs_eventloop_lag_seconds`
  * is measured at the scrape and stays.
  */
-const delayHistogram = ["min", "max", "mean", "stddev", "p50", "p90", "p99"].map(
+const misleading = ["min", "max", "mean", "stddev", "p50", "p90", "p99"].map(
   (name) => `nodejs_eventloop_lag_${name}_seconds`,
 );
+
+/** Gauges that are named like counters. */
+const misnamed = ["handles", "requests", "resources"].map((name) => `nodejs_active_${name}_total`);
 
 export function createMetrics(sources: MetricSources): Metrics {
   const registry = processMetrics();
@@ -137,7 +140,7 @@ function readAtScrape(registry: Registry, sources: MetricSources): void {
 function processMetrics(): Registry {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: 1000 });
-  for (const name of delayHistogram) registry.removeSingleMetric(name);
+  for (const name of [...misleading, ...misnamed]) registry.removeSingleMetric(name);
   return registry;
 }
 

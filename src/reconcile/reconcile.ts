@@ -56,7 +56,7 @@ export async function reconcile(group: Group, parts: Parts): Promise<readonly Ju
   const facts = renameFacts(seen, hints);
   const paired = pair(seen, facts);
   const changes = [
-    ...group.mounts.map(mountChange),
+    ...group.mounts.map((hint) => mountChange(hint, looks, parts.view)),
     ...paired,
     ...transients(seen, hints, { facts, changes: paired }),
   ];
@@ -144,8 +144,10 @@ function isSameDirectory({ before, after }: Look): boolean {
   return before?.type === "directory" && after !== undefined && isSameInode(before, after);
 }
 
-function mountChange({ kind, mount }: MountHint): Change {
-  return { kind, path: mount.path, mount };
+function mountChange({ kind, mount }: MountHint, looks: Looks, { known }: NodeView): Change {
+  const { path } = mount;
+  const before = looks.get(path)?.before ?? known.get(path);
+  return { kind, path, mount, ...(before && { before }) };
 }
 
 /**

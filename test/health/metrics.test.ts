@@ -1,5 +1,7 @@
 import test from "ava";
+import { spawnSync } from "node:child_process";
 import { createMetrics } from "../../src/health/metrics.ts";
+import { missingProgram, needing } from "../helpers/needs.ts";
 
 test("every metric that is promised is there under its name and labels", async (t) => {
   let now = 1_000_000;
@@ -82,3 +84,27 @@ test("no metric shows the interval of a timer as a delay of the event loop", asy
   t.regex(text, /^nodejs_eventloop_lag_seconds /m);
   t.notRegex(text, /nodejs_eventloop_lag_(?:min|max|mean|stddev|p\d+)_seconds/);
 });
+
+needing(missingProgram("promtool"))(
+  "promtool finds nothing to say against the metrics",
+  async (t) => {
+    const metrics = createMetrics({ clock: Date.now, outbox: () => ({ records: 3, bytes: 9 }) });
+    metrics.engine("fanotify");
+    metrics.attributionMode("bpf");
+    metrics.sink("webhook:soc");
+    metrics.delivery("webhook:soc", "delivered");
+    metrics.deliveryLatency("webhook:soc", 0.02);
+    metrics.alertLatency(0.001);
+    metrics.sweep("quick", 0.01);
+    metrics.sweepRounds({ high: 10, low: 30 });
+    metrics.drift({ info: 0, low: 0, medium: 0, high: 1, critical: 2 });
+    const { text } = await metrics.text();
+    t.true(text.includes('fim_drift_paths{severity="critical"} 2'));
+    const { status, stdout, stderr } = spawnSync("promtool", ["check", "metrics"], {
+      input: text,
+      encoding: "utf8",
+    });
+    t.is(`${stdout}${stderr}`, "");
+    t.is(status, 0);
+  },
+);

@@ -24,6 +24,7 @@ const packages: Readonly<Record<string, string>> = {
   chattr: "e2fsprogs",
   python3: "python3",
   strace: "strace",
+  promtool: "prometheus",
   etcd: "etcd-server",
   etcdctl: "etcd-client",
 };

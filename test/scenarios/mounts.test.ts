@@ -64,6 +64,8 @@ for (const engine of ["auto", "chokidar", "sweep"] as const) {
       t.is(mounted.mount?.path, manifests);
       t.true(mounted.mount?.options.includes("rw"));
       t.is(mounted.event["activity_id"], 12);
+      t.is(mounted.before?.type, "directory");
+      t.like(mounted.event, { file: { type_id: 2 }, file_result: { type_id: 2 } });
       t.true(isGrave(mounted));
       for (const name of names) await node.alerted(reports("deleted", `${manifests}/${name}`));
 
@@ -75,6 +77,8 @@ for (const engine of ["auto", "chokidar", "sweep"] as const) {
       inside(node, "umount", node.at(manifests));
       const unmounted = await node.alerted(reports("unmounted", manifests), before);
       t.is(unmounted.event["activity_id"], 13);
+      t.is(unmounted.before?.mode, "0700");
+      t.like(unmounted.event, { file: { type_id: 2 } });
       t.is(unmounted.mount?.source, "hidden");
       t.true(isGrave(unmounted));
       for (const name of names)

@@ -40,11 +40,13 @@ export function subjectsOf(change: Change, names: Names): Subjects {
       return { file: at(path, change.before) };
     case "mounted":
       return {
-        file: at(path, change.before),
-        file_result: withMount(at(path), change.mount),
+        file: { ...at(path, change.before), ...mountPointType(change.before) },
+        file_result: withMount({ ...at(path), ...mountPointType(change.before) }, change.mount),
       };
-    case "unmounted":
-      return { file: withMount(at(path, change.before), change.mount) };
+    case "unmounted": {
+      const file = { ...at(path, change.before), ...mountPointType(change.before) };
+      return { file: withMount(file, change.mount) };
+    }
     case "unreadable": {
       const file = at(path, change.before ?? change.after);
       return change.after ? { file, file_result: at(path, change.after) } : { file };
@@ -131,6 +133,12 @@ function xattributesOf(seen: Observation, names: Names): Record<string, unknown>
     flags: seen.flags,
     sha256_of_values: seen.xattrs && xattrDigests(seen.xattrs),
   });
+}
+
+/** The kernel mounts directories on directories only. One that is not watched itself leads to watched paths. */
+function mountPointType(before: Observation | undefined): Pick<OcsfFile, "type_id" | "type"> {
+  const { id, caption } = fileTypes[before?.type ?? "directory"];
+  return { type_id: id, type: caption };
 }
 
 function withMount(file: OcsfFile, mount: Mount): OcsfFile {

@@ -169,6 +169,7 @@ test("a mount is reported with its source, on the path that it hides", (t) => {
   const event = toEvent(examples["mounted"] ?? t.fail(), context);
   t.like(event.file, { path: tmpfs.path, type_id: 2 });
   t.like(event.file_result, { path: tmpfs.path, volume: "tmpfs" });
+  t.is(event.file_result?.type_id, 2);
   t.is(event.file_result?.xattributes?.["mount.options"], "rw,nosuid");
 });
 
