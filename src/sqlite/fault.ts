@@ -10,6 +10,8 @@ export function explain(error: unknown, file: string): unknown {
   switch (primary) {
     case "SQLITE_BUSY":
     case "SQLITE_LOCKED":
+    // Another process locks the index of the write-ahead log, which readers need too (sqlite.org/walformat.html).
+    case "SQLITE_PROTOCOL":
       return new IntegrityError("STATE_BUSY", `database ${file}: locked by another process`, {
         hint: "wait until the other fim-agent command has finished, or stop it",
         cause: error,

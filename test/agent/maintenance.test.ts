@@ -2,6 +2,7 @@ import test from "ava";
 import pino from "pino";
 import { truncateSync } from "node:fs";
 import { maintenance } from "../../src/agent/maintenance.ts";
+import { compileRules } from "../../src/core/policy/rules.ts";
 import { Committer } from "../../src/reconcile/commit.ts";
 import { createMetrics } from "../../src/health/metrics.ts";
 import type { AgentContext } from "../../src/reconcile/context.ts";
@@ -22,7 +23,8 @@ function makeHouse() {
   const health = new HealthStatus(committer.announce.bind(committer), pino({ level: "silent" }));
   const metrics = createMetrics({ clock: Date.now, outbox: () => state.queue.backlog() });
   const settings = { outbox: { maxBytes: 1 << 20 } };
-  const agent = { state, settings, committer, metrics, health } as unknown as AgentContext;
+  const node = { index: compileRules([]) };
+  const agent = { node, state, settings, committer, metrics, health } as unknown as AgentContext;
   return {
     state,
     health,

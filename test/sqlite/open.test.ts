@@ -11,8 +11,10 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { IntegrityError } from "../../src/core/error.ts";
+import Database from "better-sqlite3";
+import { IntegrityError, isBusy } from "../../src/core/error.ts";
 import { openStateDatabase } from "../../src/node/database.ts";
+import { explain } from "../../src/sqlite/fault.ts";
 import { inSnapshot, readMeta, transact, writeMeta } from "../../src/sqlite/open.ts";
 import { stateMigrations } from "../../src/node/database.ts";
 import { mountMissing, needing, straceMissing } from "../helpers/needs.ts";
@@ -122,6 +124,11 @@ test("a symbolic link, a directory and a missing directory are refused", (t) => 
     instanceOf: IntegrityError,
   });
   t.is(error?.code, "STATE_UNUSABLE");
+});
+
+test("locks that keep readers out are another process's too, no damage", (t) => {
+  const error = explain(new Database.SqliteError("locking protocol", "SQLITE_PROTOCOL"), "/x.db");
+  t.true(isBusy(error));
 });
 
 test("a database that another holds is said to be busy", (t) => {
