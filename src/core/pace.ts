@@ -7,7 +7,7 @@ export const urgentWithin = 10_000;
  */
 export const idleShare = 0.0005;
 
-/** How many of the urgent paths each quick sweep looks at, with so many milliseconds between two. */
+/** How many of the urgent paths each quick sweep looks at, with this many milliseconds between two. */
 export function urgentPaths(count: number, every: number): number {
   return Math.ceil(count / Math.max(1, Math.floor(urgentWithin / every)));
 }

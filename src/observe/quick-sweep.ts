@@ -71,7 +71,7 @@ export class QuickSweep implements Disposable {
   }
 
   /**
-   * Paths that differ from the last look: of so many urgent ones, and of as many others as the budget (ms) allows. The
+   * Paths that differ from the last look: of a number of urgent ones, and of as many others as the budget (ms) allows. The
    * next sweep continues there.
    */
   sweep(budget: number, urgent = Infinity): readonly string[] {

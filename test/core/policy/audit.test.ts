@@ -89,6 +89,22 @@ const cases: readonly Case[] = [
     is: ["mode: 0700 0700 or stricter true"],
   },
   {
+    title: "a directory that the rule names in braces is held to exactly its mode",
+    path: "/var/lib/etcd/member/snap",
+    glob: "/var/lib/etcd/member/{wal,snap}",
+    seen: directory(0o700),
+    mode: "0500",
+    is: ["mode: 0700 0500 or stricter false"],
+  },
+  {
+    title: "a file below a wildcard needs no search bit",
+    path: "/etc/kubernetes/manifests/a",
+    glob: "/etc/kubernetes/manifests/**",
+    seen: seen({ mode: 0o700 }),
+    mode: "0600",
+    is: ["mode: 0700 0600 or stricter false"],
+  },
+  {
     title: "a socket has no mode of a file",
     seen: seen({ type: "socket" }),
     mode: "0600",
