@@ -11,6 +11,8 @@ test("quick sweeps look at every urgent path within ten seconds, or with each sw
       t.true(sweeps * between <= urgentRound(between));
     }),
   );
+  t.is(urgentRound(3000), 9000);
+  t.is(urgentRound(60_000), 60_000);
   t.is(urgentPaths(7000, 5000), 3500);
   t.is(urgentPaths(7000, 2000), 1400);
   t.is(urgentPaths(0, 2000), 0);

@@ -25,6 +25,7 @@ const packages: Readonly<Record<string, string>> = {
   python3: "python3",
   strace: "strace",
   promtool: "prometheus",
+  "systemd-analyze": "systemd",
   etcd: "etcd-server",
   etcdctl: "etcd-client",
 };

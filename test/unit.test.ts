@@ -1,0 +1,19 @@
+import { spawnSync } from "node:child_process";
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { missingProgram, needing } from "./helpers/needs.ts";
+import { makePlace } from "./helpers/tree.ts";
+
+const home = join(import.meta.dirname, "..");
+
+needing(missingProgram("systemd-analyze"))("systemd finds nothing wrong with the unit", (t) => {
+  using place = makePlace();
+  const unit = place.at("fim-agent.service");
+  const text = readFileSync(join(home, "deploy/systemd/fim-agent.service"), "utf8");
+  writeFileSync(unit, text.replace("/usr/local/bin/fim-agent", join(home, "bin/fim-agent")));
+  const { status, stderr } = spawnSync("systemd-analyze", ["verify", unit], { encoding: "utf8" });
+  t.is(stderr, "");
+  t.is(status, 0);
+  writeFileSync(unit, text.replace("Restart=always", "Restart=allways"));
+  t.regex(spawnSync("systemd-analyze", ["verify", unit], { encoding: "utf8" }).stderr, /allways/);
+});
