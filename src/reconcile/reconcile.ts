@@ -8,6 +8,7 @@ import { pair } from "../core/change/pair.ts";
 import type { RenameFact } from "../core/change/pair.ts";
 import { nameOf, parentOf } from "../core/path.ts";
 import { transient } from "../core/change/transient.ts";
+import { Evidence, isFromEvent } from "./evidence.ts";
 import { joinHints } from "./hints.ts";
 import type { PathHints } from "./hints.ts";
 import { judgeChange } from "./judge.ts";
@@ -45,22 +46,20 @@ export interface Later {
   readonly rounds: number;
 }
 
-/** Renames above a path can form circles, with a longer name each time. */
-const mostFormerNames = 32;
-
 /** hint -> observe -> compare -> pair -> verdict -> one transaction. Returns the reported changes. */
 export async function reconcile(group: Group, parts: Parts): Promise<readonly JudgedChange[]> {
   const { looks, hints } = await lookAtAll(group, parts);
   await parts.view.learnPrograms?.([...hints.values()].flatMap(({ actors }) => actors));
   const seen = looks.all();
+  const evidence = new Evidence(hints);
   const facts = renameFacts(seen, hints);
   const paired = pair(seen, facts);
   const changes = [
     ...group.mounts.map((hint) => mountChange(hint, looks, parts.view)),
     ...paired,
-    ...transients(seen, hints, { facts, changes: paired }),
+    ...transients(seen, evidence, { facts, changes: paired }),
   ];
-  const origin = origins(group, hints, parts.now());
+  const origin = origins(group, evidence, parts.now());
   const removers = removersIn({ looks, hints }, facts);
   const whose = (change: Change): Origin => {
     const own = origin(change);
@@ -182,14 +181,14 @@ interface ReportedNames {
 /** Changes that only the kernel saw. A change reports the names that led to its path. */
 function transients(
   looks: readonly Look[],
-  hints: Hints,
+  evidence: Evidence,
   { facts, changes }: ReportedNames,
 ): readonly Change[] {
-  const names = changes.flatMap(namesOf).flatMap((name) => [...formerNames(name, hints)]);
+  const names = changes.flatMap(namesOf).flatMap((name) => [...evidence.formerNames(name)]);
   const reported = withOtherNames(new Set(names), facts);
   const renamed = new Set(facts.flatMap(({ from, to }) => [from, to]));
   return looks.flatMap((look) => {
-    const steps = (eventHintsOf(look.path, hints) ?? hints.get(look.path))?.steps;
+    const steps = evidence.stepsAt(look.path);
     if (!steps || reported.has(look.path) || compare(look)) return [];
     // The middle name of two renames: the change reports the first and the last one.
     const isPassed =
@@ -226,52 +225,6 @@ function namesThrough({ through = [], from }: PathHints): readonly string[] {
   return through.filter((name) => !from.includes(name) && !/^#\d+$/.test(nameOf(name)));
 }
 
-/** The present observation, else the last one. */
-type Side = "before" | "after";
-
-/** The origin of the nearest renamed directory above: who moved it moved its entries. */
-function moveAbove(path: string, side: Side, hints: Hints): PathHints | undefined {
-  for (let dir = parentOf(path); dir !== "/"; dir = parentOf(dir)) {
-    const hint = hints.get(dir);
-    if (hint && wasMoved(hint, side)) return hint;
-  }
-  return undefined;
-}
-
-/** Unless the entry was made after the directory moved. */
-function wasMoved({ steps }: PathHints, side: Side): boolean {
-  const isLast = steps.lastIndexOf("renamed") > steps.lastIndexOf("created");
-  return side === "after" ? isLast : steps.includes("renamed");
-}
-
-/** A path, and the names that it had before directories above it were renamed. */
-function formerNames(path: string, hints: Hints): ReadonlySet<string> {
-  const names = new Set([path]);
-  for (const name of names)
-    for (let dir = parentOf(name); dir !== "/" && names.size < mostFormerNames; dir = parentOf(dir))
-      for (const from of hints.get(dir)?.from ?? []) names.add(from + name.slice(dir.length));
-  return names;
-}
-
-/** The hints under a path's present name or a former one. */
-function eventHintsOf(path: string, hints: Hints): PathHints | undefined {
-  for (const name of formerNames(path, hints)) {
-    const hint = hints.get(name);
-    if (hint && isFromEvent(hint)) return hint;
-  }
-  return undefined;
-}
-
-/** Whether an event gave this hint, and not a sweep or a scan. */
-function isFromEvent({ engine }: PathHints): boolean {
-  return engine !== "sweep";
-}
-
-/** The hints of the path, else of the directory that moved with it, else of the sweep that found it. */
-function hintsOf(path: string, side: Side, hints: Hints): PathHints | undefined {
-  return eventHintsOf(path, hints) ?? moveAbove(path, side, hints) ?? hints.get(path);
-}
-
 /** A file made before its directory was watched has no hints; the exec history may know its maker. */
 function makerOf(
   change: Change,
@@ -285,12 +238,12 @@ function makerOf(
 }
 
 /** Actors and time: of a mount's own hint, of the path's hints, of the old name's, else of this look. */
-function origins(group: Group, hints: Hints, now: number): (change: Change) => Origin {
+function origins(group: Group, evidence: Evidence, now: number): (change: Change) => Origin {
   return (change) => {
     const mount = group.mounts.find((one) => isOf(change, one));
     if (mount) return { at: mount.at, engine: mount.engine, actors: [], offline: group.offline };
-    const own = hintsOf(change.path, change.kind === "deleted" ? "before" : "after", hints);
-    const other = change.kind === "renamed" ? hintsOf(change.from, "before", hints) : undefined;
+    const own = evidence.of(change.path, change.kind === "deleted" ? "before" : "after");
+    const other = change.kind === "renamed" ? evidence.of(change.from, "before") : undefined;
     const hint = own ?? other;
     return {
       at: hint?.lastAt ?? now,

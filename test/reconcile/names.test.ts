@@ -180,9 +180,9 @@ test("who moved a directory away is not taken for who made what is in the one th
   t.deepEqual(
     reported.map(({ change, actor }) => [change.kind, change.path, actor?.pid]),
     [
+      ["deleted", "/w/dir/old", 9],
       ["modified", "/w/dir", 9],
       ["created", "/w/dir/new", undefined],
-      ["deleted", "/w/dir/old", 9],
     ],
   );
 });

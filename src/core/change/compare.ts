@@ -1,4 +1,5 @@
 import type { Change, Field } from "./change.ts";
+import { isSameInode } from "./observation.ts";
 import type { Observation } from "./observation.ts";
 
 /** The observations of one path, before and now. */
@@ -70,4 +71,16 @@ function sameRecord(
 ): boolean {
   const names = Object.keys(a);
   return names.length === Object.keys(b).length && names.every((name) => a[name] === b[name]);
+}
+
+/** The same file is still at its path. */
+export function stayed({ before, after }: Look): boolean {
+  return before !== undefined && after !== undefined && isSameFile(before, after);
+}
+
+/** Without a birth time an inode number may have been reused: then the content must match too. */
+export function isSameFile(before: Observation, after: Observation): boolean {
+  if (!isSameInode(before, after)) return false;
+  if (before.btime !== undefined) return true;
+  return before.mtime === after.mtime || before.sha256 === after.sha256;
 }

@@ -1,18 +1,17 @@
-import { compare, differences } from "./compare.ts";
+import { compare, differences, isSameFile, stayed } from "./compare.ts";
 import type { Look } from "./compare.ts";
 import { fields as allFields } from "./change.ts";
 import type { Change } from "./change.ts";
-import { isSameInode } from "./observation.ts";
 import type { Observation } from "./observation.ts";
 import { parentOf } from "../path.ts";
+import { inOrder, plainOrder } from "./history.ts";
+import type { Moved } from "./history.ts";
 
 /** A rename as the kernel reported it, believed for its names alone. */
 export interface RenameFact {
   readonly from: string;
   readonly to: string;
 }
-
-type Moved = { readonly from: Look; readonly to: Look };
 
 /**
  * Turns looks at many paths into changes and pairs names: first by the kernel's rename events and by inode, then by
@@ -26,17 +25,21 @@ export function pair(looks: readonly Look[], facts: readonly RenameFact[] = []):
   for (const move of movesByDigest(looks, moves)) moves.set(move.to.path, move);
   for (const move of movesByPlace(byPath, moves)) moves.set(move.to.path, move);
 
-  const carriers = carriersOf([...moves.values()]);
-  const left = new Set([...moves.values()].map((move) => move.from.path));
-  return looks
-    .map((look) => {
-      const move = moves.get(look.path);
-      if (move && carriers.has(move)) return withVia(changedWhileCarried(move), facts, byPath);
-      if (move) return renamed(move, carriers);
-      return left.has(look.path) && !look.after ? undefined : withVia(compare(look), facts, byPath);
-    })
-    .filter((change) => change !== undefined);
+  const list = [...moves.values()];
+  const carriers = carriersOf(list);
+  const left = new Set(list.map((move) => move.from.path));
+  const alone = (look: Look): Change | undefined => withVia(compare(look), facts, byPath);
+  const changes = looks.map((look) => {
+    const move = moves.get(look.path);
+    if (move && carriers.has(move)) return withVia(changedWhileCarried(move), facts, byPath);
+    if (move) return renamed(move, carriers);
+    return left.has(look.path) && !look.after ? undefined : alone(look);
+  });
+  const ordered = inOrder({ looks, moves: list, changes: changes.filter(isChange) });
+  return ordered ?? plainOrder(looks.map(alone).filter(isChange));
 }
+
+const isChange = (change: Change | undefined): change is Change => change !== undefined;
 
 /** Every inode that left one path and arrived at another. */
 function movesByInode(looks: readonly Look[]): Moved[] {
@@ -148,17 +151,6 @@ function withVia(
   if (!fact) return change;
   const named = allFields.filter((one) => one === "inode" || change.fields.includes(one));
   return { ...change, fields: named, via: fact.from };
-}
-
-function stayed({ before, after }: Look): boolean {
-  return before !== undefined && after !== undefined && isSameFile(before, after);
-}
-
-/** Without a birth time an inode number may have been reused: then the content must match too. */
-function isSameFile(before: Observation, after: Observation): boolean {
-  if (!isSameInode(before, after)) return false;
-  if (before.btime !== undefined) return true;
-  return before.mtime === after.mtime || before.sha256 === after.sha256;
 }
 
 function inodeKey({ dev, ino }: Observation): string {

@@ -1,0 +1,86 @@
+import type { Step } from "../core/change/hint.ts";
+import { parentOf } from "../core/path.ts";
+import type { PathHints } from "./hints.ts";
+
+/** The present observation, else the last one. */
+type Side = "before" | "after";
+
+/** Renames above a path can form circles, with a longer name each time. */
+const mostNames = 32;
+
+/** Whether an event gave this hint, and not a sweep or a scan. */
+export function isFromEvent({ engine }: PathHints): boolean {
+  return engine !== "sweep";
+}
+
+/** Finds the hints of a path, whatever name it had when the event came. */
+export class Evidence {
+  readonly #hints: ReadonlyMap<string, PathHints>;
+  /** Old name of a rename -> its new names. */
+  readonly #onwards: ReadonlyMap<string, readonly string[]>;
+
+  constructor(hints: ReadonlyMap<string, PathHints>) {
+    this.#hints = hints;
+    const onwards = new Map<string, string[]>();
+    for (const { path, from } of hints.values())
+      for (const one of from) onwards.set(one, [...(onwards.get(one) ?? []), path]);
+    this.#onwards = onwards;
+  }
+
+  /** The hints of the path, else of the directory that moved with it, else of the sweep that found it. */
+  of(path: string, side: Side): PathHints | undefined {
+    const own = this.#events(path) ?? this.#moveAbove(path, side);
+    return own ?? this.#fromEvent(this.#laterNames(path)) ?? this.#hints.get(path);
+  }
+
+  /** The steps of a path, by events under any of its names or by a sweep. */
+  stepsAt(path: string): readonly Step[] | undefined {
+    return (this.#events(path) ?? this.#hints.get(path))?.steps;
+  }
+
+  /** The hints by events under a path's present name or a former one. */
+  #events(path: string): PathHints | undefined {
+    return this.#fromEvent(this.formerNames(path));
+  }
+
+  /** A path, and the names that it had before directories above it were renamed. */
+  formerNames(path: string): ReadonlySet<string> {
+    return namesBy(path, (dir) => this.#hints.get(dir)?.from ?? []);
+  }
+
+  /** A path, and the names that it got when directories above it were renamed. */
+  #laterNames(path: string): ReadonlySet<string> {
+    return namesBy(path, (dir) => this.#onwards.get(dir) ?? []);
+  }
+
+  #fromEvent(names: Iterable<string>): PathHints | undefined {
+    for (const name of names) {
+      const hint = this.#hints.get(name);
+      if (hint && isFromEvent(hint)) return hint;
+    }
+    return undefined;
+  }
+
+  /** The origin of the nearest renamed directory above: who moved it moved its entries. */
+  #moveAbove(path: string, side: Side): PathHints | undefined {
+    for (let dir = parentOf(path); dir !== "/"; dir = parentOf(dir)) {
+      const hint = this.#hints.get(dir);
+      if (hint && wasMoved(hint, side)) return hint;
+    }
+    return undefined;
+  }
+}
+
+/** Unless the entry was made after the directory moved. */
+function wasMoved({ steps }: PathHints, side: Side): boolean {
+  const isLast = steps.lastIndexOf("renamed") > steps.lastIndexOf("created");
+  return side === "after" ? isLast : steps.includes("renamed");
+}
+
+function namesBy(path: string, renamed: (dir: string) => readonly string[]): ReadonlySet<string> {
+  const names = new Set([path]);
+  for (const name of names)
+    for (let dir = parentOf(name); dir !== "/" && names.size < mostNames; dir = parentOf(dir))
+      for (const other of renamed(dir)) names.add(other + name.slice(dir.length));
+  return names;
+}
