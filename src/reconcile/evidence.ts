@@ -48,6 +48,11 @@ export class Evidence {
     return namesBy(path, (dir) => this.#hints.get(dir)?.from ?? []);
   }
 
+  /** A path, and its other names before and after renames of directories above it. */
+  namesOf(path: string): ReadonlySet<string> {
+    return new Set([...this.formerNames(path), ...this.#laterNames(path)]);
+  }
+
   /** A path, and the names that it got when directories above it were renamed. */
   #laterNames(path: string): ReadonlySet<string> {
     return namesBy(path, (dir) => this.#onwards.get(dir) ?? []);

@@ -125,9 +125,37 @@ export class Looks {
     this.#links = new Links(view);
   }
 
-  /** Directories before their entries. */
+  /**
+   * Directories before their entries. A directory may move between the look at it and the look at an entry: an entry
+   * of a directory that is not there counts as gone. The event of that move leads to both again.
+   */
   all(): readonly Look[] {
-    return [...this.#looks.values()].toSorted((a, b) => (a.path < b.path ? -1 : 1));
+    const looks = [...this.#looks.values()].toSorted((a, b) => (a.path < b.path ? -1 : 1));
+    const present = new Map<string, Look>();
+    for (const look of looks) {
+      const { path, before, after } = look;
+      const isOrphan = after !== undefined && this.#isWithoutDirectory(path, present);
+      present.set(path, isOrphan ? { path, ...(before && { before }) } : look);
+    }
+    return [...present.values()];
+  }
+
+  /** Looks at unknown directories above what was found, so that they are reported with it. */
+  async completeAbove(): Promise<void> {
+    const { index, known } = this.#view;
+    for (const { path, after } of this.#looks.values()) {
+      const above = parentOf(path);
+      if (after && !this.#looks.has(above) && index.find(above) && !known.get(above))
+        await this.at(above);
+    }
+  }
+
+  #isWithoutDirectory(path: string, looks: ReadonlyMap<string, Look>): boolean {
+    const above = parentOf(path);
+    if (path === "/" || !this.#view.index.find(above)) return false;
+    const look = looks.get(above);
+    const directory = look ? look.after : this.#view.known.get(above);
+    return directory?.type !== "directory";
   }
 
   get(path: string): Look | undefined {

@@ -83,10 +83,12 @@ async function lookAtAll(group: Group, { view, later }: Parts): Promise<Looked> 
   for (let round = 0; ; round += 1) {
     const looks = new Looks(view);
     for (const hint of hints.values()) await lookAround(hint, looks, view);
+    await looks.completeAbove();
     const changed = looks.all().filter((look) => compare(look) !== undefined);
     if (!later || group.offline || changed.length === 0) return { looks, hints };
     const isLast = round >= later.rounds;
-    const paths = changed.map(({ path }) => path);
+    const evidence = new Evidence(hints);
+    const paths = [...new Set(changed.flatMap(({ path }) => [...evidence.namesOf(path)]))];
     const news = await later.ask(paths, isLast ? "noted" : "taken");
     if (isLast) return { looks, hints: noting(hints, news) };
     if (news.length === 0) return { looks, hints };

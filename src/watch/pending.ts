@@ -207,6 +207,15 @@ export class PendingPaths {
         if (partner) queue.push(partner);
       }
       if (isStructural(entry.steps)) queue.push(...this.#siblings(entry, taking));
+      queue.push(...this.#renamedAbove(entry.path));
+    }
+  }
+
+  /** Renamed directories above: without their hints the path has another name than what is known of it. */
+  *#renamedAbove(path: string): Iterable<Entry> {
+    for (let dir = parentOf(path); dir !== "/"; dir = parentOf(dir)) {
+      const entry = this.#entries.get(dir);
+      if (entry && entry.partners.size > 0) yield entry;
     }
   }
 

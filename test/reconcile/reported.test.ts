@@ -64,6 +64,8 @@ test("a name that was away and is back is reported, for nothing else reports it"
 
 test("names on the way to one that is reported are not reported again", async (t) => {
   using bench = makeBench();
+  bench.write("/w/other", "known");
+  bench.learn();
   bench.write("/w/a", "new");
   const changes = await bench.look([
     { path: "/w/.1", steps: ["created", "modified", "renamed"] },
