@@ -34,6 +34,23 @@ const mountIdBytes = Buffer.alloc(8);
 const statfsBytes = Buffer.alloc(statfsSize + 64);
 const empty = Buffer.alloc(1);
 
+/** Types of handles that begin with the inode's number (include/linux/exportfs.h, fs/xfs/xfs_export.h). */
+const FILEID_INO32_GEN = 1;
+const FILEID_INO64_GEN = 0x81;
+const typeAt = fsidSize + 4;
+const inodeAt = fsidSize + handleHeader;
+
+/** The number of the inode with this key. Undefined: a filesystem whose handles do not begin with it. */
+export function inodeOfKey(key: string): string | undefined {
+  const bytes = Buffer.from(key.slice(0, inodeAt + 8), "latin1");
+  if (bytes.length < inodeAt + 8) return undefined;
+  const type = bytes.readInt32LE(typeAt);
+  // tmpfs uses the same type for a longer handle that begins with the generation.
+  if (type === FILEID_INO32_GEN && bytes.readUInt32LE(fsidSize) === 8)
+    return String(bytes.readUInt32LE(inodeAt));
+  return type === FILEID_INO64_GEN ? String(bytes.readBigUInt64LE(inodeAt)) : undefined;
+}
+
 /** A directory, for the handles of its entries. */
 export interface HandleDirectory {
   readonly fd: number;

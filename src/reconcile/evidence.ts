@@ -1,5 +1,5 @@
-import type { Step } from "../core/change/hint.ts";
-import { parentOf } from "../core/path.ts";
+import type { Actor, Step } from "../core/change/hint.ts";
+import { isBelow, parentOf } from "../core/path.ts";
 import type { PathHints } from "./hints.ts";
 
 /** The present observation, else the last one. */
@@ -13,24 +13,46 @@ export function isFromEvent({ engine }: PathHints): boolean {
   return engine !== "sweep";
 }
 
+interface Place {
+  readonly path: string;
+  readonly ino: string | undefined;
+}
+
+/** The only process in a group with renames, and the directories in which it renamed. */
+interface Mover {
+  readonly hint: PathHints;
+  readonly beside: readonly string[];
+}
+
 /** Finds the hints of a path, whatever name it had when the event came. */
 export class Evidence {
   readonly #hints: ReadonlyMap<string, PathHints>;
+  readonly #mover: Mover | undefined;
+  readonly #byInode: ReadonlyMap<string, PathHints>;
   /** Old name of a rename -> its new names. */
   readonly #onwards: ReadonlyMap<string, readonly string[]>;
 
   constructor(hints: ReadonlyMap<string, PathHints>) {
     this.#hints = hints;
+    const all = [...hints.values()];
+    this.#byInode = new Map(all.flatMap((hint) => (hint.inos ?? []).map((ino) => [ino, hint])));
+    this.#mover = moverOf(all);
     const onwards = new Map<string, string[]>();
-    for (const { path, from } of hints.values())
+    for (const { path, from } of all)
       for (const one of from) onwards.set(one, [...(onwards.get(one) ?? []), path]);
     this.#onwards = onwards;
   }
 
-  /** The hints of the path, else of the directory that moved with it, else of the sweep that found it. */
-  of(path: string, side: Side): PathHints | undefined {
-    const own = this.#events(path) ?? this.#moveAbove(path, side);
-    return own ?? this.#fromEvent(this.#laterNames(path)) ?? this.#hints.get(path);
+  /**
+   * The hints of the path, else of its inode under another name, else of the directory that moved with it, else of
+   * the sweep that found it.
+   */
+  of({ path, ino }: Place, side: Side): PathHints | undefined {
+    const byInode = ino === undefined ? undefined : this.#byInode.get(ino);
+    const own = this.#events(path) ?? byInode ?? this.#moveAbove(path, side);
+    const named = own ?? this.#fromEvent(this.#laterNames(path));
+    const likely = side === "before" ? this.#ofDirectory(path) : undefined;
+    return named ?? likely ?? this.#ofMover(path) ?? this.#hints.get(path);
   }
 
   /** The steps of a path, by events under any of its names or by a sweep. */
@@ -58,6 +80,29 @@ export class Evidence {
     return namesBy(path, (dir) => this.#onwards.get(dir) ?? []);
   }
 
+  /**
+   * An entry that was moved into a directory before that was marked, and then removed, gives no event: who made, moved
+   * or removed the directory in this moment is the likeliest to have removed the entry, and is not proven.
+   */
+  #ofDirectory(path: string): PathHints | undefined {
+    for (let dir = parentOf(path); dir !== "/"; dir = parentOf(dir)) {
+      const hint = this.#fromEvent(this.namesOf(dir));
+      if (hint?.steps.some((step) => structural.has(step)))
+        return { ...hint, actors: hint.actors.map(withoutProof) };
+    }
+    return undefined;
+  }
+
+  /**
+   * Beside renames, a path may have had a name that no hint carries any more. Then the only process that changed
+   * anything in this moment is the likeliest, and is not proven.
+   */
+  #ofMover(path: string): PathHints | undefined {
+    const mover = this.#mover;
+    const isBeside = mover?.beside.some((dir) => isBelow(path, dir)) ?? false;
+    return isBeside ? mover?.hint : undefined;
+  }
+
   #fromEvent(names: Iterable<string>): PathHints | undefined {
     for (const name of names) {
       const hint = this.#hints.get(name);
@@ -74,6 +119,24 @@ export class Evidence {
     }
     return undefined;
   }
+}
+
+function moverOf(hints: readonly PathHints[]): Mover | undefined {
+  const renames = hints.filter(({ from }) => from.length > 0);
+  const [hint] = renames;
+  const pids = new Set(hints.flatMap(({ actors }) => actors.map(({ pid }) => pid)));
+  if (!hint || pids.size !== 1) return undefined;
+  const beside = new Set(renames.flatMap(({ path, from }) => [path, ...from].map(parentOf)));
+  return {
+    hint: { ...hint, through: [], actors: hint.actors.map(withoutProof) },
+    beside: [...beside],
+  };
+}
+
+const structural: ReadonlySet<Step> = new Set(["created", "deleted", "renamed"]);
+
+function withoutProof({ isProven: _isProven, ...actor }: Actor): Actor {
+  return actor;
 }
 
 /** Unless the entry was made after the directory moved. */

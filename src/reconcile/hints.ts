@@ -9,6 +9,8 @@ export interface PathHints {
   readonly from: readonly string[];
   /** Other names (hard links) through which the file was changed. */
   readonly through?: readonly string[];
+  /** Numbers of the inodes that the events were about. */
+  readonly inos?: readonly string[];
   readonly actors: readonly Actor[];
   /** Of the last hint, milliseconds since 1970. */
   readonly lastAt: number;
@@ -21,11 +23,13 @@ const mostKept = 10;
 /** Joins the earlier hints of a path with the later ones. */
 function followed(first: PathHints, then: PathHints): PathHints {
   const through = [...new Set([...(first.through ?? []), ...(then.through ?? [])])];
+  const inos = [...new Set([...(first.inos ?? []), ...(then.inos ?? [])])];
   return {
     path: first.path,
     steps: then.steps.reduce(appendStep, first.steps),
     from: [...new Set([...first.from, ...then.from])],
     ...(through.length > 0 && { through: through.slice(0, mostKept) }),
+    ...(inos.length > 0 && { inos: inos.slice(0, mostKept) }),
     actors: atMost(weakestFirst([...first.actors, ...then.actors]), mostKept),
     lastAt: then.lastAt,
     engine: first.engine === "sweep" ? then.engine : first.engine,

@@ -244,8 +244,11 @@ function origins(group: Group, evidence: Evidence, now: number): (change: Change
   return (change) => {
     const mount = group.mounts.find((one) => isOf(change, one));
     if (mount) return { at: mount.at, engine: mount.engine, actors: [], offline: group.offline };
-    const own = evidence.of(change.path, change.kind === "deleted" ? "before" : "after");
-    const other = change.kind === "renamed" ? evidence.of(change.from, "before") : undefined;
+    const ino = inodeOf(change);
+    const side = change.kind === "deleted" ? "before" : "after";
+    const own = evidence.of({ path: change.path, ino }, side);
+    const other =
+      change.kind === "renamed" ? evidence.of({ path: change.from, ino }, "before") : undefined;
     const hint = own ?? other;
     return {
       at: hint?.lastAt ?? now,
@@ -256,4 +259,20 @@ function origins(group: Group, evidence: Evidence, now: number): (change: Change
       offline: group.offline,
     };
   };
+}
+
+function inodeOf(change: Change): string | undefined {
+  switch (change.kind) {
+    case "created":
+    case "modified":
+    case "renamed":
+      return change.after.ino;
+    case "deleted":
+      return change.before.ino;
+    case "transient":
+    case "unreadable":
+    case "mounted":
+    case "unmounted":
+      return change.before?.ino;
+  }
 }

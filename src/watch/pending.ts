@@ -24,6 +24,8 @@ export interface HintedPath {
   readonly from: readonly string[];
   /** Other names (hard links) through which the file was changed. */
   readonly through?: readonly string[];
+  /** Numbers of the inodes that the events were about. */
+  readonly inos?: readonly string[];
   /**
    * Every actor once, the latest last. Actors that only closed the file come first, as the weakest evidence: a
    * process that looks at the descriptor in /proc/PID/fd while the writer closes it becomes the closer.
@@ -49,6 +51,7 @@ interface Entry {
   readonly actors: Map<string, Actor>;
   readonly from: Set<string>;
   through: readonly string[];
+  inos: readonly string[];
   /** The other names of renames, both ways. */
   readonly partners: Set<string>;
 }
@@ -91,6 +94,7 @@ export class PendingPaths {
     const entry = this.#note(hint.path, hint, now);
     if (hint.actor) involve(entry.actors, hint.actor, hint.step);
     if (hint.through !== undefined) entry.through = withName(entry.through, hint.through);
+    if (hint.ino !== undefined) entry.inos = withName(entry.inos, hint.ino);
     if (hint.from === undefined || hint.from === hint.path) return entry.due;
     const other = this.#note(hint.from, hint, now);
     if (hint.actor) involve(other.actors, hint.actor, hint.step);
@@ -176,6 +180,7 @@ export class PendingPaths {
         actors: new Map(),
         from: new Set(),
         through: [],
+        inos: [],
         partners: new Set(),
       };
       this.#entries.set(path, entry);
@@ -246,8 +251,9 @@ function hintedOf(entry: Entry): HintedPath {
   const { path, engine, steps, firstAt, lastAt } = entry;
   const actors = weakestFirst([...entry.actors.values()]);
   const through = entry.through.length > 0 && { through: entry.through };
+  const inos = entry.inos.length > 0 && { inos: entry.inos };
   const from = [...entry.from];
-  return { path, engine, steps, firstAt, lastAt, from, ...through, actors };
+  return { path, engine, steps, firstAt, lastAt, from, ...through, ...inos, actors };
 }
 
 function withName(names: readonly string[], name: string): readonly string[] {

@@ -79,6 +79,8 @@ export type Hint =
       readonly from?: string;
       /** The other name (a hard link) through which the file was changed. */
       readonly through?: string;
+      /** The inode's number, where the event has it. */
+      readonly ino?: string;
       readonly actor?: Actor;
     })
   /** Look at this directory and everything below it. */

@@ -3,6 +3,7 @@ import { joinPath } from "../../core/path.ts";
 import type { RuleIndex } from "../../core/policy/rule.ts";
 import type { FanotifyEvent, NamedEntry } from "../../linux/fanotify.ts";
 import { appeared, inodeSteps, isReplaced, oldEntryOf, stepsOf } from "./steps.ts";
+import { inodeOfKey } from "../../linux/handles.ts";
 import type { Marker } from "./marks.ts";
 import type { Directory, FileName, Inodes } from "./inodes.ts";
 
@@ -17,6 +18,8 @@ interface TrackerOptions {
 interface Circumstance {
   readonly at: number;
   readonly actor: () => Actor | undefined;
+  /** The number of the event's inode, where known. */
+  readonly ino?: string;
 }
 
 /** A name in a marked directory. No name: the directory itself. */
@@ -50,7 +53,9 @@ export class Tracker {
     this.#options = options;
   }
 
-  take(event: FanotifyEvent, circumstance: Circumstance): void {
+  take(event: FanotifyEvent, given: Circumstance): void {
+    const ino = event.object === undefined ? undefined : inodeOfKey(event.object);
+    const circumstance = ino === undefined ? given : { ...given, ino };
     const leaving = this.#leaving;
     this.#leaving = undefined;
     if (leaving) {
