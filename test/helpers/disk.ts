@@ -27,7 +27,7 @@ export function file(content: string, over: Partial<Observation> = {}): Observat
   };
 }
 
-export function directory(): Observation {
+function directory(): Observation {
   const { sha256: _, ...rest } = file("", { type: "directory", size: 0 });
   return rest;
 }
