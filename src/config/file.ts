@@ -1,6 +1,4 @@
 import { dirname, resolve } from "node:path";
-import { LineCounter, isMap, isNode, isScalar, isSeq, parseDocument } from "yaml";
-import type { Document } from "yaml";
 import { z } from "zod";
 import {
   parseDuration,
@@ -12,7 +10,7 @@ import {
 } from "../core/duration.ts";
 import { severities } from "../core/policy/rule.ts";
 import type { WebhookSettings } from "../deliver/formats/webhook.ts";
-import { plainOf } from "../policy/parse.ts";
+import { readYaml } from "../policy/yaml.ts";
 import type { Settings } from "./settings.ts";
 import { engines, formats, isPolicyFile, logLevels, parseListen, parseName } from "./options.ts";
 import type { Read } from "./options.ts";
@@ -43,25 +41,16 @@ interface ParsedFile {
 
 /** The text of a configuration file -> its settings, and every problem. */
 export function parseConfigFile(file: string, text: string): ParsedFile {
-  const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
-  const at = (offset: number) => lines.linePos(offset).line;
-  const located = (faults: readonly Fault[]) =>
-    faults.toSorted((a, b) => a.line - b.line).map(({ line, what }) => `${file}:${line}: ${what}`);
-  if (document.errors.length > 0) {
-    const faults = document.errors.map(({ pos, message }) => ({ line: at(pos[0]), what: message }));
-    return { options: {}, problems: located(faults) };
-  }
-  const lineOf: LineOf = (path, key) => at(offsetOf(document, path, key));
-  const plain = plainOf(document);
-  if ("problem" in plain) {
-    const fault = { line: at(plain.offset), what: plain.problem };
-    return { options: {}, problems: located([fault]) };
-  }
-  const parsed = fileSchema(dirname(file)).safeParse(plain.raw ?? {});
+  const { faults, raw, lineOf } = readYaml(text);
+  const located = (all: readonly Fault[]) =>
+    all
+      .toSorted((a, b) => a.line - b.line)
+      .map(({ line, message }) => `${file}:${line}: ${message}`);
+  if (faults.length > 0) return { options: {}, problems: located(faults) };
+  const parsed = fileSchema(dirname(file)).safeParse(raw ?? {});
   if (!parsed.success) {
-    const faults = parsed.error.issues.flatMap((issue) => describe(issue, lineOf));
-    return { options: {}, problems: located(faults) };
+    const issues = parsed.error.issues.flatMap((issue) => describe(issue, lineOf));
+    return { options: {}, problems: located(issues) };
   }
   const { webhooks, ...options } = parsed.data;
   if (!webhooks) return { options, problems: [] };
@@ -74,11 +63,10 @@ export function parseConfigFile(file: string, text: string): ParsedFile {
 
 interface Fault {
   readonly line: number;
-  readonly what: string;
+  readonly message: string;
 }
 
-/** The line of the value at a path, or of a key in it. */
-type LineOf = (path: readonly PropertyKey[], key?: string) => number;
+type LineOf = (keys: readonly PropertyKey[]) => number;
 
 function fileSchema(dir: string) {
   const path = filePath(dir);
@@ -205,11 +193,11 @@ function describe(issue: z.core.$ZodIssue, lineOf: LineOf): readonly Fault[] {
   if (issue.code === "unrecognized_keys") {
     return issue.keys.map((key) => {
       const name = [...issue.path, key].join(".");
-      return { line: lineOf(issue.path, key), what: `${name}: there is no such setting` };
+      return { line: lineOf([...issue.path, key]), message: `${name}: there is no such setting` };
     });
   }
   const name = issue.path.length === 0 ? "" : `${issue.path.join(".")}: `;
-  return [{ line: lineOf(issue.path), what: `${name}${messageOf(issue)}` }];
+  return [{ line: lineOf(issue.path), message: `${name}${messageOf(issue)}` }];
 }
 
 function messageOf(issue: z.core.$ZodIssue): string {
@@ -218,28 +206,4 @@ function messageOf(issue: z.core.$ZodIssue): string {
     .replace(/^Invalid input: /, "")
     .replace(/, received undefined$/, ", found nothing")
     .replace(/, received /, ", found ");
-}
-
-/** Offset of the value, or of its key; for a missing value, of the map that lacks it. */
-function offsetOf(
-  document: Document,
-  path: readonly PropertyKey[],
-  key: string | undefined,
-): number {
-  let node: unknown = document.contents;
-  let offset = startOf(node) ?? 0;
-  for (const step of key === undefined ? path : [...path, key]) {
-    const pair = isMap(node)
-      ? node.items.find((each) => isScalar(each.key) && each.key.value === step)
-      : undefined;
-    node = pair ? pair.value : isSeq(node) ? node.items[Number(step)] : undefined;
-    const found = startOf(pair ? pair.key : node);
-    if (found === undefined) break;
-    offset = found;
-  }
-  return offset;
-}
-
-function startOf(node: unknown): number | undefined {
-  return isNode(node) ? node.range?.[0] : undefined;
 }

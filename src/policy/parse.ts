@@ -1,10 +1,9 @@
-import { LineCounter, isMap, isNode, isScalar, parseDocument, visit } from "yaml";
-import type { Alias, Document } from "yaml";
 import { z } from "zod";
 import { parseGlob, pathProblem } from "../core/policy/globs.ts";
 import { severities } from "../core/policy/rule.ts";
 import type { ContentKind, FileClass, Rule } from "../core/policy/rule.ts";
 import { nearest } from "./nearest.ts";
+import { readYaml } from "./yaml.ts";
 
 /** A problem for the operator, and its place. */
 export interface Problem {
@@ -121,25 +120,9 @@ type Key = string | number;
 
 /** A policy file's text -> the policy, or every problem. */
 export function parsePolicy(text: string, file: string): Parsed {
-  const counter = new LineCounter();
-  const document = parseDocument(text, { lineCounter: counter, prettyErrors: false });
-  const lineAt = (offset: number) => counter.linePos(offset).line;
-  const problems = [...document.errors, ...document.warnings].map(({ message, pos }) => ({
-    file,
-    line: lineAt(pos[0]),
-    message: `not valid YAML: ${lowerFirst(message)}`,
-  }));
-  // Only a repeated key leaves the rest of the file readable.
-  const readable = document.errors.every(({ code }) => code === "DUPLICATE_KEY");
-  if (!readable) return { include: [], lines: [], problems };
-  const lineOf = (keys: readonly Key[]) => lineAt(offsetOf(document, keys));
-  const plain = plainOf(document);
-  if ("problem" in plain) {
-    const { problem: message, offset } = plain;
-    const problem = { file, line: lineAt(offset), message };
-    return { include: [], lines: [], problems: [...problems, problem] };
-  }
-  const { raw } = plain;
+  const { faults, raw, isReadable, lineOf } = readYaml(text);
+  const problems = faults.map((fault) => ({ file, ...fault }));
+  if (!isReadable) return { include: [], lines: [], problems };
   const result = policySchema.safeParse(raw);
   for (const issue of result.error?.issues ?? [])
     for (const { keys, message } of faultsOf(issue, raw))
@@ -155,48 +138,9 @@ export function parsePolicy(text: string, file: string): Parsed {
   return { policy: { ...rest, rules, ...(detect && { detect }) }, include, lines, problems };
 }
 
-type Plain = { readonly raw: unknown } | { readonly problem: string; readonly offset: number };
-
-/** A document's content, or why it has none: an alias to nothing, or aliases that multiply without end. */
-export function plainOf(document: Document.Parsed): Plain {
-  try {
-    return { raw: document.toJS({ maxAliasCount: 100 }) };
-  } catch (error) {
-    const problem = `not valid YAML: ${lowerFirst(error instanceof Error ? error.message : "")}`;
-    return { problem, offset: lostAlias(document)?.range?.[0] ?? 0 };
-  }
-}
-
-/** The first alias without an anchor. */
-function lostAlias(document: Document.Parsed): Alias | undefined {
-  let lost: Alias | undefined;
-  visit(document, {
-    Alias(_, alias) {
-      if (alias.resolve(document)) return undefined;
-      lost = alias;
-      return visit.BREAK;
-    },
-  });
-  return lost;
-}
-
 /** zod gives optional keys the type "or undefined"; a rule has them or has them not. */
 function definedOnly({ mode, owner, ...rule }: z.infer<typeof ruleSchema>): Rule {
   return { ...rule, ...(mode !== undefined && { mode }), ...(owner !== undefined && { owner }) };
-}
-
-/** Offset of the value, or of the nearest thing around a missing one; for a map's entry, of its key. */
-function offsetOf(document: Document.Parsed, keys: readonly Key[]): number {
-  for (let length = keys.length; length > 0; length -= 1) {
-    const parent = document.getIn(keys.slice(0, length - 1), true);
-    const last = keys[length - 1];
-    const pair = isMap(parent)
-      ? parent.items.find(({ key }) => isScalar(key) && key.value === last)
-      : undefined;
-    const node = pair ? pair.key : document.getIn(keys.slice(0, length), true);
-    if (isNode(node) && node.range) return node.range[0];
-  }
-  return document.contents?.range?.[0] ?? 0;
 }
 
 interface Fault {
@@ -285,8 +229,4 @@ function repeatedIds(raw: unknown): { readonly keys: readonly Key[]; readonly id
     seen.add(id);
   }
   return repeated;
-}
-
-function lowerFirst(text: string): string {
-  return text.slice(0, 1).toLowerCase() + text.slice(1);
 }

@@ -188,7 +188,7 @@ test("text that is not YAML, or has a key twice, is refused with its line", asyn
   const [broken] = await problemsOf("root: /\nstate: [1, 2\n");
   t.regex(broken ?? "", /^\/etc\/fim\/agent\.yaml:\d+: /);
   const [twice] = await problemsOf("root: /\nroot: /host\n");
-  t.regex(twice ?? "", /agent\.yaml:2: Map keys must be unique/);
+  t.regex(twice ?? "", /agent\.yaml:2: not valid YAML: map keys must be unique/);
   t.deepEqual(await problemsOf("just words\n"), [`${file}:1: expected object, found string`]);
 });
 
