@@ -2,6 +2,7 @@ import type { Argv } from "yargs";
 import { loadSettings } from "../config/load.ts";
 import { engines, formats, logLevels } from "../config/options.ts";
 import type { Settings } from "../config/settings.ts";
+import { severities } from "../core/policy/rule.ts";
 import { version } from "../node/version.ts";
 import { IntegrityError } from "../core/error.ts";
 import { exit, fail } from "./fail.ts";
@@ -26,6 +27,12 @@ const loads: Readonly<Record<PlainCommand, () => Promise<Run>>> = {
  * otherwise no command would see them.
  */
 const parsing = { "boolean-negation": false, "dot-notation": false, "populate--": true } as const;
+
+const sinceOption = {
+  type: "string",
+  requiresArg: true,
+  describe: "a duration before now (24h) or a time (RFC 3339)",
+} as const;
 
 /** The exit code of the command, if one ran. */
 let outcome: Exit | undefined;
@@ -164,13 +171,27 @@ function evidenceCommands(parser: Argv): Argv {
     .command(
       "export",
       "records and signatures of the chain on stdout, for verify FILE",
-      (args) =>
-        args.option("since", {
-          type: "string",
-          requiresArg: true,
-          describe: "a duration before now (24h) or a time (RFC 3339)",
-        }),
+      (args) => args.option("since", sinceOption),
       run(async () => (await import("./agent/export.ts")).exportRecords),
+    )
+    .command(
+      "log",
+      "alerts of the chain, newest last",
+      (args) =>
+        args
+          .option("since", sinceOption)
+          .option("min-severity", {
+            choices: severities,
+            requiresArg: true,
+            describe: "no alerts below this severity",
+          })
+          .option("path", {
+            type: "string",
+            requiresArg: true,
+            describe: "a path or a glob, such as '/etc/kubernetes/**'",
+          })
+          .option("follow", { type: "boolean", describe: "continue until SIGINT" }),
+      run(async () => (await import("./agent/log.ts")).log),
     )
     .command(
       "doctor",

@@ -1,12 +1,12 @@
 import { writeSync } from "node:fs";
 import type { Settings } from "../../config/settings.ts";
-import { parseDuration } from "../../core/duration.ts";
 import { IntegrityError } from "../../core/error.ts";
 import { openState } from "../../node/state.ts";
 import { exportChain } from "../../outbox/export.ts";
 import { exit } from "../fail.ts";
 import type { Exit } from "../fail.ts";
 import { say } from "../print.ts";
+import { sinceOf } from "../since.ts";
 
 /** `export [--since T]`: the chain's records and signatures, for `verify FILE`. */
 export async function exportRecords(
@@ -30,17 +30,6 @@ export async function exportRecords(
   });
   if (lines === 0) say("fim-agent: nothing was recorded since then");
   return exit.fine;
-}
-
-/** "24h" before now, or a date and time of RFC 3339. */
-function sinceOf(given: unknown): number | undefined {
-  if (typeof given !== "string") return undefined;
-  const duration = parseDuration(given);
-  const at = duration === undefined ? Date.parse(given) : Date.now() - duration;
-  if (!Number.isNaN(at)) return at;
-  throw new IntegrityError("USAGE", `--since ${given}: expected a duration or a time`, {
-    hint: "such as --since 24h or --since 2026-11-26T03:00:00Z",
-  });
 }
 
 /** Waits for a slow reader instead of keeping the rest in memory. */
