@@ -37,7 +37,9 @@ export function judgeChange(
   if (!worstCase) return undefined;
   const { verdict, severity } = worstCase.judgement;
   const restored =
-    verdict === "unexpected" && view.approved !== undefined && isRestored(change, view.approved);
+    verdict === "unexpected" &&
+    view.approved !== undefined &&
+    isRestored(change, rule, view.approved);
   return {
     change: worstCase.judgement.change,
     rule: rule.id,

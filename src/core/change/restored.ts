@@ -1,6 +1,7 @@
 import { slight } from "./change.ts";
 import type { Change } from "./change.ts";
 import { differences } from "./compare.ts";
+import type { Rule } from "../policy/rule.ts";
 import type { Observation } from "./observation.ts";
 
 /** The state of a path in the baseline. Undefined: the baseline has no such path. */
@@ -8,9 +9,15 @@ export type Approved = (path: string) => Observation | undefined;
 
 /**
  * Whether the change brought a path back to what the baseline holds, its times, inode and link count aside. Of a rename
- * the old name must be free in the baseline; a removed directory or file must be unknown there.
+ * the old name must be free in the baseline. Where a writer or the class may have approved something later, the
+ * baseline's state is an older one: going back to it can be an attack, and is no restore.
  */
-export function isRestored(change: Change, approved: Approved): boolean {
+export function isRestored(
+  change: Change,
+  { class: fileClass, writers }: Pick<Rule, "class" | "writers">,
+  approved: Approved,
+): boolean {
+  if (fileClass !== "immutable" || writers.length > 0) return false;
   switch (change.kind) {
     case "created":
     case "modified":
@@ -22,7 +29,6 @@ export function isRestored(change: Change, approved: Approved): boolean {
         isAsApproved(change.path, change.after, approved)
       );
     case "deleted":
-      return approved(change.path) === undefined;
     case "transient":
     case "mounted":
     case "unmounted":

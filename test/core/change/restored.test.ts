@@ -4,6 +4,9 @@ import { compare } from "../../../src/core/change/compare.ts";
 import type { Look } from "../../../src/core/change/compare.ts";
 import { isRestored } from "../../../src/core/change/restored.ts";
 import { file } from "../../helpers/disk.ts";
+import { ruleWith } from "../../helpers/rule.ts";
+
+const rule = ruleWith();
 
 const approved = file("good", { mode: 0o600 });
 const held = (path: string) => (path === "/etc/f" ? approved : undefined);
@@ -13,8 +16,8 @@ const changeOf = (look: Look): Change =>
 test("a file that is again as the baseline has it is restored, whatever its times and inode", (t) => {
   const evil = { ...approved, sha256: "evil", mtime: "later" };
   const back = { ...approved, mtime: "still later", ino: "7", btime: "b7" };
-  t.true(isRestored(changeOf({ path: "/etc/f", before: evil, after: back }), held));
-  t.true(isRestored(changeOf({ path: "/etc/f", after: back }), held));
+  t.true(isRestored(changeOf({ path: "/etc/f", before: evil, after: back }), rule, held));
+  t.true(isRestored(changeOf({ path: "/etc/f", after: back }), rule, held));
 });
 
 test("a file that differs from the baseline in content, mode or owner is not restored", (t) => {
@@ -24,12 +27,21 @@ test("a file that differs from the baseline in content, mode or owner is not res
     { ...approved, uid: 1 },
     { ...approved, sha256: "other" },
   ])
-    t.false(isRestored(changeOf({ path: "/etc/f", before: evil, after }), held));
+    t.false(isRestored(changeOf({ path: "/etc/f", before: evil, after }), rule, held));
 });
 
-test("the removal of a file that the baseline does not have restores, of one that it has does not", (t) => {
-  t.true(isRestored(changeOf({ path: "/etc/new", before: file("new") }), held));
-  t.false(isRestored(changeOf({ path: "/etc/f", before: approved }), held));
+test("a removal does not restore: the file may have been approved after the baseline", (t) => {
+  t.false(isRestored(changeOf({ path: "/etc/new", before: file("new") }), rule, held));
+  t.false(isRestored(changeOf({ path: "/etc/f", before: approved }), rule, held));
+});
+
+test("where a later state may have been approved, the baseline's state is an older one, and no restore", (t) => {
+  const newer = { ...approved, sha256: "newer" };
+  const back = changeOf({ path: "/etc/f", before: newer, after: approved });
+  t.true(isRestored(back, rule, held));
+  t.false(isRestored(back, ruleWith({ writers: ["/usr/bin/dpkg"] }), held));
+  for (const one of ["sealed", "append-only", "rotates", "volatile"] as const)
+    t.false(isRestored(back, ruleWith({ class: one }), held));
 });
 
 const renamed = (from: string): Change => ({
@@ -42,6 +54,6 @@ const renamed = (from: string): Change => ({
 });
 
 test("a rename restores only where its old name is free in the baseline too", (t) => {
-  t.true(isRestored(renamed("/etc/away"), held));
-  t.false(isRestored(renamed("/etc/f"), held));
+  t.true(isRestored(renamed("/etc/away"), rule, held));
+  t.false(isRestored(renamed("/etc/f"), rule, held));
 });
