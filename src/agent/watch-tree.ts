@@ -135,7 +135,6 @@ function viewWith(context: AgentContext, engines: () => Engines): NodeView {
   const programs = new StaticPodPrograms(context);
   return {
     ...makeNodeView(node, { known: state.current, pool }),
-    approved: (path) => state.baseline.rows.get(path),
     isApprovedExecutable: (actor) => isApprovedExecutable(actor, { node, state }),
     isAllowedWriter: (actor, writers) => isAllowedWriter(actor, writers, { node, state }),
     isInStaticPod: (actor) => programs.isInStaticPod(actor),

@@ -2,7 +2,6 @@ import { likeliestLast } from "../core/change/actors.ts";
 import type { Change, JudgedChange } from "../core/change/change.ts";
 import type { Actor, EngineName } from "../core/change/hint.ts";
 import { judge } from "../core/change/judge.ts";
-import { isRestored } from "../core/change/restored.ts";
 import type { Circumstances, Judgement } from "../core/change/judge.ts";
 import { nameOf, parentOf, showPath } from "../core/path.ts";
 import { moreSevere } from "../core/policy/rule.ts";
@@ -35,17 +34,12 @@ export function judgeChange(
     view,
   });
   if (!worstCase) return undefined;
-  const { verdict, severity } = worstCase.judgement;
-  const restored =
-    verdict === "unexpected" &&
-    view.approved !== undefined &&
-    isRestored(change, rule, view.approved);
   return {
     change: worstCase.judgement.change,
     rule: rule.id,
     class: rule.class,
-    severity: restored ? "info" : severity,
-    verdict,
+    severity: worstCase.judgement.severity,
+    verdict: worstCase.judgement.verdict,
     meaning: (origin.through ?? []).map(
       (name) => `changed through its other name ${showPath(name).text}`,
     ),
@@ -55,7 +49,6 @@ export function judgeChange(
     ...(origin.engine && { engine: origin.engine }),
     ...(worstCase.actor && { actor: worstCase.actor }),
     ...(origin.offline && { offline: true }),
-    ...(restored && { restored }),
   };
 }
 
