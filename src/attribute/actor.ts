@@ -178,8 +178,9 @@ export class ActorReader implements Disposable {
       };
     });
     const oldest = records.at(-1);
-    const isWhole = !oldest || oldest.notedAt === oldest.forkedAt;
-    // It ran something before the history's oldest record of it.
+    // It ran something before the history's oldest record of it, perhaps since the time in question.
+    const isWhole =
+      !oldest || oldest.notedAt === oldest.forkedAt || oldest.notedAt <= nanoseconds(since);
     return isWhole ? images : [...images, { id: "0", from: 0, since, comm: "" }];
   }
 
