@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { parseGlob, pathProblem } from "../core/policy/globs.ts";
-import { severities } from "../core/policy/rule.ts";
+import { ruleDefaults, severities } from "../core/policy/rule.ts";
 import type { ContentKind, FileClass, Rule } from "../core/policy/rule.ts";
 import { nearest } from "./nearest.ts";
 import { readYaml } from "./yaml.ts";
@@ -79,7 +79,7 @@ const glob = z.string().superRefine((text, context) => {
 const ruleSchema = z.strictObject({
   id: name,
   paths: z.array(glob).min(1, "expected at least one path"),
-  exclude: z.array(glob).default([]),
+  exclude: z.array(glob).exactOptional(),
   class: z.enum(classes),
   severity: z.enum(severities),
   why: z.string().min(1, "expected a sentence"),
@@ -87,19 +87,21 @@ const ruleSchema = z.strictObject({
     .string()
     .regex(/^0?[0-7]{3,4}$/, 'expected octal digits such as "0600"')
     .transform((digits) => digits.padStart(4, "0").slice(-4))
-    .optional(),
+    .exactOptional(),
   owner: z
     .string()
     .regex(new RegExp(`^${account}:${account}$`), "expected user:group")
-    .optional(),
-  writers: z.array(path).default([]),
-  containerWriters: z.literal([true, false, "static"]).default(false),
-  content: z.enum(contents).default("text"),
-  validators: z.array(z.enum(validators)).default([]),
-  cis: z.array(z.string().regex(/^\d+(\.\d+)+$/, 'expected a number such as "1.1.1"')).default([]),
+    .exactOptional(),
+  writers: z.array(path).exactOptional(),
+  containerWriters: z.literal([true, false, "static"]).exactOptional(),
+  content: z.enum(contents).exactOptional(),
+  validators: z.array(z.enum(validators)).exactOptional(),
+  cis: z
+    .array(z.string().regex(/^\d+(\.\d+)+$/, 'expected a number such as "1.1.1"'))
+    .exactOptional(),
   attack: z
     .array(z.string().regex(/^T\d{4}(\.\d{3})?$/, "expected an id such as T1543 or T1543.002"))
-    .default([]),
+    .exactOptional(),
 });
 
 const detectSchema = z.strictObject({
@@ -133,14 +135,9 @@ export function parsePolicy(text: string, file: string): Parsed {
   const include = includesOf(raw).map((one, at) => ({ name: one, line: lineOf(["include", at]) }));
   if (!result.success || problems.length > 0) return { include, lines: [], problems };
   const { include: _, detect, ...rest } = result.data;
-  const rules = result.data.rules.map(definedOnly);
+  const rules = result.data.rules.map((rule): Rule => ({ ...ruleDefaults, ...rule }));
   const lines = rules.map((_rule, at) => lineOf(["rules", at]));
   return { policy: { ...rest, rules, ...(detect && { detect }) }, include, lines, problems };
-}
-
-/** zod gives optional keys the type "or undefined"; a rule has them or has them not. */
-function definedOnly({ mode, owner, ...rule }: z.infer<typeof ruleSchema>): Rule {
-  return { ...rule, ...(mode !== undefined && { mode }), ...(owner !== undefined && { owner }) };
 }
 
 interface Fault {

@@ -25,7 +25,7 @@ const names = "SELECT path FROM current WHERE path > CAST(? AS BLOB) AND path < 
 /** How many paths were last seen otherwise than the baseline has them, without an approval by their rule. */
 export function countDrift(db: Database, index: RuleIndex): DriftCount {
   const count: DriftCount = { info: 0, low: 0, medium: 0, high: 0, critical: 0 };
-  for (const { path: bytes, before, after } of db.prepare<[], Differing>(differing).all()) {
+  for (const { path: bytes, before, after } of db.prepare<[], Differing>(differing).iterate()) {
     const path = decodePath(bytes);
     const rule = index.find(path)?.rule;
     const change = compare({

@@ -30,17 +30,15 @@ export class Evidence {
   readonly #mover: Mover | undefined;
   readonly #byInode: ReadonlyMap<string, PathHints>;
   /** Old name of a rename -> its new names. */
-  readonly #onwards: ReadonlyMap<string, readonly string[]>;
+  readonly #onwards: ReadonlyMap<string, readonly { readonly path: string }[]>;
 
   constructor(hints: ReadonlyMap<string, PathHints>) {
     this.#hints = hints;
     const all = [...hints.values()];
     this.#byInode = new Map(all.flatMap((hint) => (hint.inos ?? []).map((ino) => [ino, hint])));
     this.#mover = moverOf(all);
-    const onwards = new Map<string, string[]>();
-    for (const { path, from } of all)
-      for (const one of from) onwards.set(one, [...(onwards.get(one) ?? []), path]);
-    this.#onwards = onwards;
+    const renames = all.flatMap(({ path, from }) => from.map((old) => ({ old, path })));
+    this.#onwards = Map.groupBy(renames, ({ old }) => old);
   }
 
   /**
@@ -77,7 +75,7 @@ export class Evidence {
 
   /** A path, and the names that it got when directories above it were renamed. */
   #laterNames(path: string): ReadonlySet<string> {
-    return namesBy(path, (dir) => this.#onwards.get(dir) ?? []);
+    return namesBy(path, (dir) => (this.#onwards.get(dir) ?? []).map((rename) => rename.path));
   }
 
   /**

@@ -13,7 +13,9 @@ const mostListed = 5;
 
 /**
  * Tries a mark in the state directory and at each rule's root, in the order of `watch`: a group that marks one
- * filesystem may be refused another one (fanotify_mark(2), EXDEV). The places that fanotify refuses, with errno and filesystem. */
+ * filesystem may be refused another one (fanotify_mark(2), EXDEV). Returns the places that fanotify refuses, each with
+ * errno and filesystem.
+ */
 export function unmarkable({ root, index }: Node, state: string): readonly string[] {
   const group = openGroup();
   const ownFd = openRoot("/");

@@ -5,6 +5,7 @@ import { readProcess } from "../../attribute/process.ts";
 import type { Change, JudgedChange } from "../../core/change/change.ts";
 import type { Actor, EngineName, Hint, Step } from "../../core/change/hint.ts";
 import { isBelow } from "../../core/path.ts";
+import { ruleDefaults } from "../../core/policy/rule.ts";
 import type { FileClass, Rule, RuleIndex } from "../../core/policy/rule.ts";
 import { compileRules } from "../../core/policy/rules.ts";
 import { appendStep } from "../../core/change/wait.ts";
@@ -230,18 +231,13 @@ const why = "An attacker who alters the agent can hide every other change.";
 
 function ownRule(own: readonly string[], fileClass: FileClass): Rule {
   return {
+    ...ruleDefaults,
     id: `${ruleId} ${fileClass}`,
     // A file, or a directory with everything below it. Escapes the characters that globs use.
     paths: own.map((path) => `${path.replaceAll(/[*?[\]{}\\]/g, "[$&]")}/**`),
-    exclude: [],
     class: fileClass,
     severity: "critical",
     why,
-    writers: [],
-    containerWriters: false,
     content: "secret",
-    validators: [],
-    cis: [],
-    attack: [],
   };
 }

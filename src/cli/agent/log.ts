@@ -3,7 +3,7 @@ import type { Settings } from "../../config/settings.ts";
 import { IntegrityError } from "../../core/error.ts";
 import { parseGlob } from "../../core/policy/globs.ts";
 import { compileRules } from "../../core/policy/rules.ts";
-import { isAtLeast, severities } from "../../core/policy/rule.ts";
+import { isAtLeast, ruleDefaults, severities } from "../../core/policy/rule.ts";
 import type { Severity } from "../../core/policy/rule.ts";
 import { openState } from "../../node/state.ts";
 import { alertsAfter } from "../../outbox/alerts.ts";
@@ -92,21 +92,12 @@ function globOf(given: unknown): (path: string) => boolean {
     throw new IntegrityError("USAGE", `--path ${given}: ${parsed.problem}`, {
       hint: "a path or a glob of the node, such as --path '/etc/kubernetes/**'",
     });
-  const index = compileRules([
-    {
-      id: "log/path",
-      paths: [given],
-      exclude: [],
-      class: "immutable",
-      severity: "info",
-      why: "",
-      writers: [],
-      containerWriters: false,
-      content: "text",
-      validators: [],
-      cis: [],
-      attack: [],
-    },
-  ]);
+  const rule = {
+    id: "log/path",
+    paths: [given],
+    severity: "info",
+    why: "it is asked for",
+  } as const;
+  const index = compileRules([{ ...ruleDefaults, ...rule, class: "immutable" }]);
   return (path) => index.find(path) !== undefined;
 }

@@ -1,3 +1,4 @@
+import { closure } from "../closure.ts";
 import { isBelow, parentOf } from "../path.ts";
 import type { Change } from "./change.ts";
 import { compare, differences, stayed } from "./compare.ts";
@@ -60,7 +61,7 @@ class Replay {
   readonly #looks: ReadonlyMap<string, Look>;
   readonly #changes = new Map<string, Change>();
   readonly #removals = new Map<Item, Change>();
-  readonly #items = new Map<string, Item>();
+  readonly #items = new Items();
   /** The item that belongs to a path in the end. */
   readonly #owners = new Map<string, Item>();
   readonly #reported = new Set<Item>();
@@ -77,7 +78,7 @@ class Replay {
       if (!before) continue;
       const to = targets.get(path) ?? (!taken.has(path) && stayed(look) ? path : undefined);
       const item = { look, at: path, to, isDirectory: before.type === "directory" };
-      this.#items.set(path, item);
+      this.#items.put(path, item);
       if (to !== undefined) this.#owners.set(to, item);
     }
     for (const change of changes) {
@@ -213,8 +214,7 @@ class Replay {
   }
 
   #below(dir: string): readonly Item[] {
-    if (this.#items.get(dir)?.isDirectory !== true) return [];
-    return [...this.#items.values()].filter(({ at }) => isBelow(at, dir));
+    return this.#items.get(dir)?.isDirectory === true ? this.#items.below(dir) : [];
   }
 
   #renamed(item: Item, path: string): Renamed {
@@ -238,7 +238,47 @@ class Replay {
     for (const [item] of all) this.#items.delete(item.at);
     for (const [item, path] of all) {
       item.at = path;
-      this.#items.set(path, item);
+      this.#items.put(path, item);
     }
+  }
+}
+
+/** Items by path, and the paths below a directory without a look at all others. */
+class Items {
+  readonly #items = new Map<string, Item>();
+  /** The entries of each directory on the way to an item. */
+  readonly #entries = new Map<string, Set<string>>();
+
+  get(path: string): Item | undefined {
+    return this.#items.get(path);
+  }
+
+  values(): Iterable<Item> {
+    return this.#items.values();
+  }
+
+  put(path: string, item: Item): void {
+    this.#items.set(path, item);
+    for (let one = path; one !== "/"; one = parentOf(one)) {
+      const entries = this.#entries.get(parentOf(one)) ?? new Set();
+      this.#entries.set(parentOf(one), entries);
+      if (entries.has(one)) return;
+      entries.add(one);
+    }
+  }
+
+  delete(path: string): void {
+    this.#items.delete(path);
+    for (let one = path; one !== "/" && !this.#isUsed(one); one = parentOf(one))
+      this.#entries.get(parentOf(one))?.delete(one);
+  }
+
+  below(dir: string): readonly Item[] {
+    const paths = closure(this.#entries.get(dir) ?? [], (one) => this.#entries.get(one) ?? []);
+    return [...paths].flatMap((path) => this.#items.get(path) ?? []);
+  }
+
+  #isUsed(path: string): boolean {
+    return this.#items.has(path) || (this.#entries.get(path)?.size ?? 0) > 0;
   }
 }

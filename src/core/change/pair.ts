@@ -27,12 +27,13 @@ export function pair(looks: readonly Look[], facts: readonly RenameFact[] = []):
 
   const list = [...moves.values()];
   const carriers = carriersOf(list);
+  const carried = Map.groupBy(carriers.values(), ({ to }) => to.path);
   const left = new Set(list.map((move) => move.from.path));
   const alone = (look: Look): Change | undefined => withVia(compare(look), facts, byPath);
   const changes = looks.map((look) => {
     const move = moves.get(look.path);
     if (move && carriers.has(move)) return withVia(changedWhileCarried(move), facts, byPath);
-    if (move) return renamed(move, carriers);
+    if (move) return renamed(move, carried.get(look.path)?.length ?? 0);
     return left.has(look.path) && !look.after ? undefined : alone(look);
   });
   const ordered = inOrder({ looks, moves: list, changes: changes.filter(isChange) });
@@ -127,15 +128,13 @@ function changedWhileCarried({ from, to }: Moved): Change | undefined {
   );
 }
 
-function renamed({ from, to }: Moved, carriers: ReadonlyMap<Moved, Moved>): Change {
+function renamed({ from, to }: Moved, count: number): Change {
   const before = to.before ?? from.before;
   const { after } = to;
   if (!before || !after) throw new Error("a move has a before and an after");
   const fields = differences(before, after);
   const base = { kind: "renamed" as const, path: to.path, from: from.path, fields, before, after };
-  if (after.type !== "directory") return base;
-  const count = [...carriers.values()].filter((above) => above.to.path === to.path).length;
-  return { ...base, count };
+  return after.type === "directory" ? { ...base, count } : base;
 }
 
 /** A file replaced by renaming a fresh one over it: `via` holds the fresh one's name. */

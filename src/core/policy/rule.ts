@@ -46,6 +46,17 @@ export interface Rule {
   readonly attack: readonly string[];
 }
 
+/** A rule's settings where its file says nothing. */
+export const ruleDefaults = {
+  exclude: [],
+  writers: [],
+  containerWriters: false,
+  content: "text",
+  validators: [],
+  cis: [],
+  attack: [],
+} as const satisfies Partial<Rule>;
+
 export interface Policy {
   readonly name: string;
   readonly description: string;
