@@ -4,17 +4,19 @@ import type { Database } from "better-sqlite3";
 import type { FoldedChange } from "../core/change/change.ts";
 import { stateMigrations } from "../node/database.ts";
 import { schemaFaults, schemaText } from "../sqlite/schema.ts";
-import { countDrift } from "../reconcile/drift.ts";
+import type { Drift } from "../reconcile/drift.ts";
 import type { AgentContext } from "../reconcile/context.ts";
 
 /** Milliseconds for which like changes are counted before the agent reports them. */
 const foldWindow = 10_000;
 
+interface Upkeep {
+  readonly drift: Drift;
+  readonly onAlert: (alert: FoldedChange) => void;
+}
+
 /** The work that repeats with each quick sweep. What cannot be stored now is tried again the next time. */
-export function maintenance(
-  context: AgentContext,
-  onAlert: (alert: FoldedChange) => void,
-): () => void {
+export function maintenance(context: AgentContext, { drift, onAlert }: Upkeep): () => void {
   const { state, settings, committer, metrics, health } = context;
   const opened = identityOf(state.db.name);
   const lookAtOwnFile = (): void => {
@@ -22,8 +24,6 @@ export function maintenance(
     if (fault === undefined) health.over("state directory");
     else health.trouble("state directory", `${state.db.name} ${fault}`);
   };
-  const countDriftAgain = driftCounter(context);
-  countDriftAgain();
   let schema = 0;
   const lookAtSchema = (): void => {
     // SQLite counts every change of the schema (PRAGMA schema_version).
@@ -47,7 +47,7 @@ export function maintenance(
       });
       lookAtSchema();
       for (const alert of committer.flush(foldWindow)) onAlert(alert);
-      countDriftAgain();
+      metrics.drift(drift.count());
       metrics.baselineGeneration(state.baseline.counter());
       health.retell();
       // This may fit on the disk where a change does not: only the commit of a change ends that trouble.
@@ -56,17 +56,6 @@ export function maintenance(
       if (isBusy(error)) health.locked(error.message);
       else health.trouble("house-keeping", messageOf(error));
     }
-  };
-}
-
-/** Counts again when the chain or the baseline moved. */
-function driftCounter({ node, state, metrics }: AgentContext): () => void {
-  let counted = "";
-  return () => {
-    const at = `${state.outbox.head().seq} ${state.baseline.counter()}`;
-    if (at === counted) return;
-    counted = at;
-    metrics.drift(countDrift(state.db, node.index));
   };
 }
 

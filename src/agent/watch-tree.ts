@@ -16,6 +16,7 @@ import type { NodeView } from "../reconcile/look.ts";
 import { Reconciliation } from "../reconcile/loop.ts";
 import { reportUnapproved } from "./unapproved.ts";
 import type { AgentContext } from "../reconcile/context.ts";
+import { Drift } from "../reconcile/drift.ts";
 import { Sweeps } from "../reconcile/sweeps.ts";
 
 /** What all trees have in common that are watched one after another at the same root. */
@@ -44,9 +45,11 @@ export async function watchTree(
   const { onAlert } = watch;
   const view = viewWith(context, () => engines);
   const sweeps = new Sweeps(context);
+  const drift = new Drift(context.state, node.index);
   using reconciliation = new Reconciliation(context, {
     view,
     sweeps,
+    drift,
     drain: () => engines.drain(),
     onAlert,
   });
@@ -61,7 +64,7 @@ export async function watchTree(
     if (isFirst) begin(context, watch, engines);
     health.over("root");
     const endApproved = reportUnapproved(context, reconciliation.adopted);
-    const maintain = maintenance(context, onAlert);
+    const maintain = maintenance(context, { drift, onAlert });
     sweeps.start(
       () => !engines.isWhole,
       () => {

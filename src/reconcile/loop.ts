@@ -20,6 +20,7 @@ import type { Batch, Lane } from "./large-files.ts";
 import { mountsSince, rememberMounts } from "./remembered-mounts.ts";
 import { differing } from "./full-sweep.ts";
 import { Slices } from "./slices.ts";
+import type { Drift } from "./drift.ts";
 import type { Sweeps } from "./sweeps.ts";
 import { untilUnlocked, whenUnlocked } from "./when-unlocked.ts";
 import type { AgentContext } from "./context.ts";
@@ -34,6 +35,7 @@ interface PathView {
 interface Helpers {
   readonly view: NodeView;
   readonly sweeps: Sweeps;
+  readonly drift: Drift;
   /** Brings everything that the kernel has queued by now into the coalescer. */
   readonly drain: () => void;
   readonly onAlert: (alert: JudgedChange | FoldedChange) => void;
@@ -216,10 +218,11 @@ export class Reconciliation implements Disposable {
 
   #commit(looks: readonly Look[], changes: readonly JudgedChange[]): void {
     const { committer, metrics } = this.#context;
-    const { sweeps, onAlert } = this.#helpers;
+    const { sweeps, drift, onAlert } = this.#helpers;
     const reported = committer.commit(looks, changes);
     this.#commits += 1;
     sweeps.learn(looks);
+    drift.learn(looks);
     const now = Date.now();
     for (const one of changes) {
       metrics.change({ ...one, kind: one.change.kind });
@@ -252,7 +255,7 @@ export class Reconciliation implements Disposable {
   /** Adopts paths that the last policy did not watch: their presence is no change. */
   async #adopt(paths: readonly string[]): Promise<void> {
     if (paths.length === 0) return;
-    const { view, sweeps } = this.#helpers;
+    const { view, sweeps, drift } = this.#helpers;
     const { committer } = this.#context;
     const hints = paths.map(found);
     for (let from = 0; from < hints.length; from += sliceSize) {
@@ -260,6 +263,7 @@ export class Reconciliation implements Disposable {
       const commit = (looks: Parameters<typeof sweeps.learn>[0]): void => {
         committer.commit(looks, []);
         sweeps.learn(looks);
+        drift.learn(looks);
       };
       const adopt = () => reconcile(group, { view, now: Date.now, commit });
       await whenUnlocked(this.#context, adopt);

@@ -3,6 +3,7 @@ import pino from "pino";
 import { truncateSync } from "node:fs";
 import { maintenance } from "../../src/agent/maintenance.ts";
 import { compileRules } from "../../src/core/policy/rules.ts";
+import { Drift } from "../../src/reconcile/drift.ts";
 import { Committer } from "../../src/reconcile/commit.ts";
 import { createMetrics } from "../../src/health/metrics.ts";
 import type { AgentContext } from "../../src/reconcile/context.ts";
@@ -28,7 +29,7 @@ function makeHouse() {
   return {
     state,
     health,
-    keep: maintenance(agent, () => undefined),
+    keep: maintenance(agent, { drift: new Drift(state, node.index), onAlert: () => undefined }),
     /** What the chain holds of the agent itself: "degraded state". */
     reported: () =>
       state.db
