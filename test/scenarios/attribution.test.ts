@@ -1,4 +1,3 @@
-import test from "ava";
 import { execFileSync, spawn } from "node:child_process";
 import {
   appendFileSync,
@@ -13,10 +12,15 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Attribution } from "../../src/attribute/attribute.ts";
 import { fanotifyEngine } from "../../src/watch/fanotify/engine.ts";
+import { chainOf, inShort } from "../helpers/node.ts";
+import type { Alert, Ground } from "../helpers/node.ts";
+import { busyLoops, fanotifyMissing, outputOf, programOf } from "../helpers/processes.ts";
+import { startNode } from "../helpers/running-node.ts";
+import { missingProgram, needing } from "../helpers/needs.ts";
 import { until } from "../helpers/wait.ts";
+import { ruleWith } from "../helpers/rule.ts";
 
-const possible = fanotifyMissing === undefined ? test.serial : test.serial.skip;
-const why = fanotifyMissing === undefined ? "" : ` (skipped: ${fanotifyMissing})`;
+const possible = needing(fanotifyMissing, "serial");
 
 const each = 334;
 
@@ -120,7 +124,7 @@ function compileStatic(dir: string): string | undefined {
 const dirOf = ({ name }: Kind): string => `/watched/${name.replaceAll(" ", "-")}`;
 
 possible(
-  `each of 2,000 processes that live for a moment is named, and rightly, while the machine is overloaded${why}`,
+  `each of 2,000 processes that live for a moment is named, and rightly, while the machine is overloaded`,
   async (t) => {
     await using node = await startNode({
       rules: [{ id: "watched", paths: ["/watched/**"], severity: "high" }],
@@ -191,36 +195,31 @@ const byOtherName: readonly (readonly [
   ["a write by a name that is watched too", "/watched/other", 'echo more >> "$1"', "content"],
 ];
 
-possible(
-  `what is done to a file by another of its names is reported with that name${why}`,
-  async (t) => {
-    await using node = await startNode({
-      rules: [{ id: "watched", paths: ["/watched/**"], severity: "high" }],
-      prepare: (ground) => {
-        ground.write(linked, "as it was\n");
-        mkdirSync(ground.at("/outside"));
-        for (const link of new Set(byOtherName.map(([, name]) => name)))
-          linkSync(ground.at(linked), ground.at(link));
-      },
-    });
-    for (const [title, link, command, field] of byOtherName) {
-      const before = node.alerts().length;
-      execFileSync("sh", ["-ec", command, "sh", node.at(link)]);
-      const alert = await node.alerted(({ path }) => path === linked, before);
-      t.deepEqual(alert.fields, [field], title);
-      t.deepEqual(alert.meaning, [`changed through its other name ${link}`], title);
-    }
+possible(`what is done to a file by another of its names is reported with that name`, async (t) => {
+  await using node = await startNode({
+    rules: [{ id: "watched", paths: ["/watched/**"], severity: "high" }],
+    prepare: (ground) => {
+      ground.write(linked, "as it was\n");
+      mkdirSync(ground.at("/outside"));
+      for (const link of new Set(byOtherName.map(([, name]) => name)))
+        linkSync(ground.at(linked), ground.at(link));
+    },
+  });
+  for (const [title, link, command, field] of byOtherName) {
     const before = node.alerts().length;
-    appendFileSync(node.at(linked), "by its own name");
-    const own = await node.alerted(({ path }) => path === linked, before);
-    t.deepEqual(own.meaning, []);
-    const messages = node.receiver.accepted().map(({ data }) => String(data["message"]));
-    t.true(
-      messages.some((text) => text.includes("; changed through its other name /outside/hard")),
-    );
-    t.is(await node.watching.stop(), 0);
-  },
-);
+    execFileSync("sh", ["-ec", command, "sh", node.at(link)]);
+    const alert = await node.alerted(({ path }) => path === linked, before);
+    t.deepEqual(alert.fields, [field], title);
+    t.deepEqual(alert.meaning, [`changed through its other name ${link}`], title);
+  }
+  const before = node.alerts().length;
+  appendFileSync(node.at(linked), "by its own name");
+  const own = await node.alerted(({ path }) => path === linked, before);
+  t.deepEqual(own.meaning, []);
+  const messages = node.receiver.accepted().map(({ data }) => String(data["message"]));
+  t.true(messages.some((text) => text.includes("; changed through its other name /outside/hard")));
+  t.is(await node.watching.stop(), 0);
+});
 
 /** Writes, and leaves it to another to close the file: as who reads /proc/PID/fd does, if it is the last to let go. */
 const handingOver = `
@@ -233,7 +232,7 @@ wait
 echo $$
 `;
 
-possible(`who wrote is named, not who was the last to close the file${why}`, async (t) => {
+possible(`who wrote is named, not who was the last to close the file`, async (t) => {
   await using node = await startNode({
     rules: [{ id: "watched", paths: ["/watched/**"], severity: "high" }],
     prepare: (ground) => ground.write("/watched/file", "as it was\n"),
@@ -260,11 +259,12 @@ print(os.getpid())
 /** The second is one byte that is not UTF-8. */
 const oddNames = ["a/line\nfeed", "a/bad-\ufffd"];
 const ext4 = 0xef53;
-const makersAreTold = python !== undefined && statfsSync(tmpdir()).type === ext4;
-const possibleOnExt4 = makersAreTold ? possible : test.serial.skip;
+const noExt4 =
+  statfsSync(tmpdir()).type === ext4 ? undefined : "the temporary directory is not on ext4";
+const possibleOnExt4 = needing(fanotifyMissing ?? missingProgram("python3") ?? noExt4, "serial");
 
 possibleOnExt4(
-  `what is made in a new directory before that can be watched is reported with its maker${why}`,
+  `what is made in a new directory before that can be watched is reported with its maker`,
   async (t) => {
     await using node = await startNode({
       rules: [{ id: "watched", paths: ["/watched/**"], severity: "high" }],
@@ -307,16 +307,11 @@ for i in range(${many}):
   with open(f"{root}/new/{i}", "w") as file: file.write(f"new {i}")
 print(os.getpid())
 `;
-import { ruleWith } from "../helpers/rule.ts";
-import { chainOf, inShort } from "../helpers/node.ts";
-import type { Alert, Ground } from "../helpers/node.ts";
-import { busyLoops, fanotifyMissing, outputOf, programOf } from "../helpers/processes.ts";
-import { startNode } from "../helpers/running-node.ts";
 
-const possibleWithPython = python === undefined ? test.serial.skip : possible;
+const possibleWithPython = needing(fanotifyMissing ?? missingProgram("python3"), "serial");
 
 possibleWithPython(
-  `of a burst of names that come and go each is reported once, with who did it${why}`,
+  `of a burst of names that come and go each is reported once, with who did it`,
   async (t) => {
     await using node = await startNode({
       rules: [{ id: "watched", paths: ["/watched/**"], severity: "high" }],

@@ -1,15 +1,19 @@
-import test from "ava";
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { setTimeout as pause } from "node:timers/promises";
 import { get } from "../helpers/http.ts";
 import { until } from "../helpers/wait.ts";
+import { chainOf } from "../helpers/node.ts";
+import type { Alert } from "../helpers/node.ts";
+import { fanotifyMissing, outputOf, programOf } from "../helpers/processes.ts";
+import { startNode } from "../helpers/running-node.ts";
+import type { RunningNode } from "../helpers/running-node.ts";
+import { needing } from "../helpers/needs.ts";
 
 const python = programOf("python3");
 const missing = fanotifyMissing ?? (python === undefined ? "needs python3" : undefined);
-const possible = missing === undefined ? test.serial : test.serial.skip;
-const why = missing === undefined ? "" : ` (skipped: ${missing})`;
+const possible = needing(missing, "serial");
 
 const directories = ["/srv/high", "/srv/medium"] as const;
 const files = 10_000;
@@ -29,14 +33,9 @@ for round in range(${rounds}):
       os.write(file, b"%6d %5d" % (i, round))
       os.close(file)
 `;
-import { chainOf } from "../helpers/node.ts";
-import type { Alert } from "../helpers/node.ts";
-import { fanotifyMissing, outputOf, programOf } from "../helpers/processes.ts";
-import { startNode } from "../helpers/running-node.ts";
-import type { RunningNode } from "../helpers/running-node.ts";
 
 possible(
-  `of 100,000 changes that come as fast as a loop makes them none is lost, and the agent answers all the while${why}`,
+  `of 100,000 changes that come as fast as a loop makes them none is lost, and the agent answers all the while`,
   async (t) => {
     t.timeout(2 * patience);
     await using node = await startNode({

@@ -1,4 +1,3 @@
-import test from "ava";
 import { execFileSync, spawn } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
 import {
@@ -17,12 +16,12 @@ import type { Alert, Ground } from "../helpers/node.ts";
 import { fanotifyMissing, programOf, wrap } from "../helpers/processes.ts";
 import { startNode } from "../helpers/running-node.ts";
 import type { RunningNode } from "../helpers/running-node.ts";
+import { needing } from "../helpers/needs.ts";
 
-const possible = fanotifyMissing === undefined ? test.serial : test.serial.skip;
-const why = fanotifyMissing === undefined ? "" : ` (skipped: ${fanotifyMissing})`;
+const possible = needing(fanotifyMissing, "serial");
 const runc = ["/usr/sbin/runc", "/usr/bin/runc"].find((file) => existsSync(file));
-const withRunc = runc === undefined ? test.serial.skip : possible;
-const whyNoRunc = runc === undefined ? " (skipped: no runc)" : why;
+const noRunc = runc === undefined ? "runc is missing: apt-get install runc" : undefined;
+const withRunc = needing(fanotifyMissing ?? noRunc, "serial");
 
 const seenAt = "/mnt/host";
 const manifests = "/etc/kubernetes/manifests";
@@ -139,7 +138,7 @@ const cases: readonly Case[] = [
 ];
 
 possible(
-  `an agent that sees its node at /mnt/host alone reports what is done on the node, by whom, under the node's own names${why}`,
+  `an agent that sees its node at /mnt/host alone reports what is done on the node, by whom, under the node's own names`,
   async (t) => {
     await using node = await startPod();
     for (const { title, path, command, expected } of cases) {
@@ -162,7 +161,7 @@ possible(
 );
 
 possible(
-  `what is mounted over a watched file is reported, looked at and watched, and so is what shows again${why}`,
+  `what is mounted over a watched file is reported, looked at and watched, and so is what shows again`,
   async (t) => {
     await using node = await startPod();
     const path = node.called(apiserver);
@@ -241,7 +240,7 @@ const overs: readonly Over[] = [
 
 for (const { title, mount, type, source, option, shows } of overs)
   possible(
-    `${title} that is mounted over a watched directory is reported, looked at and watched, and so is what shows again${why}`,
+    `${title} that is mounted over a watched directory is reported, looked at and watched, and so is what shows again`,
     async (t) => {
       await using node = await startPod();
       const crt = node.called(`${pki}/ca.crt`);
@@ -387,7 +386,7 @@ const namings: readonly {
 
 for (const { title, name } of namings)
   withRunc(
-    `a process in a container is reported with its pod, known by ${title}, whether it lives or not${whyNoRunc}`,
+    `a process in a container is reported with its pod, known by ${title}, whether it lives or not`,
     async (t) => {
       await using node = await startPod();
       using made = new Made();

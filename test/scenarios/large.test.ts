@@ -1,4 +1,3 @@
-import test from "ava";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import {
@@ -20,9 +19,9 @@ import type { Alert } from "../helpers/node.ts";
 import { fanotifyMissing } from "../helpers/processes.ts";
 import { startNode } from "../helpers/running-node.ts";
 import type { RunningNode } from "../helpers/running-node.ts";
+import { needing } from "../helpers/needs.ts";
 
-const possible = fanotifyMissing === undefined ? test.serial : test.serial.skip;
-const why = fanotifyMissing === undefined ? "" : ` (skipped: ${fanotifyMissing})`;
+const possible = needing(fanotifyMissing, "serial");
 
 const programs = "/usr/bin";
 const manifests = "/etc/kubernetes/manifests";
@@ -84,7 +83,7 @@ const of = (node: RunningNode, ...paths: readonly string[]): readonly Alert[] =>
   node.alerts().filter(({ path }) => paths.includes(path));
 
 possible(
-  `what happens elsewhere is reported in time while a huge file is read, and what becomes of that file too${why}`,
+  `what happens elsewhere is reported in time while a huge file is read, and what becomes of that file too`,
   async (t) => {
     await using node = await startWithPrograms();
     makeHuge(node, huge);
@@ -125,7 +124,7 @@ possible(
 );
 
 possible(
-  `a huge file that is deleted while it is read is reported as deleted, and is not known${why}`,
+  `a huge file that is deleted while it is read is reported as deleted, and is not known`,
   async (t) => {
     await using node = await startWithPrograms();
     makeHuge(node, huge);
@@ -141,7 +140,7 @@ possible(
 );
 
 possible(
-  `a huge file that is renamed with its directory, and one that is linked, do not hold up the rest${why}`,
+  `a huge file that is renamed with its directory, and one that is linked, do not hold up the rest`,
   async (t) => {
     await using node = await startWithPrograms();
     mkdirSync(node.at("/outside"));
@@ -165,7 +164,7 @@ possible(
 );
 
 possible(
-  `a program that is replaced by one with a huge hole in it is reported in time${why}`,
+  `a program that is replaced by one with a huge hole in it is reported in time`,
   async (t) => {
     await using node = await startWithPrograms();
     makeHuge(node, "/evil");
@@ -177,35 +176,32 @@ possible(
   },
 );
 
-possible(
-  `SIGTERM ends an agent that reads a huge file, be it in its first sweep${why}`,
-  async (t) => {
-    await using node = await startWithPrograms();
-    makeHuge(node, huge);
-    await until(() => isRead(node, huge));
-    const asked = performance.now();
-    t.is(await node.watching.stop(), 0);
-    t.true(performance.now() - asked < deadline);
-    t.deepEqual(
-      node.watching.logs().filter(({ level }) => Number(level) >= 50),
-      [],
-    );
+possible(`SIGTERM ends an agent that reads a huge file, be it in its first sweep`, async (t) => {
+  await using node = await startWithPrograms();
+  makeHuge(node, huge);
+  await until(() => isRead(node, huge));
+  const asked = performance.now();
+  t.is(await node.watching.stop(), 0);
+  t.true(performance.now() - asked < deadline);
+  t.deepEqual(
+    node.watching.logs().filter(({ level }) => Number(level) >= 50),
+    [],
+  );
 
-    const program = join(import.meta.dirname, "../../bin/fim-agent");
-    const policy = join(node.dir, "policy.yaml");
-    const args = ["watch", "--root", node.at("/"), "--state", node.state, "--policy", policy];
-    const again = spawn(program, [...args, "--listen", `127.0.0.1:${await freePort()}`], {
-      stdio: "ignore",
-    });
-    const ended = once(again, "exit");
-    try {
-      await until(() => isReadBy(again.pid ?? 0, node.at(huge)));
-      const askedAgain = performance.now();
-      again.kill("SIGTERM");
-      t.deepEqual(await ended, [0, null]);
-      t.true(performance.now() - askedAgain < deadline);
-    } finally {
-      again.kill("SIGKILL");
-    }
-  },
-);
+  const program = join(import.meta.dirname, "../../bin/fim-agent");
+  const policy = join(node.dir, "policy.yaml");
+  const args = ["watch", "--root", node.at("/"), "--state", node.state, "--policy", policy];
+  const again = spawn(program, [...args, "--listen", `127.0.0.1:${await freePort()}`], {
+    stdio: "ignore",
+  });
+  const ended = once(again, "exit");
+  try {
+    await until(() => isReadBy(again.pid ?? 0, node.at(huge)));
+    const askedAgain = performance.now();
+    again.kill("SIGTERM");
+    t.deepEqual(await ended, [0, null]);
+    t.true(performance.now() - askedAgain < deadline);
+  } finally {
+    again.kill("SIGKILL");
+  }
+});

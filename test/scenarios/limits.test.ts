@@ -10,6 +10,7 @@ import { until } from "../helpers/wait.ts";
 import { wrap } from "../helpers/processes.ts";
 import { isGrave, startNode } from "../helpers/running-node.ts";
 import type { RunningNode } from "../helpers/running-node.ts";
+import { needing } from "../helpers/needs.ts";
 
 const manifest = "/etc/kubernetes/manifests/kube-apiserver.yaml";
 
@@ -29,8 +30,7 @@ function whyNotLimited(): string | undefined {
 }
 
 const limitless = whyNotLimited();
-const limited = limitless === undefined ? test.serial : test.serial.skip;
-const why = limitless === undefined ? "" : ` (skipped: ${limitless})`;
+const limited = needing(limitless, "serial");
 
 const reasonsOf = (node: RunningNode): readonly string[] =>
   node.watching
@@ -70,7 +70,7 @@ const limits: readonly [limit: number, what: string, reason: RegExp][] = [
 ];
 
 for (const [limit, what, reason] of limits)
-  limited(`with ${what} the agent gets ready, says so, and finds every change${why}`, async (t) => {
+  limited(`with ${what} the agent gets ready, says so, and finds every change`, async (t) => {
     using place = makePlace();
     const program = wrap(place.at("limited"), limitLine(limit));
     await using node = await startNode({ tree: "control-plane", engine: "chokidar", program });
@@ -83,26 +83,23 @@ for (const [limit, what, reason] of limits)
   });
 
 for (const limit of [0, 25])
-  limited(
-    `after a limit of ${limit} is raised, the agent watches again and says so${why}`,
-    async (t) => {
-      using place = makePlace();
-      const program = wrap(place.at("limited"), limitLine(limit));
-      await using node = await startNode({ tree: "control-plane", engine: "chokidar", program });
-      const degraded = async (): Promise<readonly string[]> => {
-        const { body } = await get(`http://${node.watching.listen}/healthz`);
-        return (JSON.parse(body) as { degraded: string[] }).degraded;
-      };
-      await until(async () => (await degraded()).length > 0, 30_000);
-      const raise = "echo 100000 > /proc/sys/user/max_inotify_watches";
-      execFileSync("nsenter", ["-U", "-t", String(node.watching.pid), "sh", "-c", raise]);
-      await until(async () => (await degraded()).length === 0, 60_000);
-      await until(() => node.events().includes("fim.agent.recovered"), 30_000);
-      await node.settle();
-      t.deepEqual(await findsAll(node, spread), ["chokidar"]);
-      t.is(await node.watching.stop(), 0);
-    },
-  );
+  limited(`after a limit of ${limit} is raised, the agent watches again and says so`, async (t) => {
+    using place = makePlace();
+    const program = wrap(place.at("limited"), limitLine(limit));
+    await using node = await startNode({ tree: "control-plane", engine: "chokidar", program });
+    const degraded = async (): Promise<readonly string[]> => {
+      const { body } = await get(`http://${node.watching.listen}/healthz`);
+      return (JSON.parse(body) as { degraded: string[] }).degraded;
+    };
+    await until(async () => (await degraded()).length > 0, 30_000);
+    const raise = "echo 100000 > /proc/sys/user/max_inotify_watches";
+    execFileSync("nsenter", ["-U", "-t", String(node.watching.pid), "sh", "-c", raise]);
+    await until(async () => (await degraded()).length === 0, 60_000);
+    await until(() => node.events().includes("fim.agent.recovered"), 30_000);
+    await node.settle();
+    t.deepEqual(await findsAll(node, spread), ["chokidar"]);
+    t.is(await node.watching.stop(), 0);
+  });
 
 test.serial(
   "without any engine the sweeps find what is made, changed, renamed and removed",

@@ -1,4 +1,3 @@
-import test from "ava";
 import Database from "better-sqlite3";
 import { appendFileSync, chmodSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -7,9 +6,9 @@ import { until } from "../helpers/wait.ts";
 import { fanotifyMissing } from "../helpers/processes.ts";
 import { startNode } from "../helpers/running-node.ts";
 import type { RunningNode } from "../helpers/running-node.ts";
+import { needing } from "../helpers/needs.ts";
 
-const possible = fanotifyMissing === undefined ? test.serial : test.serial.skip;
-const why = fanotifyMissing === undefined ? "" : ` (skipped: ${fanotifyMissing})`;
+const possible = needing(fanotifyMissing, "serial");
 
 const start = async (): Promise<RunningNode> =>
   await startNode({
@@ -54,7 +53,7 @@ async function probe({ watching }: RunningNode, isEnough: () => boolean): Promis
 }
 
 possible(
-  `while another process holds the database's lock, nothing is lost and the probes answer${why}`,
+  `while another process holds the database's lock, nothing is lost and the probes answer`,
   async (t) => {
     await using node = await start();
     const seen = node.alerts().length;

@@ -1,4 +1,3 @@
-import test from "ava";
 import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
@@ -9,6 +8,7 @@ import type { Alert } from "../helpers/node.ts";
 import { wrap } from "../helpers/processes.ts";
 import { isGrave, startNode } from "../helpers/running-node.ts";
 import type { RunningNode } from "../helpers/running-node.ts";
+import { needing } from "../helpers/needs.ts";
 
 const manifests = "/etc/kubernetes/manifests";
 const manifest = `${manifests}/kube-apiserver.yaml`;
@@ -26,8 +26,7 @@ function whyNoMounts(): string | undefined {
 }
 
 const unmountable = whyNoMounts();
-const mounting = unmountable === undefined ? test.serial : test.serial.skip;
-const why = unmountable === undefined ? "" : ` (skipped: ${unmountable})`;
+const mounting = needing(unmountable, "serial");
 
 /** Runs a command where the agent sees what it mounts. */
 function inside(node: RunningNode, ...command: readonly string[]): void {
@@ -46,7 +45,7 @@ const isOfMounts = ({ change }: Alert): boolean => /mounted/.test(change);
 
 for (const engine of ["auto", "chokidar", "sweep"] as const) {
   mounting(
-    `with ${engine}, a directory that is hidden under a mount is reported, and what is to be seen instead${why}`,
+    `with ${engine}, a directory that is hidden under a mount is reported, and what is to be seen instead`,
     async (t) => {
       using place = makePlace();
       await using node = await startNode({
@@ -92,7 +91,7 @@ for (const engine of ["auto", "chokidar", "sweep"] as const) {
   );
 
   mounting(
-    `with ${engine}, another file over a manifest is reported as a mount and as another content${why}`,
+    `with ${engine}, another file over a manifest is reported as a mount and as another content`,
     async (t) => {
       using place = makePlace();
       const forged = place.at("forged.yaml");
@@ -123,7 +122,7 @@ for (const engine of ["auto", "chokidar", "sweep"] as const) {
 }
 
 mounting(
-  `a mount where nothing is watched is no one's concern, one above a watched directory is${why}`,
+  `a mount where nothing is watched is no one's concern, one above a watched directory is`,
   async (t) => {
     using place = makePlace();
     await using node = await startNode({
@@ -143,7 +142,7 @@ mounting(
 );
 
 mounting(
-  `what is mounted while the agent is down is reported as such at its next start, and once${why}`,
+  `what is mounted while the agent is down is reported as such at its next start, and once`,
   async (t) => {
     using place = makePlace();
     const holder = spawn(

@@ -1,12 +1,11 @@
-import test from "ava";
 import { execFileSync } from "node:child_process";
 import { join } from "node:path";
 import { fanotifyMissing } from "../helpers/processes.ts";
 import { startNode } from "../helpers/running-node.ts";
 import type { RunningNode } from "../helpers/running-node.ts";
+import { needing } from "../helpers/needs.ts";
 
-const possible = fanotifyMissing === undefined ? test.serial : test.serial.skip;
-const why = fanotifyMissing === undefined ? "" : ` (skipped: ${fanotifyMissing})`;
+const possible = needing(fanotifyMissing, "serial");
 
 const start = async (): Promise<RunningNode> =>
   await startNode({
@@ -42,7 +41,7 @@ const touches: readonly Touch[] = [
 ];
 
 possible(
-  `what another process does to the agent itself is reported with that process${why}`,
+  `what another process does to the agent itself is reported with that process`,
   async (t) => {
     await using node = await start();
     for (const { what, command, path, by } of touches) {
@@ -59,7 +58,7 @@ possible(
 );
 
 possible(
-  `what is mounted over the agent's own files is reported, and that it is gone${why}`,
+  `what is mounted over the agent's own files is reported, and that it is gone`,
   async (t) => {
     await using node = await start();
     for (const path of [join(node.state, "agent.key"), join(node.dir, "policy.yaml")]) {
@@ -78,7 +77,7 @@ possible(
   },
 );
 
-possible(`what the agent itself does is not reported${why}`, async (t) => {
+possible(`what the agent itself does is not reported`, async (t) => {
   await using node = await start();
   const before = node.alerts().length;
   for (const command of [["check"], ["accept", "--all", "--reason", "a test"]] as const)

@@ -1,4 +1,3 @@
-import test from "ava";
 import { execFileSync, spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { randomBytes } from "node:crypto";
@@ -13,7 +12,7 @@ import {
 } from "node:fs";
 import { dirname, join } from "node:path";
 import { get } from "../helpers/http.ts";
-import { mountMissing } from "../helpers/needs.ts";
+import { mountMissing, needing } from "../helpers/needs.ts";
 import type { Alert } from "../helpers/node.ts";
 import { fanotifyMissing } from "../helpers/processes.ts";
 import { startNode } from "../helpers/running-node.ts";
@@ -24,8 +23,7 @@ const groups = ["/sys/fs/cgroup/memory", "/sys/fs/cgroup"].find((dir) =>
 );
 const missing =
   fanotifyMissing ?? mountMissing() ?? (groups === undefined ? "needs cgroups" : undefined);
-const possible = missing === undefined ? test.serial : test.serial.skip;
-const why = missing === undefined ? "" : ` (skipped: ${missing})`;
+const possible = needing(missing, "serial");
 
 const sed = realpathSync("/usr/bin/sed");
 
@@ -86,7 +84,7 @@ async function endOf(container: ChildProcess): Promise<void> {
 }
 
 possible(
-  `a writer in a static pod counts with the program that was approved, by its digest${why}`,
+  `a writer in a static pod counts with the program that was approved, by its digest`,
   async (t) => {
     await using node = await startNode({
       isMachine: true,

@@ -1,4 +1,3 @@
-import test from "ava";
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, lstatSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -8,11 +7,11 @@ import type { Alert } from "../helpers/node.ts";
 import { fanotifyMissing, programOf } from "../helpers/processes.ts";
 import { startNode } from "../helpers/running-node.ts";
 import type { RunningNode } from "../helpers/running-node.ts";
+import { needing } from "../helpers/needs.ts";
 
 const python = programOf("python3");
 const missing = fanotifyMissing ?? (python === undefined ? "needs python3" : undefined);
-const possible = missing === undefined ? test.serial : test.serial.skip;
-const why = missing === undefined ? "" : ` (skipped: ${missing})`;
+const possible = needing(missing, "serial");
 
 const watched = "/etc/kubernetes";
 const marker = `${watched}/zz-marker`;
@@ -156,7 +155,7 @@ const cases: readonly Case[] = [
 const dirOf = (at: number): string => `${watched}/case-${at}`;
 
 possible(
-  `what is over before anyone can look is reported as the kernel reported it, and what is left is known${why}`,
+  `what is over before anyone can look is reported as the kernel reported it, and what is left is known`,
   async (t) => {
     await using node = await startNode({
       rules: [{ id: "watched", paths: [`${watched}/**`], severity: "high" }],

@@ -1,4 +1,3 @@
-import test from "ava";
 import { execFileSync } from "node:child_process";
 import { appendFileSync, chmodSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -10,6 +9,7 @@ import { until } from "../helpers/wait.ts";
 import { alertsOf, makeNode, typesOf } from "../helpers/node.ts";
 import type { TestNode } from "../helpers/node.ts";
 import { fanotifyMissing } from "../helpers/processes.ts";
+import { needing } from "../helpers/needs.ts";
 
 const run = (command: string, ...args: readonly string[]): string =>
   execFileSync(command, args, { encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] });
@@ -44,8 +44,7 @@ function whyNot(): string | undefined {
 }
 
 const missing = whyNot();
-const possible = missing === undefined ? test.serial : test.serial.skip;
-const why = missing === undefined ? "" : ` (skipped: ${missing})`;
+const possible = needing(missing, "serial");
 
 interface Node extends AsyncDisposable {
   readonly stage: TestNode;
@@ -89,7 +88,7 @@ async function start(prepare: (stage: TestNode) => Disposable): Promise<Node> {
 }
 
 possible(
-  `a btrfs subvolume, which fanotify cannot mark, is watched by chokidar, and the agent says so${why}`,
+  `a btrfs subvolume, which fanotify cannot mark, is watched by chokidar, and the agent says so`,
   async (t) => {
     await using node = await start(({ dir, root }) => mountBtrfs(dir, root));
     const { stage, receiver, watching } = node;
@@ -121,7 +120,7 @@ possible(
 );
 
 possible(
-  `a btrfs subvolume that is mounted over a watched directory is watched, until it is gone${why}`,
+  `a btrfs subvolume that is mounted over a watched directory is watched, until it is gone`,
   async (t) => {
     await using node = await start(() => ({ [Symbol.dispose]: () => undefined }));
     const { stage, receiver, watching } = node;
