@@ -29,9 +29,19 @@ interface Facts {
 
 type Tree = ReadonlyMap<string, Facts>;
 
-/** The tree as the filesystem shows it, by the node's paths. */
+/** A path's bytes, one character each: names need not be UTF-8. */
+const bytesOf = (text: string): string => Buffer.from(text).toString("latin1");
+
+const fileOf = (root: string, path: string): Buffer =>
+  Buffer.concat([Buffer.from(root), Buffer.from(path, "latin1")]);
+
+const shown = (text: string, base64: string | undefined): string =>
+  base64 === undefined ? bytesOf(text) : Buffer.from(base64, "base64").toString("latin1");
+
+/** The tree as the filesystem shows it, by the bytes of the node's paths. */
 function readTree(root: string, dir: string, tree = new Map<string, Facts>()): Tree {
-  const stat = lstatSync(join(root, dir), { bigint: true });
+  const file = fileOf(root, dir);
+  const stat = lstatSync(file, { bigint: true });
   const type = stat.isDirectory() ? "directory" : stat.isSymbolicLink() ? "symlink" : "file";
   tree.set(dir, {
     type,
@@ -40,14 +50,13 @@ function readTree(root: string, dir: string, tree = new Map<string, Facts>()): T
     gid: Number(stat.gid),
     inode: String(stat.ino),
     ...(type === "file" && {
-      sha256: createHash("sha256")
-        .update(readFileSync(join(root, dir)))
-        .digest("hex"),
+      sha256: createHash("sha256").update(readFileSync(file)).digest("hex"),
     }),
-    ...(type === "symlink" && { target: readlinkSync(join(root, dir)) }),
+    ...(type === "symlink" && { target: readlinkSync(file, { encoding: "latin1" }) }),
   });
   if (type === "directory")
-    for (const name of readdirSync(join(root, dir))) readTree(root, `${dir}/${name}`, tree);
+    for (const name of readdirSync(file, { encoding: "latin1" }))
+      readTree(root, `${dir}/${name}`, tree);
   return tree;
 }
 
@@ -59,9 +68,17 @@ function factsOf({
   inode,
   sha256,
   target,
+  targetBase64,
 }: NonNullable<Alert["after"]>): Facts {
-  const shown = { type, ...(type !== "symlink" && { mode }), uid, gid, inode };
-  return { ...shown, ...(sha256 && { sha256 }), ...(target && { target }) };
+  return {
+    type,
+    ...(type !== "symlink" && { mode }),
+    uid,
+    gid,
+    inode,
+    ...(sha256 && { sha256 }),
+    ...(target && { target: shown(target, targetBase64) }),
+  };
 }
 
 const isBelow = (path: string, dir: string): boolean => path.startsWith(`${dir}/`);
@@ -75,22 +92,33 @@ function takeTree(tree: Map<string, Facts>, from: string): ReadonlyMap<string, F
 const putTree = (tree: Map<string, Facts>, to: string, taken: ReadonlyMap<string, Facts>): void =>
   taken.forEach((facts, suffix) => tree.set(to + suffix, facts));
 
+/** The alert with the bytes of its names. */
+function namesOf({ path, pathBase64, from, fromBase64 }: Alert) {
+  return {
+    path: shown(path, pathBase64),
+    ...(from !== undefined && { from: shown(from, fromBase64) }),
+  };
+}
+
 function replay(first: Tree, alerts: readonly Alert[]): Tree {
   const tree = new Map(first);
   for (let at = 0; at < alerts.length; at += 1) {
     const alert = alerts[at];
     if (!alert) break;
-    const { path, change, from, after } = alert;
+    const { change, after } = alert;
+    const { path, from } = namesOf(alert);
     const next = alerts[at + 1];
+    const mirror = next && namesOf(next);
     if (change === "deleted") tree.delete(path);
     if (change === "renamed" && from !== undefined) {
-      const isExchange = next?.change === "renamed" && next.path === from && next.from === path;
+      const isExchange =
+        next?.change === "renamed" && mirror?.path === from && mirror.from === path;
       const moved = takeTree(tree, from);
       const other = takeTree(tree, path);
       putTree(tree, path, moved);
       if (isExchange) {
         putTree(tree, from, other);
-        if (next.after) tree.set(from, factsOf(next.after));
+        if (next?.after) tree.set(from, factsOf(next.after));
         at += 1;
       }
     }
@@ -127,8 +155,13 @@ for (const seed of seeds)
       const real = readTree(node.root, "/w");
       node.write("/w/zz-end", "end\n");
       await until(() => chainOf(node.state).some(({ path }) => path === "/w/zz-end"), 120_000);
-      const isKept = (): boolean =>
-        [...real].every(([path, { inode }]) => node.current().get(path)?.ino === inode);
+      const isKept = (): boolean => {
+        const kept = node.current();
+        return [...real].every(([path, { inode }]) => {
+          const name = Buffer.from(path, "latin1").toString();
+          return name.includes("\ufffd") || kept.get(name)?.ino === inode;
+        });
+      };
       await until(isKept, 30_000).catch(() => undefined);
       const alerts = chainOf(node.state).filter(({ path }) => path !== "/w/zz-end");
       t.is(await node.watching.stop(), 0);

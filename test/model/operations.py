@@ -9,7 +9,8 @@ top, seed, count = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 rng = random.Random(seed)
 libc = ctypes.CDLL(None, use_errno=True)
 AT_FDCWD, RENAME_EXCHANGE = -100, 2
-names = ["a", "b", "c", "d"]
+# One has a line feed, one is not UTF-8.
+names = ["a", "b", "c", "d", "l\nf", os.fsdecode(b"bad\xff")]
 
 
 def paths():
@@ -63,7 +64,7 @@ def rename():
 
 def exchange():
     one, other = present(), present()
-    libc.renameat2(AT_FDCWD, one.encode(), AT_FDCWD, other.encode(), RENAME_EXCHANGE)
+    libc.renameat2(AT_FDCWD, os.fsencode(one), AT_FDCWD, os.fsencode(other), RENAME_EXCHANGE)
 
 
 def backup():
