@@ -146,6 +146,7 @@ export class Engines implements AsyncDisposable {
       extra: this.#self,
       canaryEvery: settings.watch.heartbeatEvery,
     });
+    if (this.#stop.signal.aborted) return selected;
     this.#engine = selected.engine;
     await this.#coverage.settle();
     metrics.engine(this.name);

@@ -6,7 +6,8 @@ export const exit = { fine: 0, drift: 1, usage: 2, untrusted: 3, incomplete: 4, 
 export type Exit = (typeof exit)[keyof typeof exit];
 
 /** Prints what is wrong and what to do on stderr, and returns the exit code. Marks a bug as one. */
-export function fail(program: string, error: unknown): Exit {
+export function fail(program: string, thrown: unknown): Exit {
+  const error = firstOf(thrown);
   if (!(error instanceof IntegrityError)) {
     const what = messageOf(error);
     process.stderr.write(`${program}: bug: ${what.split("\n", 1)[0]}\n`);
@@ -24,6 +25,11 @@ export function fail(program: string, error: unknown): Exit {
 export function failUncaught(program: string): void {
   for (const event of ["uncaughtException", "unhandledRejection"] as const)
     process.on(event, (error: unknown) => process.exit(fail(program, error)));
+}
+
+/** The error that came first: another one may have followed while resources were closed. */
+function firstOf(error: unknown): unknown {
+  return error instanceof SuppressedError ? firstOf(error.suppressed) : error;
 }
 
 function exitOf(code: ErrorCode): Exit {

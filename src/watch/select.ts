@@ -36,7 +36,10 @@ export interface Selected {
 
 export type EngineFactories = Partial<Record<"fanotify" | "chokidar", StartEngine>>;
 
-/** Starts the best engine that proves itself. Never throws because of an engine: the result holds its failure. */
+/**
+ * Starts the best engine that proves itself. Never throws because of an engine: the result holds its failure. Without
+ * an engine once the signal aborts.
+ */
 export async function startEngine(
   preference: EnginePreference,
   factories: EngineFactories,
@@ -49,7 +52,8 @@ export async function startEngine(
     try {
       return { engine: await prove(start, options), failures };
     } catch (error) {
-      if (options.signal.aborted) throw error;
+      // The agent stops: what the engine says of its end is no failure of its own.
+      if (options.signal.aborted) return { failures };
       failures.push({ engine: name, reason: messageOf(error) });
     }
   }

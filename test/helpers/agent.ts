@@ -7,6 +7,8 @@ import { text } from "node:stream/consumers";
 import { freePort, get } from "./http.ts";
 import { until, within } from "./wait.ts";
 
+/** The exit code of an error that nothing expects. */
+const bug = 70;
 const launcher = join(import.meta.dirname, "../../bin/fim-agent");
 
 interface Ended {
@@ -87,7 +89,11 @@ export async function startWatch(options: WatchOptions): Promise<Watching> {
   const lines = linesOf(child);
   const end = async (signal: "SIGTERM" | "SIGKILL"): Promise<number | null> => {
     child.kill(signal);
-    return await within(exited, 30_000, `fim-agent watch after ${signal}`).finally(killAtExit);
+    const code = await within(exited, 30_000, `fim-agent watch after ${signal}`).finally(
+      killAtExit,
+    );
+    if (code === bug) throw new Error(`a bug ended the agent:\n${lines.slice(-20).join("\n")}`);
+    return code;
   };
   const watching: Watching = {
     pid: child.pid ?? 0,
@@ -131,7 +137,7 @@ function environment(extra: Readonly<Record<string, string>> = {}): NodeJS.Proce
   const kept = Object.entries(process.env).filter(
     ([name]) => !name.startsWith("FIM_") && name !== "NODE_OPTIONS",
   );
-  return { ...Object.fromEntries(kept), ...extra };
+  return { ...Object.fromEntries(kept), FIM_DEBUG: "1", ...extra };
 }
 
 const hasEnded = (child: ChildProcess): boolean =>

@@ -1,6 +1,14 @@
 import test from "ava";
 import { execFileSync } from "node:child_process";
-import { chmodSync, lstatSync, mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import Database from "better-sqlite3";
 import { parseRow } from "../../src/core/change/observation.ts";
@@ -81,6 +89,18 @@ for (const [limit, what, reason] of limits)
     t.true(engines.includes("sweep"), engines.join());
     t.is(await node.watching.stop(), 0);
   });
+
+limited("SIGTERM while an engine is tried again ends the agent with 0", async (t) => {
+  using place = makePlace();
+  const program = wrap(place.at("limited"), limitLine(5));
+  await using node = await startNode({ tree: "control-plane", engine: "chokidar", program });
+  t.regex(reasonsOf(node).join("\n"), /self-test: no hint/);
+  // The next self-test makes it again.
+  const made = join(node.state, "probe/created");
+  rmSync(made);
+  await until(() => existsSync(made), 60_000);
+  t.is(await node.watching.stop(), 0);
+});
 
 for (const limit of [0, 25])
   limited(`after a limit of ${limit} is raised, the agent watches again and says so`, async (t) => {

@@ -111,8 +111,13 @@ class Tree {
   }
 
   async #close(): Promise<void> {
-    await this.#watcher.close();
-    this.#ending.resolve();
+    try {
+      await this.#watcher.close();
+    } catch {
+      // A watch that cannot be closed is of no use either way.
+    } finally {
+      this.#ending.resolve();
+    }
   }
 
   #noteExtra(path: string): void {
