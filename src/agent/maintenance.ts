@@ -1,7 +1,7 @@
 import { isBusy, messageOf } from "../core/error.ts";
 import { statSync } from "node:fs";
 import type { Database } from "better-sqlite3";
-import type { FoldedChange } from "../core/change/change.ts";
+import type { Reported } from "../reconcile/commit.ts";
 import { stateMigrations } from "../node/database.ts";
 import { schemaFaults, schemaText } from "../sqlite/schema.ts";
 import type { Drift } from "../reconcile/drift.ts";
@@ -12,7 +12,7 @@ const foldWindow = 10_000;
 
 interface Upkeep {
   readonly drift: Drift;
-  readonly onAlert: (alert: FoldedChange) => void;
+  readonly onAlert: (alert: Reported) => void;
 }
 
 /** The work that repeats with each quick sweep. What cannot be stored now is tried again the next time. */
@@ -43,7 +43,7 @@ export function maintenance(context: AgentContext, { drift, onAlert }: Upkeep): 
       lookAtOwnFile();
       state.queue.prune({
         keepBytes: settings.outbox.maxBytes,
-        note: (through) => committer.noteWithin("pruned", { through }),
+        note: (through) => committer.notePruned(through, settings.outbox.maxBytes / 4),
       });
       lookAtSchema();
       for (const alert of committer.flush(foldWindow)) onAlert(alert);

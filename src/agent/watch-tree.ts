@@ -1,5 +1,4 @@
 import { setTimeout as pause } from "node:timers/promises";
-import type { FoldedChange, JudgedChange } from "../core/change/change.ts";
 import { isFreeStep } from "../core/change/judge.ts";
 import { HashPool } from "../observe/hash/pool.ts";
 import { systemClock } from "../watch/clock.ts";
@@ -17,13 +16,14 @@ import { Reconciliation } from "../reconcile/loop.ts";
 import { reportUnapproved } from "./unapproved.ts";
 import type { AgentContext } from "../reconcile/context.ts";
 import { Drift } from "../reconcile/drift.ts";
+import type { Reported } from "../reconcile/commit.ts";
 import { Sweeps } from "../reconcile/sweeps.ts";
 
 /** What all trees have in common that are watched one after another at the same root. */
 export interface Watch {
   readonly shared: Omit<AgentContext, "node" | "coalescer" | "pool" | "signal">;
   readonly sinks: Readonly<Record<string, unknown>>;
-  readonly onAlert: (alert: JudgedChange | FoldedChange) => void;
+  readonly onAlert: (alert: Reported) => void;
   /** Called when no change can be missed any more, for the first time. */
   readonly onReady: (facts: Readonly<Record<string, unknown>>) => void;
   readonly signal: AbortSignal;
@@ -65,6 +65,7 @@ export async function watchTree(
     health.over("root");
     const endApproved = reportUnapproved(context, reconciliation.adopted);
     const maintain = maintenance(context, { drift, onAlert });
+    maintain();
     sweeps.start(
       () => !engines.isWhole,
       () => {

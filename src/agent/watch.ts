@@ -1,12 +1,12 @@
 import { join } from "node:path";
 import type { Logger } from "pino";
 import { IntegrityError } from "../core/error.ts";
-import type { FoldedChange, JudgedChange } from "../core/change/change.ts";
 import { lockFile } from "../linux/lock.ts";
 import { Deliveries } from "./deliveries.ts";
 import { namesOf, readHostFacts } from "../node/host.ts";
 import { HealthServer } from "../health/server.ts";
 import { Committer } from "../reconcile/commit.ts";
+import type { Reported } from "../reconcile/commit.ts";
 import { createMetrics } from "../health/metrics.ts";
 import type { Metrics } from "../health/metrics.ts";
 import { isReplaced, openNode } from "../node/node.ts";
@@ -25,7 +25,7 @@ export interface WatchOptions {
   readonly settings: Settings;
   readonly log: Logger;
   /** Called for each alert when it is queued. */
-  readonly onAlert: (alert: JudgedChange | FoldedChange) => void;
+  readonly onAlert: (alert: Reported) => void;
   /** Called with the address of the listener when no change can be missed any more. */
   readonly onReady: (address: { readonly host: string; readonly port: number }) => void;
 }
@@ -58,7 +58,7 @@ export async function watchNode(
     unready: () => health.unready(),
     metrics: () => metrics.text(),
   });
-  const onAlert = (alert: JudgedChange | FoldedChange): void => {
+  const onAlert = (alert: Reported): void => {
     options.onAlert(alert);
     deliveries.wake();
   };
@@ -109,7 +109,7 @@ async function openAgain(first: Node, { shared, signal }: Watch): Promise<Node |
 /** Stores what is left to be said. */
 function leave(
   { committer, health, log }: Watch["shared"],
-  onAlert: (alert: FoldedChange) => void,
+  onAlert: (alert: Reported) => void,
 ): void {
   try {
     health.retell();

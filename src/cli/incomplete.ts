@@ -37,6 +37,15 @@ export function warnUnapproved(paths: readonly string[]): boolean {
   return true;
 }
 
+/** Says on stderr why approvals do not count. True: they do not. */
+export function warnDistrust(why: string | undefined): boolean {
+  if (why === undefined) return false;
+  say("fim-agent: incomplete: what watch approved cannot be trusted, and counts as drift");
+  say(`  ${why}`);
+  say("hint: find out who altered the database; look with: fim-agent verify");
+  return true;
+}
+
 /** Lists how the policy in force is weaker than the signed one, on stderr. True: it is. */
 export function warnWeaker(weaker: readonly Weakening[]): boolean {
   if (weaker.length === 0) return false;

@@ -34,6 +34,12 @@ const sinceOption = {
   describe: "a duration before now (24h) or a time (RFC 3339)",
 } as const;
 
+const minSeverityOption = {
+  choices: severities,
+  requiresArg: true,
+  describe: "nothing below this severity",
+} as const;
+
 /** The exit code of the command, if one ran. */
 let outcome: Exit | undefined;
 
@@ -84,7 +90,7 @@ function run(load: () => Promise<Run>, operand?: string) {
 }
 
 function commands(parser: Argv): Argv {
-  return evidenceCommands(nodeCommands(options(parser)))
+  return evidenceCommands(nodeCommands(baselineCommands(options(parser))))
     .scriptName(program)
     .usage("$0 COMMAND [OPTIONS]\n\nFile integrity monitor for Kubernetes control-plane nodes")
     .demandCommand(1, "a command is needed")
@@ -105,8 +111,8 @@ function wrongUsage(message: string): IntegrityError {
   return new IntegrityError("USAGE", message, { hint: "see fim-agent --help" });
 }
 
-/** Commands that look at the node. */
-function nodeCommands(parser: Argv): Argv {
+/** Commands that capture, compare and approve. */
+function baselineCommands(parser: Argv): Argv {
   return parser
     .command(
       "baseline",
@@ -123,10 +129,13 @@ function nodeCommands(parser: Argv): Argv {
     .command(
       "check [path..]",
       "compare the node with the baseline once",
-      (args) => args.positional("path", { type: "string", array: true }),
+      (args) =>
+        args
+          .positional("path", { type: "string", array: true })
+          .option("min-severity", minSeverityOption)
+          .option("all", { type: "boolean", describe: "list approved differences too" }),
       run(loads.check, "path.."),
     )
-    .command("watch", "run until SIGTERM: watch, alert, deliver", (args) => args, run(loads.watch))
     .command(
       "accept [path..]",
       "approve the present state of these paths",
@@ -140,7 +149,13 @@ function nodeCommands(parser: Argv): Argv {
           })
           .option("reason", { type: "string", describe: "why, for the record" }),
       run(async () => (await import("./agent/accept.ts")).acceptPaths, "path.."),
-    )
+    );
+}
+
+/** Commands that look at the node and its agent. */
+function nodeCommands(parser: Argv): Argv {
+  return parser
+    .command("watch", "run until SIGTERM: watch, alert, deliver", (args) => args, run(loads.watch))
     .command(
       "status",
       "how the agent of this state fares; 0 only if all is well",
@@ -180,11 +195,7 @@ function evidenceCommands(parser: Argv): Argv {
       (args) =>
         args
           .option("since", sinceOption)
-          .option("min-severity", {
-            choices: severities,
-            requiresArg: true,
-            describe: "no alerts below this severity",
-          })
+          .option("min-severity", minSeverityOption)
           .option("path", {
             type: "string",
             requiresArg: true,

@@ -1,8 +1,7 @@
 import type { Format } from "../config/options.ts";
-import type { FoldedChange, JudgedChange } from "../core/change/change.ts";
+import type { Reported } from "../reconcile/commit.ts";
 import { IntegrityError } from "../core/error.ts";
 import { toLine } from "../core/text/change-text.ts";
-import { toChangeObject } from "../core/text/change-json.ts";
 import { exit, fail } from "./fail.ts";
 
 /** Called once when the output cannot be written (a full disk). The command has failed then. */
@@ -52,7 +51,7 @@ export function printResult(
   else out(format === "json" ? JSON.stringify(result, undefined, 2) : JSON.stringify(result));
 }
 
-/** One alert as it happens. */
-export function printAlert(format: Format, change: JudgedChange | FoldedChange): void {
-  out(format === "table" ? toLine(change) : JSON.stringify(toChangeObject(change)));
+/** One alert as it happens: a sentence for people, the event for log shippers. */
+export function printAlert(format: Format, { judged, event }: Reported): void {
+  out(format === "table" ? toLine(judged) : JSON.stringify(event));
 }

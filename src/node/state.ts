@@ -11,6 +11,7 @@ import { rawPublicKey } from "../core/record/dsse.ts";
 import { IntegrityError } from "../core/error.ts";
 import type { Statement } from "../core/record/statement.ts";
 import { openStateDatabase } from "./database.ts";
+import { Approvals } from "../outbox/approvals.ts";
 import { Folds } from "../outbox/folds.ts";
 import { Outbox } from "../outbox/outbox.ts";
 import { Queue } from "../outbox/queue.ts";
@@ -25,6 +26,7 @@ export interface State extends Disposable {
   readonly current: Current;
   readonly outbox: Outbox;
   readonly queue: Queue;
+  readonly approvals: Approvals;
   readonly folds: Folds;
 }
 
@@ -123,6 +125,7 @@ function open(where: Where, loaded: AgentKey): State {
       current: new Current(db),
       outbox,
       queue: new Queue(db),
+      approvals: new Approvals(db),
       folds: new Folds(db),
       [Symbol.dispose]: () => db.close(),
     };

@@ -1,6 +1,8 @@
 import { randomBytes } from "node:crypto";
 import { toEvent } from "../core/record/alert.ts";
 import type { EventContext } from "../core/record/alert.ts";
+import type { OcsfEvent } from "../core/record/ocsf.ts";
+import type { ApprovedState } from "../core/record/approval.ts";
 import type { FoldedChange, JudgedChange } from "../core/change/change.ts";
 import type { Look } from "../core/change/compare.ts";
 import { mayFold, spend } from "../core/change/fold.ts";
@@ -10,6 +12,7 @@ import type { Severity } from "../core/policy/rule.ts";
 import { nextUuidClock, uuidv7 } from "../core/uuid.ts";
 import type { UuidClock } from "../core/uuid.ts";
 import type { Fold } from "../outbox/folds.ts";
+import { approvalEntries } from "../outbox/approvals.ts";
 import type { Entry } from "../outbox/outbox.ts";
 import { isStale } from "./look.ts";
 import { transact } from "../sqlite/open.ts";
@@ -23,6 +26,12 @@ export interface CommitterOptions {
   readonly maxBytes: number;
   /** Milliseconds since 1970. */
   readonly now: () => number;
+}
+
+/** An alert, and its event as the chain holds it. */
+export interface Reported<Judged extends JudgedChange = JudgedChange | FoldedChange> {
+  readonly judged: Judged;
+  readonly event: OcsfEvent;
 }
 
 /** Events of the agent itself. */
@@ -49,8 +58,15 @@ export class Committer {
     this.#options = options;
   }
 
-  /** Stores the looks, and the changes as alerts. Returns the changes that got an alert of their own. */
-  commit(looks: readonly Look[], changes: readonly JudgedChange[]): readonly JudgedChange[] {
+  /**
+   * Stores the looks, the changes as alerts, and what of them is approved beside the baseline. Returns the changes that
+   * got an alert of their own.
+   */
+  commit(
+    looks: readonly Look[],
+    changes: readonly JudgedChange[],
+    approvals: readonly ApprovedState[] = [],
+  ): readonly Reported<JudgedChange>[] {
     const stale = looks.filter(isStale);
     if (stale.length === 0 && changes.length === 0) return [];
     const { state } = this.#options;
@@ -59,6 +75,7 @@ export class Committer {
       ? changes.filter(({ severity }) => !mayFold(severity))
       : this.#singles(changes);
     const single = new Set(singles);
+    const alerts = this.#alerts(singles);
     transact(state.db, () => {
       for (const { path, after } of stale) {
         if (after) state.current.put(path, after);
@@ -66,9 +83,9 @@ export class Committer {
       }
       for (const change of changes)
         if (!single.has(change)) this.#count(change, full ? droppedRule : change.rule);
-      this.#append(this.#alerts(singles));
+      this.#append([...alerts.entries, ...(full ? [] : approvalEntries(approvals))]);
     });
-    return singles;
+    return alerts.reported();
   }
 
   /** Queues an event of the agent itself. The details must hold no secret. */
@@ -77,27 +94,39 @@ export class Committer {
     transact(state.db, () => this.#append([this.#agentEntry(event, detail, severity)]));
   }
 
-  /** The same in the current transaction, for what changes with the record. */
-  noteWithin(event: AgentEvent, detail: Readonly<Record<string, unknown>>): void {
-    this.#append([this.#agentEntry(event, detail, "info")]);
+  /**
+   * Notes in the current transaction which records are deleted, and states again what was approved with them: the
+   * newest, up to this many bytes.
+   */
+  notePruned(through: number, mostBytes: number): void {
+    const { approvals } = this.#options.state;
+    let bytes = 0;
+    const kept = approvals.heldUpTo(through).filter(({ path, row = "" }) => {
+      bytes += path.length + row.length;
+      return bytes <= mostBytes;
+    });
+    this.#append([
+      this.#agentEntry("pruned", { through }, "info"),
+      ...approvalEntries(kept.toReversed()),
+    ]);
   }
 
   /** Reports what was counted more than this many milliseconds ago: folds, and changes beyond the budget. */
-  flush(olderThan: number): readonly FoldedChange[] {
+  flush(olderThan: number): readonly Reported<FoldedChange>[] {
     const { state, now } = this.#options;
     const due = state.folds.all().filter((fold) => now() - fold.since >= olderThan);
     const dropped = due.filter((fold) => fold.rule === droppedRule);
     const folded = due.filter((fold) => fold.rule !== droppedRule);
     if (due.length === 0) return [];
-    const reported = folded.map(toFolded);
+    const alerts = this.#alerts(folded.map(toFolded));
     transact(state.db, () => {
       for (const fold of due) state.folds.delete(fold);
       this.#append([
-        ...this.#alerts(reported),
+        ...alerts.entries,
         ...(dropped.length > 0 ? [this.#droppedEntry(dropped)] : []),
       ]);
     });
-    return reported;
+    return alerts.reported();
   }
 
   #isOverBudget(): boolean {
@@ -137,16 +166,25 @@ export class Committer {
     if (entries.length > 0) this.#options.state.outbox.append(entries, at);
   }
 
-  /** Read once for all alerts of a transaction: the context asks for the key's id. */
-  #alerts(judged: readonly (JudgedChange | FoldedChange)[]): readonly Entry[] {
-    if (judged.length === 0) return [];
+  /** The entries of alerts, and once these are stored, the alerts with their events. */
+  #alerts<Judged extends JudgedChange>(
+    judged: readonly Judged[],
+  ): { readonly entries: readonly Entry[]; readonly reported: () => readonly Reported<Judged>[] } {
+    if (judged.length === 0) return { entries: [], reported: () => [] };
     const { now } = this.#options;
+    // Read once for all alerts of a transaction: the context asks for the key's id.
     const context = { ...this.#options.context };
-    return judged.map((one) => ({
-      kind: "alert",
+    const stored: Reported<Judged>[] = [];
+    const entries = judged.map((one) => ({
+      kind: "alert" as const,
       severity: one.severity,
-      body: (sequence) => toEvent(one, { ...context, uid: this.#uid(), sequence, now: now() }),
+      body: (sequence: number) => {
+        const event = toEvent(one, { ...context, uid: this.#uid(), sequence, now: now() });
+        stored.push({ judged: one, event });
+        return event;
+      },
     }));
+    return { entries, reported: () => stored };
   }
 
   #agentEntry(event: string, detail: Readonly<Record<string, unknown>>, severity: Severity): Entry {

@@ -3,9 +3,12 @@ import { compare } from "../core/change/compare.ts";
 import type { Look } from "../core/change/compare.ts";
 import { judge } from "../core/change/judge.ts";
 import { parseRow } from "../core/change/observation.ts";
+import type { Observation } from "../core/change/observation.ts";
 import { decodePath, nameOf, parentOf } from "../core/path.ts";
 import type { RuleIndex, Severity } from "../core/policy/rule.ts";
 import type { State } from "../node/state.ts";
+import type { Approvals } from "../outbox/approvals.ts";
+import { sinceApproval } from "./approvals.ts";
 
 export type DriftCount = Record<Severity, number>;
 
@@ -24,30 +27,38 @@ const differing = `
 
 const names = "SELECT path FROM current WHERE path > CAST(? AS BLOB) AND path < CAST(? AS BLOB)";
 
-/** How many paths were last seen otherwise than the baseline has them, without an approval by their rule. */
-export function countDrift(db: Database, index: RuleIndex): DriftCount {
-  return tally(Array.from(driftOf(db, index), ({ severity }) => severity));
+/** Where drift is found: the state, and the rules that say what counts. */
+interface Place {
+  readonly db: Database;
+  readonly approvals: Pick<Approvals, "get">;
+  readonly index: RuleIndex;
 }
+
+/** How many paths were last seen otherwise than they are approved, by a person or by their rule. */
+export function countDrift(place: Place): DriftCount {
+  return tally(Array.from(driftOf(place), ({ severity }) => severity));
+}
+
+type DriftState = Pick<State, "db" | "baseline" | "current" | "approvals">;
 
 /** The same for a running agent: reads all once, then follows the commits. */
 export class Drift {
-  readonly #state: Pick<State, "db" | "baseline" | "current">;
-  readonly #index: RuleIndex;
+  readonly #state: DriftState;
+  readonly #place: Place;
   readonly #drifting = new Map<string, Severity>();
   /** Of the baseline that was compared. */
   #counter = -1;
 
-  constructor(state: Pick<State, "db" | "baseline" | "current">, index: RuleIndex) {
+  constructor(state: DriftState, index: RuleIndex) {
     this.#state = state;
-    this.#index = index;
+    this.#place = { db: state.db, approvals: state.approvals, index };
   }
 
   count(): DriftCount {
     const counter = this.#state.baseline.counter();
     if (counter !== this.#counter) {
       this.#drifting.clear();
-      for (const { path, severity } of driftOf(this.#state.db, this.#index))
-        this.#drifting.set(path, severity);
+      for (const { path, severity } of driftOf(this.#place)) this.#drifting.set(path, severity);
       this.#counter = counter;
     }
     return tally(this.#drifting.values());
@@ -55,14 +66,21 @@ export class Drift {
 
   /** Call it after a commit, with its paths. */
   learn(looks: readonly Pick<Look, "path">[]): void {
-    const { db, baseline, current } = this.#state;
     for (const { path } of looks) {
-      const [before, after] = [baseline.rows.get(path), current.get(path)];
-      const look = { path, ...(before && { before }), ...(after && { after }) };
-      const severity = severityOf(look, { db, index: this.#index });
+      const severity = this.#severityAt(path, this.#state.current.get(path));
       if (severity) this.#drifting.set(path, severity);
       else this.#drifting.delete(path);
     }
+  }
+
+  /** What was at the path before is approved. */
+  wasInOrder({ path, before }: Look): boolean {
+    return this.#severityAt(path, before) === undefined;
+  }
+
+  #severityAt(path: string, after: Observation | undefined): Severity | undefined {
+    const before = this.#state.baseline.rows.get(path);
+    return severityOf({ path, ...(before && { before }), ...(after && { after }) }, this.#place);
   }
 }
 
@@ -72,33 +90,32 @@ function tally(all: Iterable<Severity>): DriftCount {
   return count;
 }
 
-function* driftOf(
-  db: Database,
-  index: RuleIndex,
-): Generator<{ readonly path: string; readonly severity: Severity }> {
-  for (const { path: bytes, before, after } of db.prepare<[], Differing>(differing).iterate()) {
+function* driftOf(place: Place): Generator<{ readonly path: string; readonly severity: Severity }> {
+  for (const { path: bytes, before, after } of place.db
+    .prepare<[], Differing>(differing)
+    .iterate()) {
     const path = decodePath(bytes);
     const look = {
       path,
       ...(before !== null && { before: parseRow(before) }),
       ...(after !== null && { after: parseRow(after) }),
     };
-    const severity = severityOf(look, { db, index });
+    const severity = severityOf(look, place);
     if (severity) yield { path, severity };
   }
 }
 
-/** Undefined: no drift. */
-function severityOf(
-  look: Look,
-  { db, index }: { readonly db: Database; readonly index: RuleIndex },
-): Severity | undefined {
+/** Of a look whose `before` is the baseline's. Undefined: no drift. */
+function severityOf(look: Look, { db, approvals, index }: Place): Severity | undefined {
   const rule = index.find(look.path)?.rule;
-  const change = compare(look);
-  if (!rule || !change) return undefined;
-  const siblings = rule.class === "sealed" ? siblingsOf(db, look.path) : [];
-  const judged = judge(change, rule, { siblings });
-  return judged?.verdict === "unexpected" ? judged.severity : undefined;
+  const approval = approvals.get(look.path);
+  const siblings = rule?.class === "sealed" ? siblingsOf(db, look.path) : [];
+  const judgedIn = (one: Look): Severity | undefined => {
+    const change = compare(one);
+    const judged = rule && change && judge(change, rule, { siblings });
+    return judged?.verdict === "unexpected" ? judged.severity : undefined;
+  };
+  return judgedIn(look) && judgedIn(approval ? sinceApproval(look, approval) : look);
 }
 
 /** Names of the other files of the directory. */

@@ -40,6 +40,7 @@ export function judgeChange(
     class: rule.class,
     severity: worstCase.judgement.severity,
     verdict: worstCase.judgement.verdict,
+    ...(worstCase.judgement.byAllowedWriter && { byAllowedWriter: true }),
     meaning: (origin.through ?? []).map(
       (name) => `changed through its other name ${showPath(name).text}`,
     ),

@@ -1,5 +1,5 @@
 import { setImmediate as turn, setTimeout as pause } from "node:timers/promises";
-import type { FoldedChange, JudgedChange } from "../core/change/change.ts";
+import type { JudgedChange } from "../core/change/change.ts";
 import type { Actor } from "../core/change/hint.ts";
 import { IntegrityError, isBusy } from "../core/error.ts";
 import type { Look } from "../core/change/compare.ts";
@@ -15,6 +15,8 @@ import type { HintGroup } from "../watch/coalesce.ts";
 import { transact } from "../sqlite/open.ts";
 import { viewIn, gaugeOf } from "./deferred-hash.ts";
 import { largeBytes } from "../core/size-class.ts";
+import { approvalsOf } from "./approvals.ts";
+import type { Reported } from "./commit.ts";
 import { apart, LargeFiles } from "./large-files.ts";
 import type { Batch, Lane } from "./large-files.ts";
 import { mountsSince, rememberMounts } from "./remembered-mounts.ts";
@@ -38,7 +40,7 @@ interface Helpers {
   readonly drift: Drift;
   /** Brings everything that the kernel has queued by now into the coalescer. */
   readonly drain: () => void;
-  readonly onAlert: (alert: JudgedChange | FoldedChange) => void;
+  readonly onAlert: (alert: Reported) => void;
 }
 
 /** Paths that are looked at and committed together. */
@@ -219,7 +221,8 @@ export class Reconciliation implements Disposable {
   #commit(looks: readonly Look[], changes: readonly JudgedChange[]): void {
     const { committer, metrics } = this.#context;
     const { sweeps, drift, onAlert } = this.#helpers;
-    const reported = committer.commit(looks, changes);
+    const approvals = approvalsOf(looks, changes, (look) => drift.wasInOrder(look));
+    const reported = committer.commit(looks, changes, approvals);
     this.#commits += 1;
     sweeps.learn(looks);
     drift.learn(looks);

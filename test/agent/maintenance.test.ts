@@ -12,6 +12,9 @@ import { HealthStatus } from "../../src/health/status.ts";
 import { parseRecord } from "../../src/core/record/chain.ts";
 import { openStateDatabase } from "../../src/node/database.ts";
 import { eventContext } from "../helpers/judged.ts";
+import { at, rowFor, seenFile } from "../helpers/state.ts";
+import { verifyChain } from "../../src/outbox/verify.ts";
+import { transact } from "../../src/sqlite/open.ts";
 import { makePlace } from "../helpers/tree.ts";
 
 /** A state directory, and the house-keeping over it. */
@@ -28,6 +31,7 @@ function makeHouse() {
   const agent = { node, state, settings, committer, metrics, health } as unknown as AgentContext;
   return {
     state,
+    committer,
     health,
     keep: maintenance(agent, { drift: new Drift(state, node.index), onAlert: () => undefined }),
     /** What the chain holds of the agent itself: "degraded state". */
@@ -51,6 +55,43 @@ test("house-keeping that succeeds does not end a trouble that a change's commit 
   house.keep();
   t.deepEqual(house.health.sick(), ["the disk is full"]);
   t.deepEqual(house.reported(), ["degraded state"]);
+});
+
+const approved = (count: number) =>
+  Array.from({ length: count }, (_, ino) => ({
+    path: `/etc/file-${ino}`,
+    rule: "test/own",
+    writer: { pid: 7 },
+    at: 0,
+    row: rowFor(ino),
+  }));
+
+test("what was approved is stated again when its record is pruned, the newest first", (t) => {
+  using house = makeHouse();
+  const { state, committer } = house;
+  const event = { kind: "agent", severity: "info", body: () => "x".repeat(100_000) } as const;
+  const fill = () =>
+    transact(state.db, () => {
+      for (let one = 0; one < 20; one += 1) state.outbox.append([event], at);
+    });
+  const look = { path: "/etc/file-0", after: seenFile(0) };
+  committer.commit([look], [], approved(3));
+  fill();
+  house.keep();
+  t.true(state.outbox.head().seq > 20);
+  t.throws(() => state.outbox.bytesOf(2), { code: "CHAIN_BROKEN" });
+  t.deepEqual(
+    state.approvals.all().map(({ path }) => path),
+    ["/etc/file-0", "/etc/file-1", "/etc/file-2"],
+  );
+  // More than may be kept: the newest stay, so that pruning ends.
+  committer.commit([{ ...look, after: seenFile(9) }], [], approved(2000));
+  fill();
+  house.keep();
+  const kept = state.approvals.all().length;
+  t.true(kept > 100 && kept < 2000, String(kept));
+  const { ok } = verifyChain(state.db, [state.key.publicKey]);
+  t.true(ok);
 });
 
 test("house-keeping that fails is a trouble of its own, until it succeeds", (t) => {

@@ -40,7 +40,7 @@ export interface TestNode extends Ground, Disposable {
   run(...args: readonly string[]): ReturnType<typeof runAgent>;
   startReceiver(options?: ReceiverOptions): Promise<Receiver>;
   watch(options?: WatchOptions): Promise<Watching>;
-  /** The chain's records but for genesis and rekey, in its order. */
+  /** The chain's records of alerts and events, in its order. */
   records(): readonly ChainEntry[];
   /** The state of each path as the agent's database has it. */
   current(): ReadonlyMap<string, Observation>;
@@ -206,10 +206,13 @@ function rowsOfChain(state: string): readonly Buffer[] {
   return query(state, "SELECT bytes FROM record ORDER BY seq").map(({ bytes }) => bytes as Buffer);
 }
 
+/** Kinds of records that no webhook carries. */
+const isSilent: ReadonlySet<string> = new Set(["approval", "genesis", "rekey"]);
+
 function entryOf(bytes: Buffer): readonly ChainEntry[] {
   const record = parseRecord(bytes);
   const body = record?.body as ChainEntry["body"] | undefined;
-  if (!record || !body || record.kind === "genesis" || record.kind === "rekey") return [];
+  if (!record || !body || isSilent.has(record.kind)) return [];
   const { uid } = record.kind === "alert" ? (body["metadata"] as ChainEntry["body"]) : body;
   return [{ seq: record.seq, id: String(uid), body }];
 }

@@ -80,6 +80,7 @@ test("what was seen and what is said of it are stored together", (t) => {
   t.is(record?.kind, "alert");
   t.is(record?.body.unmapped?.fim["path"], "/a");
   t.like(record?.body["metadata"], { sequence: 2 });
+  t.deepEqual(JSON.parse(JSON.stringify(reported[0]?.event)), record?.body);
 });
 
 test("what cannot be queued was not seen", (t) => {
@@ -116,9 +117,9 @@ test("a storm gets single alerts at first, then as one alert with a count and ex
   bench.time += 10_000;
   const [folded, ...others] = bench.committer.flush(10_000);
   t.deepEqual(others, []);
-  t.is(folded?.count, 800);
-  t.deepEqual(folded?.examples.slice(0, 2), ["/d/200", "/d/201"]);
-  t.is(folded?.examples.length, 10);
+  t.is(folded?.judged.count, 800);
+  t.deepEqual(folded?.judged.examples.slice(0, 2), ["/d/200", "/d/201"]);
+  t.is(folded?.judged.examples.length, 10);
   const last = bench.records().at(-1);
   t.is(last?.body.unmapped?.fim["count"], 800);
   t.deepEqual(bench.committer.flush(0), []);
@@ -141,7 +142,9 @@ test("changes of different kinds are counted apart", (t) => {
     change: { path: "/x", kind: "deleted", before: seen() },
   });
   bench.committer.commit([], [...many(3, "low"), deleted, deleted]);
-  const folded = bench.committer.flush(0).map(({ change, count }) => [change.kind, count] as const);
+  const folded = bench.committer
+    .flush(0)
+    .map(({ judged: { change, count } }) => [change.kind, count] as const);
   t.deepEqual(Object.fromEntries(folded), { created: 3, deleted: 2 });
 });
 
@@ -149,7 +152,7 @@ test("a count outlives a restart", (t) => {
   using bench = makeBench();
   bench.committer.commit([], many(250, "low"));
   const [folded] = bench.again().flush(0);
-  t.is(folded?.count, 50);
+  t.is(folded?.judged.count, 50);
 });
 
 test("beyond the budget what is not grave is counted, and a record says how many", (t) => {
@@ -163,7 +166,7 @@ test("beyond the budget what is not grave is counted, and a record says how many
     [...low, changeOf("/grave", "high")],
   );
   t.deepEqual(
-    reported.map(({ change }) => change.path),
+    reported.map(({ judged }) => judged.change.path),
     ["/grave"],
   );
   t.truthy(bench.state.current.get("/low/2"));

@@ -1,4 +1,6 @@
 import test from "ava";
+import { readFileSync } from "node:fs";
+import { wrap } from "../helpers/processes.ts";
 import { makeNode, alertsOf } from "../helpers/node.ts";
 import { until } from "../helpers/wait.ts";
 
@@ -38,5 +40,33 @@ test.serial(
     const wrong = await node.run("log", "--path", "etc");
     t.is(wrong.code, 2);
     t.regex(wrong.stderr, /--path etc: is not absolute/);
+  },
+);
+
+test.serial(
+  "watch --format ndjson prints the events that the chain holds, one a line",
+  async (t) => {
+    using node = makeNode({ rules: { "/srv/**": "high" } });
+    node.write("/srv/a", "as it was\n");
+    await node.capture();
+    const printed = node.beside("printed");
+    {
+      await using watching = await node.watch({
+        program: wrap(node.beside("watch"), `exec AGENT "$@" > ${printed}`),
+        args: ["--format", "ndjson"],
+      });
+      node.write("/srv/a", "one\n");
+      node.write("/srv/b", "two\n");
+      await until(() => readFileSync(printed, "utf8").split("\n").length === 3, 30_000);
+      t.is(await watching.stop(), 0);
+    }
+    const lines = readFileSync(printed, "utf8").trimEnd().split("\n");
+    const events = lines.map((line) => JSON.parse(line) as unknown);
+    const held = node.records().filter(({ body }) => body["class_uid"] === 1001);
+    t.deepEqual(
+      events,
+      held.map(({ body }) => body),
+    );
+    t.is(events.length, 2);
   },
 );

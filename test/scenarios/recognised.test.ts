@@ -55,8 +55,8 @@ test.serial("who makes a node look like another's does not have it watched less"
   mkdirSync(place.at("/node/etc/rancher"));
   appendFileSync(place.at(`/node${kubelet}`), "# altered\n");
   t.deepEqual(await reported(place), [
-    { path: "/etc/rancher", change: "created", severity: "low" },
     { path: kubelet, change: "modified", severity: "high" },
+    { path: "/etc/rancher", change: "created", severity: "low" },
   ]);
 });
 

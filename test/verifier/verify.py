@@ -33,7 +33,7 @@ RULE_KEYS = (
 SCHEMA = {
     "baseline": "table", "statement": "table", "record": "table", "batch": "table",
     "meta": "table", "current": "table", "sink": "table", "fold": "table",
-    "current_inode": "index", "record_baseline": "index",
+    "current_inode": "index", "record_baseline": "index", "record_approval": "index",
 }
 SEVERITIES = ["info", "low", "medium", "high", "critical"]
 

@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { showPath } from "../../core/path.ts";
 import type { Statement } from "../../core/record/statement.ts";
 import { uuidv7 } from "../../core/uuid.ts";
+import { approvalEntries } from "../../outbox/approvals.ts";
 import type { State } from "../../node/state.ts";
 
 interface BaselineEvent {
@@ -13,7 +14,10 @@ interface BaselineEvent {
 
 const pathsTold = 100;
 
-/** Records in the chain that a baseline was signed; a rollback shows against this record. Runs in a transaction. */
+/**
+ * Records in the chain that a baseline was signed; a rollback shows against this record. What `watch` approved at other
+ * paths is stated again, because only what follows the last baseline counts. Runs in a transaction.
+ */
 export function recordBaseline(state: State, { statement, what, paths }: BaselineEvent): void {
   const { node, cluster, counter, digest, rows, at, reason, key, policy, programs } = statement;
   const body = {
@@ -35,5 +39,11 @@ export function recordBaseline(state: State, { statement, what, paths }: Baselin
       count: paths.length,
     }),
   };
-  state.outbox.append([{ kind: "baseline", severity: "info", body: () => body }], at);
+  const accepted = new Set(paths);
+  const isNew = what === "captured" || what === "replaced";
+  const kept = isNew ? [] : state.approvals.all().filter(({ path }) => !accepted.has(path));
+  state.outbox.append(
+    [{ kind: "baseline", severity: "info", body: () => body }, ...approvalEntries(kept)],
+    at,
+  );
 }

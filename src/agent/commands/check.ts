@@ -1,8 +1,14 @@
 import type { JudgedChange } from "../../core/change/change.ts";
+import { compare } from "../../core/change/compare.ts";
 import type { Look } from "../../core/change/compare.ts";
+import { comparePaths } from "../../core/path.ts";
+import { severities } from "../../core/policy/rule.ts";
+import type { ApprovedState } from "../../core/record/approval.ts";
 import { pair } from "../../core/change/pair.ts";
 import type { Statement } from "../../core/record/statement.ts";
 import { HashPool } from "../../observe/hash/pool.ts";
+import { verifyChain } from "../../outbox/verify.ts";
+import { namesOf, sinceApproval } from "../../reconcile/approvals.ts";
 import { judgeChange } from "../../reconcile/judge.ts";
 import { Looks } from "../../reconcile/look.ts";
 import type { NodeView } from "../../reconcile/look.ts";
@@ -19,6 +25,10 @@ import type { State } from "../../node/state.ts";
 export interface Drift {
   readonly statement: Statement;
   readonly changes: readonly JudgedChange[];
+  /** Differences from the baseline that `watch` approved, in their last approved state. */
+  readonly approved: readonly JudgedChange[];
+  /** Why the approvals do not count. */
+  readonly distrust?: string;
   readonly unseen: readonly Unseen[];
   /** Readable now, unreadable when approved: there is nothing to compare it with. */
   readonly uncompared: readonly Unseen[];
@@ -28,15 +38,13 @@ export interface Drift {
   readonly weaker: readonly Weakening[];
 }
 
+interface CheckOptions {
+  readonly paths: readonly string[];
+  readonly onProgress?: (progress: Progress) => void;
+}
+
 /** Compares the node with its baseline: every path, or some paths and everything below them. */
-export async function findDrift(
-  node: Node,
-  state: State,
-  options: {
-    readonly paths: readonly string[];
-    readonly onProgress?: (progress: Progress) => void;
-  },
-): Promise<Drift> {
+export async function findDrift(node: Node, state: State, options: CheckOptions): Promise<Drift> {
   const statement = state.baseline.trust();
   requireKnown(node, options.paths, state.baseline.rows);
   using pool = new HashPool({ root: node.root, workers: hashWorkers });
@@ -46,35 +54,121 @@ export async function findDrift(
     findByInode: () => [],
   };
   const view = makeNodeView(node, { known, pool });
-  const looks = new Looks(view);
   const wasWatched = formerIndex(state, statement, node);
+  const { looks, unseen, unapproved } = await lookAt(options, {
+    wasWatched,
+    view,
+    differing: (run) => differing({ ...run, node, pool, known }, state.baseline.rows),
+  });
+  const seen = looks.filter(({ path }) => wasWatched(path));
+  const restless = seen.flatMap(({ path, after }) => (after ? unrest(node, path, after) : []));
+  const judged = judgeLooks(seen, view, trustedApprovals(state));
+  const changed = new Set(judged.changes.flatMap(({ change }) => namesOf(change)));
+  return {
+    ...judged,
+    statement,
+    unseen: [...unseen, ...restless],
+    uncompared: seen.flatMap(neverRead).filter(({ path }) => !changed.has(path)),
+    unapproved,
+    weaker: weakerThanSigned(node, state, statement),
+  };
+}
+
+interface Sight {
+  readonly wasWatched: (path: string) => boolean;
+  readonly view: NodeView;
+  readonly differing: (
+    run: Pick<CheckOptions, "onProgress"> & { readonly from?: string },
+  ) => ReturnType<typeof differing>;
+}
+
+/** Looks at every path that differs from its row in the baseline. */
+async function lookAt(
+  { paths, onProgress }: CheckOptions,
+  sight: Sight,
+): Promise<Pick<Drift, "unseen" | "unapproved"> & { readonly looks: readonly Look[] }> {
+  const looks = new Looks(sight.view);
   const unseen: Unseen[] = [];
   const unapproved: string[] = [];
-  const { onProgress } = options;
-  for (const from of options.paths.length > 0 ? options.paths : [undefined]) {
-    const run = { node, pool, known, ...(from !== undefined && { from }) };
-    const pass = await differing(
-      { ...run, ...(onProgress && { onProgress }) },
-      state.baseline.rows,
-    );
-    unseen.push(...pass.unseen);
-    for (const path of pass.paths) {
-      if (wasWatched(path)) await looks.at(path);
+  for (const from of paths.length > 0 ? paths : [undefined]) {
+    const found = await sight.differing({
+      ...(from !== undefined && { from }),
+      ...(onProgress && { onProgress }),
+    });
+    unseen.push(...found.unseen);
+    for (const path of found.paths) {
+      if (sight.wasWatched(path)) await looks.at(path);
       else unapproved.push(path);
     }
   }
-  const at = Date.now();
-  const origin = { at, actors: [], offline: false };
-  const seen = looks.all().filter(({ path }) => wasWatched(path));
-  const changes = pair(seen)
+  return { looks: looks.all(), unseen, unapproved };
+}
+
+interface Trusted {
+  readonly approvals: ReadonlyMap<string, ApprovedState>;
+  readonly distrust?: string;
+}
+
+/** Compares with what was approved last: by `watch`, else by a person. */
+function judgeLooks(
+  seen: readonly Look[],
+  view: NodeView,
+  { approvals, distrust }: Trusted,
+): Pick<Drift, "changes" | "approved" | "distrust"> {
+  const layered = seen.map((look) => {
+    const approval = approvals.get(look.path);
+    return approval ? sinceApproval(look, approval) : look;
+  });
+  const origin = { at: Date.now(), actors: [], offline: false };
+  const changes = pair(layered)
     .map((change) => judgeChange(change, origin, view))
     .filter((change) => change !== undefined)
-    .toSorted((a, b) => (a.change.path < b.change.path ? -1 : 1));
-  for (const { path, after } of seen) if (after) unseen.push(...unrest(node, path, after));
-  const changed = new Set(changes.map(({ change }) => change.path));
-  const uncompared = seen.flatMap(neverRead).filter(({ path }) => !changed.has(path));
-  const weaker = weakerThanSigned(node, state, statement);
-  return { statement, changes, unseen, uncompared, unapproved, weaker };
+    .toSorted(bySeverity);
+  const changed = new Set(changes.flatMap(({ change }) => namesOf(change)));
+  const approved = seen
+    .filter(({ path }) => !changed.has(path))
+    .flatMap((look) => approvedIn(look, approvals.get(look.path), view));
+  return { changes, approved, ...(distrust !== undefined && { distrust }) };
+}
+
+/** The approvals since the baseline, if the chain that holds them is whole and signed. */
+function trustedApprovals(state: State): Trusted {
+  const all = state.approvals.all();
+  if (all.length === 0) return { approvals: new Map() };
+  const report = verifyChain(state.db, [state.key.publicKey, ...state.key.past]);
+  if (report.ok) return { approvals: new Map(all.map((one) => [one.path, one])) };
+  return { approvals: new Map(), distrust: `record ${report.seq}: ${report.fault}` };
+}
+
+/** The difference from the baseline that an approval covers. */
+function approvedIn(
+  look: Look,
+  approval: ApprovedState | undefined,
+  view: NodeView,
+): readonly JudgedChange[] {
+  const change = approval && compare(look);
+  const rule = view.index.find(look.path)?.rule;
+  if (!change || !rule) return [];
+  return [
+    {
+      change,
+      rule: approval.rule,
+      class: rule.class,
+      severity: "info",
+      verdict: "approved",
+      meaning: [],
+      attack: [],
+      why: rule.why,
+      at: approval.at,
+      actor: approval.writer,
+    },
+  ];
+}
+
+/** The most severe first, then by path. */
+function bySeverity(a: JudgedChange, b: JudgedChange): number {
+  const rank = severities.indexOf(b.severity) - severities.indexOf(a.severity);
+  return rank === 0 ? comparePaths(a.change.path, b.change.path) : rank;
 }
 
 function neverRead({ path, before, after }: Look): readonly Unseen[] {

@@ -7,6 +7,7 @@ import { IntegrityError } from "../../core/error.ts";
 import { lockHolder } from "../../linux/lock-holder.ts";
 import { openStateDatabase } from "../../node/database.ts";
 import type { Node } from "../../node/node.ts";
+import { Approvals } from "../../outbox/approvals.ts";
 import { Queue } from "../../outbox/queue.ts";
 import { countDrift } from "../../reconcile/drift.ts";
 import type { DriftCount } from "../../reconcile/drift.ts";
@@ -50,7 +51,7 @@ export async function readStatus(node: Node, settings: Settings): Promise<Status
     const answer = pid === undefined ? undefined : await askAgent(settings.listen);
     const agent = typeof answer === "string" ? undefined : answer;
     const baseline = baselineOf(new Baseline(db, { stateDir: settings.state, key }));
-    const drift = countDrift(db, node.index);
+    const drift = countDrift({ db, approvals: new Approvals(db), index: node.index });
     const sinks = sinksOf(db, agent);
     const isClean = Object.values(drift).every((count) => count === 0);
     const ok =

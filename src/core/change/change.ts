@@ -86,6 +86,8 @@ export interface JudgedChange {
   readonly class: FileClass;
   readonly severity: Severity;
   readonly verdict: Verdict;
+  /** An allowed writer made it. Absent: it is unexpected, or its class expects it from any process. */
+  readonly byAllowedWriter?: true;
   /** Sentences that say what a difference means. Never hold a secret. */
   readonly meaning: readonly string[];
   readonly attack: readonly string[];

@@ -27,6 +27,7 @@ export interface Judgement {
   readonly change: Change;
   readonly severity: Severity;
   readonly verdict: Verdict;
+  readonly byAllowedWriter?: true;
 }
 
 /**
@@ -37,11 +38,11 @@ export function judge(change: Change, rule: Rule, facts: Circumstances): Judgeme
   const writer = judgeWriter(change, rule, facts);
   const rest = writer === "stranger" ? change : withoutExpected(change, rule, facts);
   if (!rest) return undefined;
-  const approved =
-    writer !== "stranger" &&
-    (isExpectedByClass(rest, rule, facts) || isAllowed(writer, rule, facts));
-  if (approved && rest.kind !== "mounted" && rest.kind !== "unreadable")
-    return { change: rest, severity: "info", verdict: "approved" };
+  if (writer !== "stranger" && rest.kind !== "mounted" && rest.kind !== "unreadable") {
+    const approved = { change: rest, severity: "info", verdict: "approved" } as const;
+    if (isExpectedByClass(rest, rule, facts)) return approved;
+    if (isAllowed(writer, rule, facts)) return { ...approved, byAllowedWriter: true };
+  }
   return { change: rest, severity: severityOf(rest, rule.severity), verdict: "unexpected" };
 }
 

@@ -1,7 +1,14 @@
 import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
 
-export type RecordKind = "genesis" | "alert" | "agent" | "baseline" | "dropped" | "rekey";
+export type RecordKind =
+  | "genesis"
+  | "alert"
+  | "agent"
+  | "baseline"
+  | "approval"
+  | "dropped"
+  | "rekey";
 
 /** The content of a record; its bytes are this JSON, kept as first written. */
 export interface ChainRecord {

@@ -156,6 +156,7 @@ function describe(record: ChainRecord): Described | undefined {
     case "baseline":
     case "dropped":
       return describeAgent(record.kind, body);
+    case "approval":
     case "genesis":
     case "rekey":
       return undefined;
