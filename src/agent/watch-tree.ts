@@ -15,6 +15,7 @@ import type { NodeView } from "../reconcile/look.ts";
 import { Reconciliation } from "../reconcile/loop.ts";
 import { reportUnapproved } from "./unapproved.ts";
 import type { AgentContext } from "../reconcile/context.ts";
+import { approvedAt } from "../reconcile/approvals.ts";
 import { Drift } from "../reconcile/drift.ts";
 import type { Reported } from "../reconcile/commit.ts";
 import { Sweeps } from "../reconcile/sweeps.ts";
@@ -139,6 +140,7 @@ function viewWith(context: AgentContext, engines: () => Engines): NodeView {
   const programs = new StaticPodPrograms(context);
   return {
     ...makeNodeView(node, { known: state.current, pool }),
+    approved: (path) => approvedAt(state, path),
     isApprovedExecutable: (actor) => isApprovedExecutable(actor, { node, state }),
     isAllowedWriter: (actor, writers) => isAllowedWriter(actor, writers, { node, state }),
     isInStaticPod: (actor) => programs.isInStaticPod(actor),

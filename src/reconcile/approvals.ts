@@ -1,8 +1,10 @@
 import type { JudgedChange } from "../core/change/change.ts";
 import type { Look } from "../core/change/compare.ts";
 import { parseRow, rowOf } from "../core/change/observation.ts";
+import type { Observation } from "../core/change/observation.ts";
 import { isBelow } from "../core/path.ts";
 import type { ApprovedState } from "../core/record/approval.ts";
+import type { State } from "../node/state.ts";
 import { isStale } from "./look.ts";
 
 /**
@@ -37,6 +39,16 @@ export function approvalsOf(
     if (row !== undefined && /\\ud[c-f]/iu.test(row)) return [];
     return [{ path, rule: by.rule, writer, at: by.at, ...(row !== undefined && { row }) }];
   });
+}
+
+/** What was approved last at a path: by `watch` since the baseline, else by a person. */
+export function approvedAt(
+  { approvals, baseline }: Pick<State, "approvals" | "baseline">,
+  path: string,
+): Observation | undefined {
+  const approval = approvals.get(path);
+  if (!approval) return baseline.rows.get(path);
+  return approval.row === undefined ? undefined : parseRow(approval.row);
 }
 
 /** A look at a path, compared with what was approved last instead of with the baseline. */

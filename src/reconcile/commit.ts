@@ -83,7 +83,7 @@ export class Committer {
       }
       for (const change of changes)
         if (!single.has(change)) this.#count(change, full ? droppedRule : change.rule);
-      this.#append([...alerts.entries, ...(full ? [] : approvalEntries(approvals))]);
+      this.#append([...alerts.entries, ...approvalEntries(approvals)]);
     });
     return alerts.reported();
   }

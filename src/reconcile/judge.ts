@@ -2,6 +2,7 @@ import { likeliestLast } from "../core/change/actors.ts";
 import type { Change, JudgedChange } from "../core/change/change.ts";
 import type { Actor, EngineName } from "../core/change/hint.ts";
 import { judge } from "../core/change/judge.ts";
+import { isRestored } from "../core/change/restored.ts";
 import type { Circumstances, Judgement } from "../core/change/judge.ts";
 import { nameOf, parentOf, showPath } from "../core/path.ts";
 import { moreSevere } from "../core/policy/rule.ts";
@@ -34,12 +35,17 @@ export function judgeChange(
     view,
   });
   if (!worstCase) return undefined;
+  const { verdict, severity } = worstCase.judgement;
+  const restored =
+    verdict === "unexpected" &&
+    view.approved !== undefined &&
+    isRestored(change, rule.class, view.approved);
   return {
     change: worstCase.judgement.change,
     rule: rule.id,
     class: rule.class,
-    severity: worstCase.judgement.severity,
-    verdict: worstCase.judgement.verdict,
+    severity: restored ? "info" : severity,
+    verdict,
     ...(worstCase.judgement.byAllowedWriter && { byAllowedWriter: true }),
     meaning: (origin.through ?? []).map(
       (name) => `changed through its other name ${showPath(name).text}`,
@@ -50,6 +56,7 @@ export function judgeChange(
     ...(origin.engine && { engine: origin.engine }),
     ...(worstCase.actor && { actor: worstCase.actor }),
     ...(origin.offline && { offline: true }),
+    ...(restored && { restored }),
   };
 }
 

@@ -1,5 +1,6 @@
 import { inlineBytes } from "../core/size-class.ts";
 import { differences } from "../core/change/compare.ts";
+import type { Approved } from "../core/change/restored.ts";
 import type { Look } from "../core/change/compare.ts";
 import type { Actor } from "../core/change/hint.ts";
 import { isUnseen, rowOf } from "../core/change/observation.ts";
@@ -26,6 +27,8 @@ export interface NodeView {
     below(dir: string): Iterable<{ readonly path: string }>;
     findByInode(dev: string, ino: string): readonly string[];
   };
+  /** The state that was approved last. Absent in a check, which compares with nothing else. */
+  readonly approved?: Approved;
   /** Whether the actor ran the approved file of that name. Undefined: no longer known. */
   readonly isApprovedExecutable?: (actor: Actor) => boolean | undefined;
   /** Whether the actor's executable is one of these, under this name or a link to it. */

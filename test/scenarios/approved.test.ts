@@ -134,6 +134,20 @@ scenario("what a stranger left does not become approved with a later allowed cha
   t.deepEqual(said, ["modified spoiled", "modified untouched"]);
 });
 
+scenario("a rollback of what watch approved to the baseline is no restore", async (t) => {
+  await using node = await startGround();
+  const file = node.at("own/edited");
+  execFileSync(sed, ["-i", "s/old/new/", file]);
+  await mark(node);
+  const reported = async (text: string) => {
+    const before = node.alerts().length;
+    writeFileSync(file, text);
+    return await node.alerted((one) => one.path === file, before);
+  };
+  t.like(await reported("old\n"), { severity: "high", restored: undefined });
+  t.like(await reported("new\n"), { severity: "info", restored: true, verdict: "unexpected" });
+});
+
 scenario(
   "approvals outlive accept of another path and a new key, and end with a new baseline",
   async (t) => {

@@ -369,7 +369,7 @@ const attributes: readonly Case[] = [
       }),
     ],
     undone: [
-      modified(apiserver, "critical", ["mode"], {
+      modified(apiserver, "info", ["mode"], {
         before: { mode: "0644" },
         after: { mode: "0600" },
       }),
@@ -653,7 +653,7 @@ const removals: readonly Case[] = [
     act: (plane) => redo(plane, `${pki}/apiserver.crt`, unlinkSync),
     reported: [deleted(`${pki}/apiserver.crt`, "critical")],
     left: [otherInode(`${pki}/apiserver.crt`)],
-    undone: [created(`${pki}/apiserver.crt`, "critical", { after: { mode: "0644" } })],
+    undone: [created(`${pki}/apiserver.crt`, "info", { after: { mode: "0644" } })],
   },
   {
     title: "a tree removed",
@@ -740,19 +740,19 @@ const renames: readonly Case[] = [
     title: "a file renamed",
     act: (plane) => move(plane.at(scheduler), plane.at(`${scheduler}.off`)),
     reported: [renamed(scheduler, `${scheduler}.off`, { severity: "critical" })],
-    undone: [renamed(`${scheduler}.off`, scheduler, { severity: "critical" })],
+    undone: [renamed(`${scheduler}.off`, scheduler, { severity: "info" })],
   },
   {
     title: "a file renamed to where the rule is moreSevere",
     act: (plane) => move(plane.at("/etc/hosts"), plane.at(`${manifests}/hosts.yaml`)),
     reported: [renamed("/etc/hosts", `${manifests}/hosts.yaml`, { severity: "critical" })],
-    undone: [renamed(`${manifests}/hosts.yaml`, "/etc/hosts", { severity: "critical" })],
+    undone: [renamed(`${manifests}/hosts.yaml`, "/etc/hosts", { severity: "info" })],
   },
   {
     title: "a file renamed out of what is watched",
     act: (plane) => move(plane.at(etcd), plane.at("/tmp/etcd.yaml")),
     reported: [deleted(etcd, "critical")],
-    undone: [created(etcd, "critical")],
+    undone: [created(etcd, "info")],
   },
   {
     title: "a file renamed into what is watched",

@@ -21,6 +21,8 @@ export const fields = [
   "mtime",
 ] as const;
 export type Field = (typeof fields)[number];
+/** Alone they are no change of what a file says or who may use it. */
+export const slight: readonly Field[] = ["mtime", "inode", "links"];
 
 export type ChangeKind =
   | "created"
@@ -99,6 +101,8 @@ export interface JudgedChange {
   readonly actor?: Actor;
   /** The change happened while the agent was not running. */
   readonly offline?: true;
+  /** The path is again as the baseline has it. */
+  readonly restored?: true;
 }
 
 /** Many like changes under one rule, reported as one. */

@@ -1,3 +1,4 @@
+import { slight } from "./change.ts";
 import type { Change, Field, Verdict } from "./change.ts";
 import type { Actor, Step } from "./hint.ts";
 import { nameOf } from "../path.ts";
@@ -197,7 +198,6 @@ function isNewest(path: string, siblings: readonly string[]): boolean {
 }
 
 const slightSteps: readonly Step[] = ["attributes", "linked"];
-const slight: readonly Field[] = ["mtime", "inode", "links"];
 
 /** Only time, inode or link count changed, or an attribute briefly or to the same value: low at most. */
 function severityOf(change: Change, severity: Severity): Severity {

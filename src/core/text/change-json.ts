@@ -60,6 +60,8 @@ export interface ChangeObject {
   /** RFC 3339, milliseconds. */
   readonly at: string;
   readonly offline?: true;
+  /** The path is again as the baseline has it. */
+  readonly restored?: true;
 }
 
 /** True when it stands for many like changes. */
@@ -102,6 +104,7 @@ export function showChange(judged: JudgedChange | FoldedChange): ChangeObject {
     engine: judged.engine,
     at: isoTime(judged.at),
     offline: judged.offline,
+    restored: judged.restored,
   });
 }
 

@@ -40,8 +40,9 @@ export function toSentence(judged: JudgedChange | FoldedChange): string {
     ? `${judged.count} changes under rule ${printable(judged.rule)}, the last of them: `
     : "";
   const offline = judged.offline ? ", while the agent was not running" : "";
+  const restored = judged.restored ? ", back to the baseline" : "";
   const actor = judged.actor ? `, by ${actorText(judged.actor)}` : "";
-  return `${many}${whatHappened(judged.change)}${offline}${actor}${meaningText(judged.meaning)}`;
+  return `${many}${whatHappened(judged.change)}${restored}${offline}${actor}${meaningText(judged.meaning)}`;
 }
 
 function whatHappened(change: Change): string {
