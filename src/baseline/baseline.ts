@@ -12,6 +12,7 @@ import {
   sha256,
 } from "../core/record/statement.ts";
 import type { RowsDigest, Statement } from "../core/record/statement.ts";
+import type { ApprovedMounts } from "../core/record/mounts.ts";
 import type { ApprovedProgram } from "../core/record/program.ts";
 import { judge, readAnchor } from "../core/record/trust.ts";
 import type { Evidence } from "../core/record/trust.ts";
@@ -32,6 +33,8 @@ export interface Approval {
   readonly reason: string;
   /** Programs of static pods that are approved now. Absent: those of the last statement. */
   readonly programs?: readonly ApprovedProgram[];
+  /** Absent: those of the last statement. */
+  readonly mounts?: ApprovedMounts;
   /** Runs in the same transaction: queues the record of kind "baseline". */
   readonly also?: (statement: Statement) => void;
 }
@@ -215,7 +218,9 @@ export class Baseline {
 
   #sign(found: RowsDigest, approval: Approval): Statement {
     const { node, cluster, policy, at, reason, also } = approval;
-    const programs = approval.programs ?? this.signed()?.programs ?? [];
+    const last = this.signed();
+    const programs = approval.programs ?? last?.programs ?? [];
+    const mounts = approval.mounts ?? last?.mounts;
     const fields = {
       node,
       cluster,
@@ -225,6 +230,7 @@ export class Baseline {
       ...this.#next(),
       policy: { name: policy.name, digest: sha256(policy.text) },
       ...(programs.length > 0 && { programs }),
+      ...(mounts && { mounts }),
     };
     const envelope = sealStatement(fields, this.#key.privateKey);
     const statement: Statement = { v: 1, ...fields, key: this.#key.id };

@@ -64,7 +64,9 @@ export class Reconciliation implements Disposable {
   constructor(context: AgentContext, helpers: Helpers) {
     this.#context = context;
     this.#helpers = helpers;
-    this.#large = new LargeFiles(context.node.root, (hints, lane) => this.#work(hints, [], lane));
+    this.#large = new LargeFiles(context.node.root, (paths, lane) =>
+      this.#work({ paths, mounts: [] }, lane),
+    );
   }
 
   /**
@@ -110,10 +112,16 @@ export class Reconciliation implements Disposable {
     const news = paths.filter((path) => !wasWatched(path));
     await this.#adopt(news);
     const sight = { pool, view: this.#helpers.view };
+    const mountPoints = mounts.map(({ mount }) => mount.path);
     await this.#reconcile({ paths: [], mounts, offline }, sight);
     const known = paths.filter(wasWatched).map(found);
     for (let from = 0; from < known.length; from += sliceSize) {
-      const group = { paths: known.slice(from, from + sliceSize), mounts: [], offline };
+      const group = {
+        paths: known.slice(from, from + sliceSize),
+        mounts: [],
+        mountPoints,
+        offline,
+      };
       await this.#reconcile(group, sight);
     }
     if (pool.isClosed) return false;
@@ -132,10 +140,8 @@ export class Reconciliation implements Disposable {
     const mounts = group.others.filter(
       (one): one is MountHint => one.kind === "mounted" || one.kind === "unmounted",
     );
-    const trees = [
-      ...group.trees.map(({ path }) => path),
-      ...mounts.map(({ mount }) => mount.path),
-    ];
+    const mountPoints = mounts.map(({ mount }) => mount.path);
+    const trees = [...group.trees.map(({ path }) => path), ...mountPoints];
     for (const tree of trees)
       for await (const path of scan(tree, this.#helpers.view))
         if (!hints.has(path)) hints.set(path, found(path));
@@ -145,19 +151,16 @@ export class Reconciliation implements Disposable {
     this.#slices = new Slices(rest);
     while (!this.#slices.isEmpty || pendingMounts.length > 0) {
       const lane = { pool: this.#context.pool, limit: largeBytes };
-      await this.#work(this.#slices.take(sliceSize), pendingMounts, lane);
+      const paths = this.#slices.take(sliceSize);
+      await this.#work({ paths, mounts: pendingMounts, mountPoints }, lane);
       pendingMounts = [];
     }
     if (mounts.length > 0) rememberMounts(this.#context.state, this.#context.node.root);
   }
 
   /** Hands files that are too large for this lane to the next one. */
-  async #work(
-    paths: readonly PathHints[],
-    mounts: readonly MountHint[],
-    lane: Lane,
-  ): Promise<void> {
-    const hints = new Map(paths.map((one) => [one.path, one]));
+  async #work(group: Omit<Group, "offline">, lane: Lane): Promise<void> {
+    const hints = new Map(group.paths.map((one) => [one.path, one]));
     const left = new Map<string, Batch>();
     const view = viewIn(lane, this.#helpers.view, {
       isAwaited: (path) => !hints.has(path) && this.#large.holds(path),
@@ -166,7 +169,7 @@ export class Reconciliation implements Disposable {
         left.set(path, { hints: [hint], names: new Set([path, ...hint.from]), size });
       },
     });
-    await this.#reconcile({ paths, mounts, offline: false }, { pool: lane.pool, view });
+    await this.#reconcile({ ...group, offline: false }, { pool: lane.pool, view });
     for (const batch of left.values()) this.#large.add(batch);
   }
 

@@ -4,6 +4,7 @@ import { compare } from "../core/change/compare.ts";
 import type { Look } from "../core/change/compare.ts";
 import type { Actor, Hint } from "../core/change/hint.ts";
 import { isSameInode } from "../core/change/observation.ts";
+import { withoutShown } from "../core/change/beneath.ts";
 import { pair } from "../core/change/pair.ts";
 import type { RenameFact } from "../core/change/pair.ts";
 import { nameOf, parentOf } from "../core/path.ts";
@@ -26,6 +27,8 @@ export type MountHint = Extract<Hint, { kind: "mounted" | "unmounted" }>;
 export interface Group {
   readonly paths: readonly PathHints[];
   readonly mounts: readonly MountHint[];
+  /** Mount points whose filesystem came or went shortly before, these mounts' own included. */
+  readonly mountPoints?: readonly string[];
   /** The changes happened while the agent was not running. */
   readonly offline: boolean;
 }
@@ -53,7 +56,7 @@ export async function reconcile(group: Group, parts: Parts): Promise<readonly Ju
   const seen = looks.all();
   const evidence = new Evidence(hints);
   const facts = renameFacts(seen, hints);
-  const paired = pair(seen, facts);
+  const paired = withoutShown(pair(seen, facts), group.mountPoints ?? []);
   const changes = [
     ...group.mounts.map((hint) => mountChange(hint, looks, parts.view)),
     ...paired,
@@ -145,7 +148,12 @@ function isSameDirectory({ before, after }: Look): boolean {
   return before?.type === "directory" && after !== undefined && isSameInode(before, after);
 }
 
-function mountChange({ kind, mount }: MountHint, looks: Looks, { known }: NodeView): Change {
+/** The mount, and what was at its place before. */
+export function mountChange(
+  { kind, mount }: MountHint,
+  looks: Pick<Looks, "get">,
+  { known }: Pick<NodeView, "known">,
+): Change {
   const { path } = mount;
   const before = looks.get(path)?.before ?? known.get(path);
   return { kind, path, mount, ...(before && { before }) };

@@ -1,10 +1,12 @@
-import { execFileSync, spawn } from "node:child_process";
+import { execFileSync, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
+import { join } from "node:path";
+import type { ChangeObject } from "../../src/core/text/change-json.ts";
 import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { makePlace } from "../helpers/tree.ts";
 import { until } from "../helpers/wait.ts";
-import { inShort } from "../helpers/node.ts";
-import type { Alert } from "../helpers/node.ts";
+import { inShort, makeNode } from "../helpers/node.ts";
+import type { Alert, TestNode } from "../helpers/node.ts";
 import { wrap } from "../helpers/processes.ts";
 import { isGrave, startNode } from "../helpers/running-node.ts";
 import type { RunningNode } from "../helpers/running-node.ts";
@@ -191,3 +193,67 @@ mounting(
     }
   },
 );
+
+/** Runs one command of the agent where these shell lines have mounted something. */
+function runWith(node: TestNode, mount: string, ...args: readonly string[]) {
+  const line = `${mount}\nexec "$0" "$@"`;
+  const all = ["-m", "--propagation", "private", "sh", "-ec", line, agent, ...args, ...node.args];
+  const { status, stdout, stderr } = spawnSync("unshare", all, { encoding: "utf8" });
+  const changes = stdout
+    .split("\n")
+    .filter((one) => one.startsWith("{"))
+    .map((one) => JSON.parse(one) as ChangeObject);
+  const said = changes.map(({ change, path, fields }) =>
+    [change, path, ...(fields ?? [])].join(" "),
+  );
+  return { code: status, stdout, stderr, changes, said };
+}
+
+const agent = join(import.meta.dirname, "../../bin/fim-agent");
+const checked = ["check", "--format", "ndjson"] as const;
+
+mounting(
+  "check reports a mount over watched paths as one change, with what differs beneath",
+  async (t) => {
+    using node = makeNode({ tree: "control-plane" });
+    await node.capture();
+    const copy = node.beside("copy");
+    execFileSync("cp", ["-a", node.at(manifests), copy]);
+    const bind = `mount --bind '${copy}' '${node.at(manifests)}'`;
+
+    const same = runWith(node, bind, ...checked);
+    t.is(same.code, 1, same.stderr);
+    t.deepEqual(same.said, [`mounted ${manifests}`]);
+    t.is(same.changes[0]?.severity, "critical");
+    t.is(same.changes[0]?.before?.type, "directory");
+    t.true(same.changes[0]?.mount?.root.endsWith("/copy"));
+
+    writeFileSync(join(copy, "kube-apiserver.yaml"), "evil\n");
+    writeFileSync(join(copy, "evil.yaml"), "evil\n", { mode: 0o600 });
+    const evil = runWith(node, bind, ...checked, manifests);
+    t.deepEqual(evil.said.toSorted(), [
+      `created ${manifests}/evil.yaml`,
+      `modified ${manifest} content inode`,
+      `mounted ${manifests}`,
+    ]);
+    t.deepEqual(runWith(node, bind, ...checked, "/etc/ssh").said, []);
+
+    const plain = await node.run("check");
+    t.is(plain.code, 0, plain.stdout);
+  },
+);
+
+mounting("accept puts a mount into the baseline, and its end is a change then", async (t) => {
+  using node = makeNode({ tree: "control-plane" });
+  await node.capture();
+  mkdirSync(node.beside("fresh"));
+  const mount = `mount --bind '${node.beside("fresh")}' '${node.at("/opt/cni/bin")}'`;
+  const reason = ["--reason", "test"];
+  const accepted = runWith(node, mount, "accept", "/opt/cni/bin", ...reason);
+  t.is(accepted.code, 0, accepted.stderr);
+  t.regex(accepted.stdout, /accepted mounted \/opt\/cni\/bin \(/);
+  t.deepEqual(runWith(node, mount, ...checked).said, []);
+  const { stdout, code } = await node.run("check", "--format", "ndjson");
+  t.is(code, 1);
+  t.regex(stdout, /"path":"\/opt\/cni\/bin","change":"unmounted"/);
+});

@@ -1,6 +1,6 @@
 import { IntegrityError } from "../../core/error.ts";
 import { rowOf } from "../../core/change/observation.ts";
-import { printable } from "../../core/path.ts";
+import { isBelow, printable } from "../../core/path.ts";
 import type { Statement } from "../../core/record/statement.ts";
 import { HashPool } from "../../observe/hash/pool.ts";
 import { isStale, Looks } from "../../reconcile/look.ts";
@@ -15,6 +15,13 @@ import { hashWorkers } from "./capture.ts";
 import { requireKnown } from "../../node/node.ts";
 import type { Node } from "../../node/node.ts";
 import { differing, makeNodeView } from "../../reconcile/full-sweep.ts";
+import type { ApprovedMounts } from "../../core/record/mounts.ts";
+import {
+  mountsSinceApproval,
+  presentMounts,
+  withPresentMounts,
+} from "../../reconcile/approved-mounts.ts";
+import type { MountHint } from "../../reconcile/reconcile.ts";
 import { recordBaseline } from "./baseline-record.ts";
 import type { Settings } from "../../config/settings.ts";
 import type { State } from "../../node/state.ts";
@@ -35,6 +42,8 @@ interface Accepted {
   readonly looks: readonly Look[];
   /** Programs of static pods that become approved. */
   readonly programs: readonly ApprovedProgram[];
+  /** Mounts and unmounts that become approved. */
+  readonly mounts: readonly MountHint[];
 }
 
 /** Puts the present state of some paths, and of everything below them, into the baseline, and signs it again. */
@@ -62,8 +71,23 @@ export async function accept(node: Node, state: State, options: AcceptOptions): 
   }
   const changed = looks.all().filter(isStale);
   const policy = approvedPolicy(node, state, { former, isNew: options.policy === true });
-  const statement = sign(state, { ...options, changed, policy, programs });
-  return { statement, looks: changed, programs: news };
+  const isAccepted = (path: string): boolean =>
+    options.all === true || onNode.some((one) => one === path || isBelow(path, one));
+  const since = mountsSinceApproval(former.mounts, node);
+  const mounts = withPresentMounts(former.mounts, presentMounts(node), isAccepted);
+  const statement = sign(state, {
+    ...options,
+    changed,
+    policy,
+    programs,
+    ...(mounts && { mounts }),
+  });
+  return {
+    statement,
+    looks: changed,
+    programs: news,
+    mounts: since.filter(({ mount }) => isAccepted(mount.path)),
+  };
 }
 
 type PolicyText = Approval["policy"];
@@ -84,9 +108,11 @@ interface Signing extends Omit<AcceptOptions, "policy"> {
   readonly changed: readonly Look[];
   readonly programs: readonly ApprovedProgram[];
   readonly policy: PolicyText;
+  readonly mounts?: ApprovedMounts;
 }
 
-function sign(state: State, { settings, reason, changed, policy, programs }: Signing): Statement {
+function sign(state: State, signing: Signing): Statement {
+  const { settings, reason, changed, policy, programs, mounts } = signing;
   const acceptances = changed.map(({ path, after }) => ({
     path,
     ...(after && { row: rowOf(after) }),
@@ -98,6 +124,7 @@ function sign(state: State, { settings, reason, changed, policy, programs }: Sig
     at: new Date().toISOString(),
     reason,
     programs,
+    ...(mounts && { mounts }),
     also: (statement) => {
       for (const { path, after } of changed) {
         if (after) state.current.put(path, after);

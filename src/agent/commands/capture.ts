@@ -9,6 +9,7 @@ import { recordBaseline } from "./baseline-record.ts";
 import { captureStaticPrograms } from "./static-programs.ts";
 import type { Settings } from "../../config/settings.ts";
 import type { State } from "../../node/state.ts";
+import { presentMounts } from "../../reconcile/approved-mounts.ts";
 import { rememberMounts } from "../../reconcile/remembered-mounts.ts";
 import { rememberWatched } from "../../reconcile/remembered-policy.ts";
 
@@ -50,6 +51,7 @@ export async function captureBaseline(
     ...(onProgress && { onProgress }),
   });
   const { programs, idle } = await captureStaticPrograms(node);
+  const mounts = presentMounts(node);
   const now = new Date().toISOString();
   const rules = canonicalRules(node.policy.rules);
   const statement = state.baseline.finish(capture, {
@@ -59,6 +61,7 @@ export async function captureBaseline(
     at: now,
     reason,
     programs,
+    ...(mounts && { mounts }),
     also: (signed) => {
       state.current.loadFromBaseline();
       rememberWatched(state, node);

@@ -1,7 +1,11 @@
 import type { JudgedChange } from "../../core/change/change.ts";
 import { compare } from "../../core/change/compare.ts";
 import type { Look } from "../../core/change/compare.ts";
-import { comparePaths } from "../../core/path.ts";
+import { withoutShown } from "../../core/change/beneath.ts";
+import { mountsSinceApproval } from "../../reconcile/approved-mounts.ts";
+import { mountChange } from "../../reconcile/reconcile.ts";
+import type { MountHint } from "../../reconcile/reconcile.ts";
+import { comparePaths, isBelow } from "../../core/path.ts";
 import { severities } from "../../core/policy/rule.ts";
 import type { ApprovedState } from "../../core/record/approval.ts";
 import { pair } from "../../core/change/pair.ts";
@@ -62,7 +66,10 @@ export async function findDrift(node: Node, state: State, options: CheckOptions)
   });
   const seen = looks.filter(({ path }) => wasWatched(path));
   const restless = seen.flatMap(({ path, after }) => (after ? unrest(node, path, after) : []));
-  const judged = judgeLooks(seen, view, trustedApprovals(state));
+  const mounts = mountsSinceApproval(statement.mounts, node).filter(({ mount }) =>
+    concerns(mount.path, options.paths),
+  );
+  const judged = judgeLooks({ seen, mounts }, view, trustedApprovals(state));
   const changed = new Set(judged.changes.flatMap(({ change }) => namesOf(change)));
   return {
     ...judged,
@@ -111,7 +118,7 @@ interface Trusted {
 
 /** Compares with what was approved last: by `watch`, else by a person. */
 function judgeLooks(
-  seen: readonly Look[],
+  { seen, mounts }: { readonly seen: readonly Look[]; readonly mounts: readonly MountHint[] },
   view: NodeView,
   { approvals, distrust }: Trusted,
 ): Pick<Drift, "changes" | "approved" | "distrust"> {
@@ -120,7 +127,12 @@ function judgeLooks(
     return approval ? sinceApproval(look, approval) : look;
   });
   const origin = { at: Date.now(), actors: [], offline: false };
-  const changes = pair(layered)
+  const byPath = new Map(seen.map((look) => [look.path, look]));
+  const mountPoints = mounts.map(({ mount }) => mount.path);
+  const changes = [
+    ...mounts.map((hint) => mountChange(hint, byPath, view)),
+    ...withoutShown(pair(layered), mountPoints),
+  ]
     .map((change) => judgeChange(change, origin, view))
     .filter((change) => change !== undefined)
     .toSorted(bySeverity);
@@ -129,6 +141,14 @@ function judgeLooks(
     .filter(({ path }) => !changed.has(path))
     .flatMap((look) => approvedIn(look, approvals.get(look.path), view));
   return { changes, approved, ...(distrust !== undefined && { distrust }) };
+}
+
+/** At, above or below one of the paths; of no paths, everything. */
+function concerns(mountPoint: string, paths: readonly string[]): boolean {
+  if (paths.length === 0) return true;
+  return paths.some(
+    (path) => path === mountPoint || isBelow(mountPoint, path) || isBelow(path, mountPoint),
+  );
 }
 
 /** The approvals since the baseline, if the chain that holds them is whole and signed. */

@@ -5,6 +5,7 @@ import { openState } from "../../node/state.ts";
 import { compare } from "../../core/change/compare.ts";
 import { IntegrityError } from "../../core/error.ts";
 import { printable, showPath } from "../../core/path.ts";
+import type { MountHint } from "../../reconcile/reconcile.ts";
 import { exit } from "../fail.ts";
 import type { Exit } from "../fail.ts";
 import { pathsOf, reasonOf } from "../arguments.ts";
@@ -27,7 +28,7 @@ export async function acceptPaths(
     });
   using node = await openNode(settings);
   using state = openState(settings);
-  const { statement, looks, programs } = await accept(node, state, {
+  const { statement, looks, programs, mounts } = await accept(node, state, {
     settings,
     paths,
     reason,
@@ -44,11 +45,18 @@ export async function acceptPaths(
     at,
     accepted: accepted.map((path) => showPath(path).text),
     ...(programs.length > 0 && { programs }),
+    ...(mounts.length > 0 && { mounts: mounts.map(mountText) }),
   };
   printResult(settings.format, result, [
     ...accepted.map((path) => `accepted ${printable(path)}`),
     ...programs.map(({ exe, sha256 }) => `accepted ${printable(exe)} in static pods, ${sha256}`),
+    ...mounts.map((one) => `accepted ${mountText(one)}`),
     `baseline: ${rows} paths, counter ${counter}, ${accepted.length} accepted`,
   ]);
   return exit.fine;
+}
+
+/** "mounted /etc/kubernetes (tmpfs)" */
+function mountText({ kind, mount }: MountHint): string {
+  return `${kind} ${printable(mount.path)} (${printable(mount.type)})`;
 }

@@ -3,6 +3,8 @@ import { createHash } from "node:crypto";
 import type { KeyObject } from "node:crypto";
 import { keyIdOf, open, seal } from "./dsse.ts";
 import type { Envelope } from "./dsse.ts";
+import { isApprovedMounts } from "./mounts.ts";
+import type { ApprovedMounts } from "./mounts.ts";
 import { isProgram } from "./program.ts";
 import type { ApprovedProgram } from "./program.ts";
 
@@ -30,6 +32,8 @@ export interface Statement {
   readonly previous?: string;
   /** Programs that may write from inside static pods. Absent: none. */
   readonly programs?: readonly ApprovedProgram[];
+  /** Mounts at, above and inside watched paths. Absent: the mount table was unreadable. */
+  readonly mounts?: ApprovedMounts;
 }
 
 /** Kept beside the database, to detect a removed or older database. */
@@ -92,7 +96,7 @@ export function sha256(data: Buffer | string): string {
 }
 
 export function sealStatement(statement: Omit<Statement, "v" | "key">, key: KeyObject): Envelope {
-  const { node, cluster, counter, rows, digest, policy, at, reason, previous, programs } =
+  const { node, cluster, counter, rows, digest, policy, at, reason, previous, programs, mounts } =
     statement;
   const payload = {
     v: 1,
@@ -107,6 +111,7 @@ export function sealStatement(statement: Omit<Statement, "v" | "key">, key: KeyO
     key: keyIdOf(key),
     previous,
     programs,
+    mounts,
   };
   return seal(statementType, Buffer.from(JSON.stringify(payload)), key);
 }
@@ -154,7 +159,8 @@ function parseStatement(payload: Buffer): Statement | undefined {
     typeof value.key === "string" &&
     (value.previous === undefined || typeof value.previous === "string") &&
     (value.programs === undefined ||
-      (Array.isArray(value.programs) && value.programs.every(isProgram)));
+      (Array.isArray(value.programs) && value.programs.every(isProgram))) &&
+    (value.mounts === undefined || isApprovedMounts(value.mounts));
   return good ? (value as Statement) : undefined;
 }
 
