@@ -1,6 +1,6 @@
 import { chooseCgroup, parseCgroupPath } from "../core/cgroup.ts";
 import { redactArguments } from "../core/cmdline.ts";
-import type { Actor, Image } from "../core/change/hint.ts";
+import type { Actor, Image, Relative } from "../core/change/hint.ts";
 import type { Touches } from "../core/change/images.ts";
 import { Cgroups } from "./cgroups.ts";
 import { readCreation } from "./creations.ts";
@@ -196,6 +196,8 @@ export class ActorReader implements Disposable {
     const parents = this.#parents({ live, record });
     const loginUid = live ? live.loginUid : this.#loginUidOf(parents);
     const ancestry = parents.map(({ comm: name }) => name);
+    const self = relativeOf({ pid, comm: comm ?? "" }, { live, record });
+    const lineage: readonly Relative[] = [self, ...parents];
     const cgroup = this.#cgroupOf({ live, record });
     const identity = cgroup === undefined ? undefined : parseCgroupPath(cgroup);
     return {
@@ -207,6 +209,7 @@ export class ActorReader implements Disposable {
       ...(uid === undefined ? {} : { uid }),
       ...(loginUid === undefined ? {} : { loginUid }),
       ...(ancestry.length === 0 ? {} : { ancestry }),
+      lineage,
       ...(cgroup === undefined ? {} : { cgroup }),
       ...(identity ? { container: this.#containers.describe(identity, now) } : {}),
     };
@@ -240,7 +243,8 @@ export class ActorReader implements Disposable {
         ? then
         : (parent?.live?.comm ?? parent?.record?.comm ?? then);
       if (name === undefined || name === "") break;
-      parents.push({ pid, comm: name, isLiving: parent?.live !== undefined });
+      const isLiving = parent?.live !== undefined;
+      parents.push({ ...relativeOf({ pid, comm: name }, parent), isLiving });
       if (!parent || parents.some((one, at) => one.pid === pid && at < parents.length - 1)) break;
       child = parent;
     }
@@ -316,8 +320,16 @@ function monotonic(): number {
   return Number(process.hrtime.bigint()) / 1e6;
 }
 
-interface Parent {
-  readonly pid: number;
-  readonly comm: string;
+interface Parent extends Relative {
   readonly isLiving: boolean;
+}
+
+/** USER_HZ: the unit of times in /proc is a hundredth of a second (proc_pid_stat(5)). */
+const tick = 10;
+
+function relativeOf(who: Pick<Relative, "pid" | "comm">, evidence: Evidence | undefined): Relative {
+  const { live, record } = evidence ?? {};
+  const forkedAt = record?.forkedAt ?? 0n;
+  if (forkedAt > 0n) return { ...who, startedAt: Number(forkedAt) / 1e6 };
+  return live ? { ...who, startedAt: live.startedAt * tick } : who;
 }

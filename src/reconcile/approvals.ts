@@ -41,9 +41,14 @@ export function approvalsOf(
   });
 }
 
+interface ApprovedStates {
+  readonly approvals: Pick<State["approvals"], "get">;
+  readonly baseline: { readonly rows: Pick<State["baseline"]["rows"], "get"> };
+}
+
 /** What was approved last at a path: by `watch` since the baseline, else by a person. */
 export function approvedAt(
-  { approvals, baseline }: Pick<State, "approvals" | "baseline">,
+  { approvals, baseline }: ApprovedStates,
   path: string,
 ): Observation | undefined {
   const approval = approvals.get(path);

@@ -14,6 +14,7 @@ import type { UuidClock } from "../core/uuid.ts";
 import type { Fold } from "../outbox/folds.ts";
 import { approvalEntries } from "../outbox/approvals.ts";
 import type { Entry } from "../outbox/outbox.ts";
+import { Incidents } from "./incidents.ts";
 import { isStale } from "./look.ts";
 import { transact } from "../sqlite/open.ts";
 import type { State } from "../node/state.ts";
@@ -52,6 +53,7 @@ const droppedRule = "";
 export class Committer {
   readonly #options: CommitterOptions;
   readonly #buckets = new Map<string, Bucket>();
+  readonly #incidents = new Incidents(() => this.#uid());
   #uuids: UuidClock | undefined;
 
   constructor(options: CommitterOptions) {
@@ -75,7 +77,7 @@ export class Committer {
       ? changes.filter(({ severity }) => !mayFold(severity))
       : this.#singles(changes);
     const single = new Set(singles);
-    const alerts = this.#alerts(singles);
+    const alerts = this.#alerts(singles.map((one) => this.#withIncident(one)));
     transact(state.db, () => {
       for (const { path, after } of stale) {
         if (after) state.current.put(path, after);
@@ -127,6 +129,11 @@ export class Committer {
       ]);
     });
     return alerts.reported();
+  }
+
+  #withIncident(judged: JudgedChange): JudgedChange {
+    const { actor, at } = judged;
+    return actor ? { ...judged, incident: this.#incidents.idOf(actor, at) } : judged;
   }
 
   #isOverBudget(): boolean {

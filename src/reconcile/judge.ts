@@ -2,6 +2,8 @@ import { likeliestLast } from "../core/change/actors.ts";
 import type { Change, JudgedChange } from "../core/change/change.ts";
 import type { Actor, EngineName } from "../core/change/hint.ts";
 import { judge } from "../core/change/judge.ts";
+import { differences } from "../core/change/compare.ts";
+import { copiedFile, fileBeside, packageManagers } from "../core/change/temporary.ts";
 import { isRestored } from "../core/change/restored.ts";
 import type { Circumstances, Judgement } from "../core/change/judge.ts";
 import { nameOf, parentOf, showPath } from "../core/path.ts";
@@ -36,28 +38,53 @@ export function judgeChange(
   });
   if (!worstCase) return undefined;
   const { verdict, severity } = worstCase.judgement;
-  const restored =
-    verdict === "unexpected" &&
-    view.approved !== undefined &&
-    isRestored(change, rule.class, view.approved);
+  const { approved } = view;
+  const isUnexpected = verdict === "unexpected";
+  const restored = isUnexpected && approved && isRestored(change, rule.class, approved);
+  const copied =
+    isUnexpected && approved
+      ? (copiedFile(change, approved) ?? unpackedFile(change, worstCase.actor, view))
+      : undefined;
   return {
     change: worstCase.judgement.change,
     rule: rule.id,
     class: rule.class,
-    severity: restored ? "info" : severity,
+    severity: restored || copied !== undefined ? "info" : severity,
     verdict,
     ...(worstCase.judgement.byAllowedWriter && { byAllowedWriter: true }),
-    meaning: (origin.through ?? []).map(
-      (name) => `changed through its other name ${showPath(name).text}`,
-    ),
+    meaning: meaningOf(origin, copied),
     attack: rule.attack,
     why: rule.why,
     at: origin.at,
     ...(origin.engine && { engine: origin.engine }),
     ...(worstCase.actor && { actor: worstCase.actor }),
     ...(origin.offline && { offline: true }),
-    ...(restored && { restored }),
+    ...(restored && { restored: true }),
   };
+}
+
+/** The approved file beside which a package manager, and no other program of that name, unpacked one for a moment. */
+function unpackedFile(
+  change: Change,
+  actor: Actor | undefined,
+  view: NodeView,
+): string | undefined {
+  if (change.kind !== "transient" || change.before || actor?.isProven !== true) return undefined;
+  const file = fileBeside(change.path);
+  const [approved, known] = [file && view.approved?.(file), file && view.known.get(file)];
+  if (file === undefined || !approved || !known || differences(approved, known).length > 0)
+    return undefined;
+  const isManager =
+    view.isAllowedWriter?.(actor, packageManagers) === true &&
+    view.isApprovedExecutable?.(actor) === true;
+  return isManager ? file : undefined;
+}
+
+function meaningOf({ through = [] }: Origin, copied: string | undefined): readonly string[] {
+  const names = through.map((name) => `changed through its other name ${showPath(name).text}`);
+  return copied === undefined
+    ? names
+    : [...names, `a copy of ${showPath(copied).text} under a temporary name`];
 }
 
 type NamesAround = Pick<Circumstances, "siblings" | "formerSiblings" | "fromClass">;

@@ -4,6 +4,8 @@ import type { Actor } from "../core/change/hint.ts";
 import type { Observation } from "../core/change/observation.ts";
 import { joinPath, nameOf, parentOf } from "../core/path.ts";
 import type { RuleIndex } from "../core/policy/rule.ts";
+import type { Approvals } from "../outbox/approvals.ts";
+import { approvedAt } from "./approvals.ts";
 import { resolveInRoot } from "../linux/resolve.ts";
 
 /** The parts of an open node and its state that a program's identity needs. */
@@ -17,6 +19,7 @@ export interface Approved {
   };
   readonly state: {
     readonly baseline: { readonly rows: Known };
+    readonly approvals: Pick<Approvals, "get">;
     readonly current: Known;
   };
 }
@@ -120,7 +123,7 @@ function namesOf(path: string): string[] {
 
 /** A path without a rule has no approved state. */
 function isAsApproved(path: string, there: Observation, { node, state }: Approved): boolean {
-  const approved = state.baseline.rows.get(path);
+  const approved = approvedAt(state, path);
   const current = state.current.get(path);
   if (!approved) return !current && !node.index.find(path);
   if (!current || compare({ path, before: approved, after: current })) return false;

@@ -68,7 +68,7 @@ function makeHouse(watched: readonly string[]): House {
     look,
     approved: {
       node: { root, index: compileRules([rule(watched)]), observer },
-      state: { baseline: { rows: baseline }, current },
+      state: { baseline: { rows: baseline }, approvals: { get: () => undefined }, current },
     },
     approve(...paths) {
       look(...paths);

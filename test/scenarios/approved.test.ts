@@ -1,4 +1,5 @@
 import { execFileSync, spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
 import { appendFileSync, chmodSync, mkdirSync, realpathSync, writeFileSync } from "node:fs";
 import Database from "better-sqlite3";
 import { join } from "node:path";
@@ -142,7 +143,8 @@ scenario("a rollback of what watch approved to the baseline is no restore", asyn
   const reported = async (text: string) => {
     const before = node.alerts().length;
     writeFileSync(file, text);
-    return await node.alerted((one) => one.path === file, before);
+    const sha256 = createHash("sha256").update(text).digest("hex");
+    return await node.alerted((one) => one.path === file && one.after?.sha256 === sha256, before);
   };
   t.like(await reported("old\n"), { severity: "high", restored: undefined });
   t.like(await reported("new\n"), { severity: "info", restored: true, verdict: "unexpected" });

@@ -99,6 +99,8 @@ export interface JudgedChange {
   readonly at: number;
   readonly engine?: EngineName;
   readonly actor?: Actor;
+  /** Shared by the changes of one procedure, such as one run of a package manager. Absent: its process is unknown. */
+  readonly incident?: string;
   /** The change happened while the agent was not running. */
   readonly offline?: true;
   /** The path is again as the baseline has it. */

@@ -27,6 +27,14 @@ export interface Image {
   readonly cmdline?: readonly string[];
 }
 
+/** A process and its start, as an ancestor. */
+export interface Relative {
+  readonly pid: number;
+  readonly comm: string;
+  /** Milliseconds since boot. Absent: unknown. */
+  readonly startedAt?: number;
+}
+
 /** The process that made a change. Only the pid is always known. */
 export interface Actor {
   readonly pid: number;
@@ -49,6 +57,8 @@ export interface Actor {
   readonly loginUid?: number;
   /** Names of the living and dead parents, nearest first. */
   readonly ancestry?: readonly string[];
+  /** The process and its parents, nearest first. Never shown. */
+  readonly lineage?: readonly Relative[];
   readonly cgroup?: string;
   readonly container?: {
     readonly id: string;

@@ -194,6 +194,7 @@ function metadataOf(judged: JudgedChange, context: EventContext): OcsfMetadata {
   return present({
     version: ocsfVersion,
     uid: context.uid,
+    correlation_uid: judged.incident,
     sequence: integer(context.sequence),
     event_code: judged.rule,
     log_name: "fim",

@@ -86,6 +86,7 @@ export interface OcsfAttack {
 export interface OcsfMetadata {
   readonly version: typeof ocsfVersion;
   readonly uid: string;
+  readonly correlation_uid?: string;
   readonly sequence?: number;
   readonly event_code: string;
   readonly log_name: "fim";

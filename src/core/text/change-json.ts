@@ -56,6 +56,7 @@ export interface ChangeObject {
   readonly after?: ShownObservation;
   readonly meaning: readonly string[];
   readonly actor?: Actor;
+  readonly incident?: string;
   readonly engine?: EngineName;
   /** RFC 3339, milliseconds. */
   readonly at: string;
@@ -101,6 +102,7 @@ export function showChange(judged: JudgedChange | FoldedChange): ChangeObject {
     after: after && showObservation(after),
     meaning: judged.meaning,
     actor: judged.actor && showActor(judged.actor),
+    incident: judged.incident,
     engine: judged.engine,
     at: isoTime(judged.at),
     offline: judged.offline,

@@ -1,0 +1,38 @@
+import { slight } from "./change.ts";
+import type { Change } from "./change.ts";
+import { differences } from "./compare.ts";
+import type { Approved } from "./restored.ts";
+import type { Observation } from "./observation.ts";
+
+/** Names beside a file under which dpkg and rpm unpack it and editors keep a copy: the file's own name first. */
+const patterns: readonly RegExp[] = [
+  /^(.+)\.dpkg-(?:new|tmp)$/s,
+  /^(.+);[0-9a-f]{8}$/s,
+  /^(.+[^/])~$/s,
+];
+
+/** Programs that unpack under a temporary name, by their real path. */
+export const packageManagers: readonly string[] = ["/usr/bin/dpkg", "/usr/bin/rpm"];
+
+/** The file beside which a name of this form is a temporary one. */
+export function fileBeside(path: string): string | undefined {
+  const [file] = patterns.flatMap((one) => one.exec(path)?.[1] ?? []);
+  return file === undefined || file.endsWith("/") ? undefined : file;
+}
+
+/**
+ * The file whose copy a change made or removed under a temporary name. Only an exact copy of an approved state
+ * counts, so that such a name hides nothing new; where it stays, `check` reports it.
+ */
+export function copiedFile(change: Change, approved: Approved): string | undefined {
+  if (change.kind !== "created" && change.kind !== "deleted") return undefined;
+  if (approved(change.path)) return undefined;
+  const copy = change.kind === "created" ? change.after : change.before;
+  const file = fileBeside(change.path);
+  return file !== undefined && isCopy(copy, approved(file)) ? file : undefined;
+}
+
+function isCopy(copy: Observation, of: Observation | undefined): boolean {
+  if (of?.type !== "file" || of.sha256 === undefined || of.sha256 !== copy.sha256) return false;
+  return differences(of, copy).every((field) => slight.includes(field));
+}
