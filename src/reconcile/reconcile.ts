@@ -239,11 +239,13 @@ function namesThrough({ through = [], from }: PathHints): readonly string[] {
 function makerOf(
   change: Change,
   looks: Looks,
-  { makerOf: ask, known }: NodeView,
+  { makerOf: ask, known, observer }: NodeView,
 ): Actor | undefined {
   if (change.kind !== "created" || !ask) return undefined;
   const above = parentOf(change.path);
-  const directory = looks.get(above)?.after ?? known.get(above);
+  // A new directory that no rule watches itself, such as a home, may hold what a rule watches.
+  const directory =
+    looks.get(above)?.after ?? known.get(above) ?? observer.observe(above, { hash: false });
   return directory && ask(change.after, directory);
 }
 

@@ -292,6 +292,24 @@ possibleOnExt4(
   },
 );
 
+possibleOnExt4(
+  "what is made in a new directory that no rule watches itself is reported with its maker",
+  async (t) => {
+    await using node = await startNode({
+      rules: [{ id: "homes", paths: ["/home/*/.profile"], severity: "high" }],
+      prepare: (ground) => ground.write("/home/old/.profile", "as it was\n"),
+    });
+    // As useradd -m does it.
+    const program = "import os, sys; os.mkdir(sys.argv[1]); open(sys.argv[1] + '/.profile', 'w')";
+    for (let round = 0; round < 10; round += 1) {
+      const home = `/home/${round}`;
+      execFileSync(python ?? "", ["-c", program, node.at(home)]);
+      const { change, actor } = await node.alerted(({ path }) => path === `${home}/.profile`);
+      t.deepEqual([change, actor?.exe], ["created", python]);
+    }
+  },
+);
+
 const many = 1200;
 
 /** What is made gets the inodes of what was removed, so that who looks at the one, which was hinted first, is led to the other. */
