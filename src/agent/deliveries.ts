@@ -1,12 +1,13 @@
 import { isBusy, messageOf } from "../core/error.ts";
 import type { Logger } from "pino";
-import { parseRecord } from "../core/record/chain.ts";
+import { timeOf } from "../core/record/queued.ts";
 import { redactUrl } from "../core/redact.ts";
 import { untilUnlocked } from "../reconcile/when-unlocked.ts";
 import { Wakeup } from "../deliver/wakeup.ts";
 import { deliver } from "../deliver/deliver.ts";
 import type { Attempted, Sink } from "../deliver/deliver.ts";
-import { isForgeable, Webhook, webhookName } from "../deliver/formats/webhook.ts";
+import { makeReceiver } from "../deliver/formats/formats.ts";
+import { isForgeable, webhookName } from "../deliver/formats/webhook.ts";
 import type { Metrics } from "../health/metrics.ts";
 import type { Settings } from "../config/settings.ts";
 import type { State } from "../node/state.ts";
@@ -78,7 +79,7 @@ export class Deliveries implements AsyncDisposable {
     const warn = (problem: string): void => log.warn({ sink: name, problem }, "webhook keys");
     if (isForgeable(webhook.url))
       warn("plain http to another host: use https, or anyone on the network can read and forge it");
-    const receiver = new Webhook(webhook, { clock: Date.now, warn });
+    const receiver = makeReceiver(webhook, { clock: Date.now, warn });
     const wakeup = new Wakeup();
     this.#wakeups.push(wakeup);
     this.#names.push(redactUrl(webhook.url));
@@ -138,7 +139,9 @@ export class Deliveries implements AsyncDisposable {
     const { metrics, log, health } = this.#options;
     metrics.delivery(sink, outcome.kind);
     if (outcome.kind === "delivered") {
-      for (const { bytes } of records) metrics.deliveryLatency(sink, secondsSince(bytes));
+      const now = Date.now();
+      for (const { bytes } of records)
+        metrics.deliveryLatency(sink, (now - (timeOf(bytes) ?? now)) / 1000);
       health.over(`delivery ${sink}`);
       this.#failingSince.delete(sink);
       return;
@@ -181,9 +184,4 @@ export class Deliveries implements AsyncDisposable {
     this.#stop.abort();
     await Promise.all(this.#loops);
   }
-}
-
-function secondsSince(bytes: Buffer): number {
-  const at = Date.parse(parseRecord(bytes)?.at ?? "");
-  return Number.isNaN(at) ? 0 : (Date.now() - at) / 1000;
 }

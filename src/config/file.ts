@@ -9,6 +9,7 @@ import {
   printSize,
 } from "../core/duration.ts";
 import { severities } from "../core/policy/rule.ts";
+import { formatNames } from "../deliver/formats/names.ts";
 import type { WebhookSettings } from "../deliver/formats/webhook.ts";
 import { readYaml } from "../policy/yaml.ts";
 import type { Settings } from "./settings.ts";
@@ -121,7 +122,7 @@ function webhookList(path: ReturnType<typeof filePath>) {
   const webhook = z.strictObject({
     url,
     secret: path,
-    format: z.enum(["standard"]).default("standard"),
+    format: z.enum(formatNames).default("standard"),
     minSeverity: z.enum(severities).default("info"),
     ca: path.exactOptional(),
   });

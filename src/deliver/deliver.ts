@@ -1,21 +1,7 @@
 import { brokenAfter, classify, defaultLimits, delayAfter } from "../core/backoff.ts";
 import type { Answer, Limits, Outcome } from "../core/backoff.ts";
+import type { Leased, LeaseLimits, SinkState } from "../core/record/queued.ts";
 import type { Wakeup } from "./wakeup.ts";
-
-/** A queued record with its exact bytes. */
-export interface Leased {
-  readonly seq: number;
-  readonly bytes: Buffer;
-}
-
-/** A sink's progress. */
-export interface SinkState {
-  /** Failures in a row. */
-  readonly attempts: number;
-  /** Milliseconds since 1970 before which nothing may be sent. */
-  readonly nextAt: number;
-  readonly disabled: boolean;
-}
 
 /** The outbox as the loop needs it. Each call is one durable commit. */
 export interface Queue {
@@ -23,13 +9,7 @@ export interface Queue {
   settle(sink: string, seq: number): void;
   defer(sink: string, attempts: number, nextAt: number): void;
   disable(sink: string, reason: string, keys?: string): void;
-  state(sink: string): SinkState | undefined;
-}
-
-export interface LeaseLimits {
-  readonly maxRecords: number;
-  readonly maxBytes: number;
-  readonly now: number;
+  state(sink: string): Omit<SinkState, "seq"> | undefined;
 }
 
 /** A receiver of records: a webhook, the collector. */
@@ -104,7 +84,7 @@ function lease(sink: Sink): readonly Leased[] {
 }
 
 /** Ignores a stored time later than we could have stored: a clock set back must not silence a sink. */
-function waitFor(sink: Sink, state: SinkState | undefined): number {
+function waitFor(sink: Sink, state: Omit<SinkState, "seq"> | undefined): number {
   const { cap, retryAfterCap, base } = sink.limits ?? defaultLimits;
   const wait = (state?.nextAt ?? 0) - sink.clock();
   if (state === undefined || wait <= Math.max(cap, retryAfterCap + base)) return wait;

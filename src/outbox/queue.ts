@@ -1,21 +1,7 @@
 import type { Database, Statement } from "better-sqlite3";
-import type { RecordKind } from "../core/record/chain.ts";
-import { severities } from "../core/policy/rule.ts";
-import type { Severity } from "../core/policy/rule.ts";
+import type { Leased, LeaseLimits, SinkState } from "../core/record/queued.ts";
 import { readMeta, transact, writeMeta } from "../sqlite/open.ts";
 import { headKey, parseTail } from "./tail.ts";
-
-/** A queued record with its exact bytes. */
-export interface Leased {
-  readonly seq: number;
-  readonly kind: RecordKind;
-  readonly severity: Severity;
-  readonly bytes: Buffer;
-}
-
-interface RecordRow extends Omit<Leased, "severity"> {
-  readonly severity: number;
-}
 
 /** A queued batch: the signature and its records. */
 interface LeasedBatch {
@@ -24,22 +10,6 @@ interface LeasedBatch {
   /** JSON of the DSSE envelope, as signed. */
   readonly envelope: string;
   readonly records: readonly Leased[];
-}
-
-export interface LeaseLimits {
-  readonly maxRecords: number;
-  readonly maxBytes: number;
-  readonly now: number;
-}
-
-export interface SinkState {
-  /** The last settled record. */
-  readonly seq: number;
-  readonly attempts: number;
-  /** Milliseconds since 1970 before which nothing is leased. */
-  readonly nextAt: number;
-  readonly disabled: boolean;
-  readonly reason?: string;
 }
 
 /** Where a new sink begins: at the oldest retained record, or after the newest. */
@@ -65,7 +35,7 @@ interface SinkRow {
 export class Queue {
   readonly #db: Database;
   readonly #sink: Statement<[string], SinkRow>;
-  readonly #after: Statement<[number, number], RecordRow>;
+  readonly #after: Statement<[number, number], Leased>;
   readonly #batches: Statement<[number], { first: number; last: number; envelope: string }>;
   readonly #settle: Statement<[{ name: string; seq: number }]>;
   /** Each sink's row as this process last left it: no other process writes it while the agent watches. */
@@ -78,9 +48,7 @@ export class Queue {
     this.#sink = db.prepare(
       "SELECT seq, attempts, next_at, state, reason FROM sink WHERE name = ?",
     );
-    this.#after = db.prepare(
-      "SELECT seq, kind, severity, bytes FROM record WHERE seq > ? ORDER BY seq LIMIT ?",
-    );
+    this.#after = db.prepare("SELECT seq, bytes FROM record WHERE seq > ? ORDER BY seq LIMIT ?");
     this.#batches = db.prepare(
       "SELECT first, last, envelope FROM batch WHERE last > ? ORDER BY last",
     );
@@ -125,7 +93,7 @@ export class Queue {
     for (const record of this.#after.iterate(cursor, limits.maxRecords)) {
       bytes += record.bytes.length;
       if (leased.length > 0 && bytes > limits.maxBytes) break;
-      leased.push(toLeased(record));
+      leased.push(record);
     }
     return leased;
   }
@@ -145,7 +113,7 @@ export class Queue {
         first,
         last,
         envelope,
-        records: this.#after.all(first - 1, count).map(toLeased),
+        records: this.#after.all(first - 1, count),
       };
       bytes += batch.records.reduce((sum, one) => sum + one.bytes.length, 0);
       if (leased.length > 0 && bytes > limits.maxBytes) break;
@@ -321,8 +289,4 @@ export class Queue {
 
 function keysOf(sink: string): string {
   return `keys of ${sink}`;
-}
-
-function toLeased({ severity, ...record }: RecordRow): Leased {
-  return { ...record, severity: severities[severity] ?? "info" };
 }

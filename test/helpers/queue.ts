@@ -1,6 +1,7 @@
 import { genesisHead, link } from "../../src/core/record/chain.ts";
 import type { RecordKind } from "../../src/core/record/chain.ts";
-import type { LeaseLimits, Leased, Queue, SinkState } from "../../src/deliver/deliver.ts";
+import type { LeaseLimits, Leased } from "../../src/core/record/queued.ts";
+import type { Queue } from "../../src/deliver/deliver.ts";
 
 /** A queue for one sink in memory, which remembers what was done with it. */
 export class MemoryQueue implements Queue {
@@ -41,7 +42,7 @@ export class MemoryQueue implements Queue {
     this.#changed?.();
   }
 
-  state(): SinkState {
+  state(): MemoryQueue["current"] {
     return this.current;
   }
 

@@ -4,7 +4,8 @@ import { classify } from "../../core/backoff.ts";
 import type { Answer } from "../../core/backoff.ts";
 import { IntegrityError } from "../../core/error.ts";
 import { uuidv7 } from "../../core/uuid.ts";
-import { Webhook, webhookName } from "../../deliver/formats/webhook.ts";
+import { makeReceiver } from "../../deliver/formats/formats.ts";
+import { webhookName } from "../../deliver/formats/webhook.ts";
 import type { State } from "../../node/state.ts";
 import { version } from "../../node/version.ts";
 import { transact } from "../../sqlite/open.ts";
@@ -91,7 +92,7 @@ async function send(
   bytes: Buffer,
   warn: Context["warn"],
 ): Promise<Answer> {
-  using receiver = new Webhook(webhook, { clock: Date.now, warn });
+  using receiver = makeReceiver(webhook, { clock: Date.now, warn });
   const never = new AbortController().signal;
   const answer = await receiver.post([{ seq: 0, bytes }], never);
   return answer ?? { kind: "network", detail: "aborted" };

@@ -9,20 +9,22 @@ import type { Severity } from "../../core/policy/rule.ts";
 import { signatureHeader, webhookBody, webhookType } from "../../core/record/webhook.ts";
 import { Poster } from "../http.ts";
 import { KeyFile } from "../keyfile.ts";
-import type { Leased, Receiver } from "../deliver.ts";
+import type { Leased } from "../../core/record/queued.ts";
+import type { Receiver } from "../deliver.ts";
+import type { FormatName } from "./names.ts";
 
 export interface WebhookSettings {
   readonly url: string;
   /** File with one key a line. */
   readonly secret: string;
-  readonly format: "standard";
+  readonly format: FormatName;
   /** Sends no alert below this severity; events of the agent are always sent. */
   readonly minSeverity: Severity;
   /** File with the only trusted certificate authorities. */
   readonly ca?: string;
 }
 
-interface WebhookContext {
+export interface WebhookContext {
   /** Milliseconds since 1970. */
   readonly clock: () => number;
   readonly warn: (problem: string) => void;
