@@ -38,7 +38,7 @@ export class Coverage {
   #tried: readonly string[] = [];
   #part: { readonly key: string; readonly engine: Engine | undefined; stop(): void } | undefined;
   #timer: NodeJS.Timeout | undefined;
-  #isSettling = false;
+  #isUpdating = false;
 
   constructor(options: CoverageOptions) {
     this.#options = options;
@@ -56,7 +56,7 @@ export class Coverage {
     const isNew = !this.#gaps.has(key);
     this.#gaps.set(key, hint);
     this.#tried = this.#tried.filter((one) => one !== key);
-    if (isNew) this.#settleSoon();
+    if (isNew) this.#updateSoon();
   }
 
   /** Something was mounted or unmounted here. */
@@ -76,13 +76,13 @@ export class Coverage {
 
   /** Tries again what could not be watched. Call it in each round of the quick sweep. */
   retry(): void {
-    if (this.#isSettling || this.isWhole) return;
+    if (this.#isUpdating || this.isWhole) return;
     const recovered = this.#tried.flatMap((key) => this.#gaps.get(key) ?? []);
     for (const gap of recovered) {
       this.#gaps.delete(keyOf(gap));
       this.#options.look(gap.path, "it is watched again");
     }
-    if (recovered.length > 0) this.#settleSoon();
+    if (recovered.length > 0) this.#updateSoon();
     const [only] = this.#gaps.values();
     // The engine named no further directories: it must begin again to know them.
     if (this.#gaps.size === 1 && only?.detail.startsWith("more than"))
@@ -98,21 +98,21 @@ export class Coverage {
   }
 
   /** Starts chokidar for the directories that fanotify cannot watch, then says which these are. */
-  async settle(): Promise<void> {
-    if (this.#isSettling) return this.#settleSoon();
-    this.#isSettling = true;
+  async update(): Promise<void> {
+    if (this.#isUpdating) return this.#updateSoon();
+    this.#isUpdating = true;
     try {
       const paths = this.#gapsOf("fanotify").map(({ path }) => path);
       const key = paths.toSorted().join("\0");
       if ((this.#part?.key ?? "") !== key) await this.#watchPart(paths, key);
       this.#say();
     } finally {
-      this.#isSettling = false;
+      this.#isUpdating = false;
       this.#options.context.health.unblock(trouble);
     }
   }
 
-  #settleSoon(): void {
+  #updateSoon(): void {
     if (this.#options.signal.aborted) return;
     if (this.#gapsOf("fanotify").length > 0)
       this.#options.context.health.block(
@@ -121,7 +121,7 @@ export class Coverage {
       );
     this.#timer ??= setTimeout(() => {
       this.#timer = undefined;
-      void this.settle();
+      void this.update();
     }, gathering);
   }
 
@@ -157,7 +157,7 @@ export class Coverage {
   #partEnded(engine: Engine): void {
     if (this.#options.signal.aborted || this.#part?.engine !== engine) return;
     this.#part = undefined;
-    this.#settleSoon();
+    this.#updateSoon();
   }
 
   #say(): void {

@@ -148,7 +148,7 @@ export class Engines implements AsyncDisposable {
     });
     if (this.#stop.signal.aborted) return selected;
     this.#engine = selected.engine;
-    await this.#coverage.settle();
+    await this.#coverage.update();
     metrics.engine(this.name);
     for (const failure of selected.failures)
       health.trouble(`engine ${failure.engine}`, failure.reason);

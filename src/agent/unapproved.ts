@@ -21,7 +21,7 @@ export function reportUnapproved(context: AgentContext, adopted: readonly string
     const now = state.baseline.counter();
     if (now === counter) return;
     counter = now;
-    if (adopted.every((path) => isSettled(context, path))) health.over("never approved");
+    if (adopted.every((path) => isDone(context, path))) health.over("never approved");
     const statement = state.baseline.signed();
     if (statement && signedRules(state, statement) && weaknesses(context, statement).length === 0)
       health.over("policy");
@@ -29,7 +29,7 @@ export function reportUnapproved(context: AgentContext, adopted: readonly string
 }
 
 /** Approved since, or gone. */
-function isSettled({ state }: AgentContext, path: string): boolean {
+function isDone({ state }: AgentContext, path: string): boolean {
   return state.baseline.rows.get(path) !== undefined || state.current.get(path) === undefined;
 }
 

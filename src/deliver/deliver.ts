@@ -138,7 +138,7 @@ async function drain(sink: Sink, leased: Leasehold, signal: AbortSignal): Promis
       if (batch.length === 0) return;
       const answer = await sink.receiver.post(batch, signal);
       if (!answer) return;
-      if (!settle(sink, batch, { answer, failures, progress })) return;
+      if (!recordOutcome(sink, batch, { answer, failures, progress })) return;
       failures = 0;
       at += batch.length;
     }
@@ -167,7 +167,7 @@ function nextBatch(
 }
 
 /** Records the result of a request. True: these records are settled. */
-function settle(
+function recordOutcome(
   sink: Sink,
   batch: readonly Leased[],
   last: { readonly answer: Answer; readonly failures: number; readonly progress: Progress },

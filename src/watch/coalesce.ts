@@ -1,6 +1,6 @@
 import type { EngineName, Hint } from "../core/change/hint.ts";
 import { isBelow, showPath } from "../core/path.ts";
-import { settle, together } from "../core/change/wait.ts";
+import { quietTime, together } from "../core/change/wait.ts";
 import type { Clock } from "./clock.ts";
 import { PendingPaths } from "./pending.ts";
 import type { HintedPath, PathHint } from "./pending.ts";
@@ -130,7 +130,7 @@ export class Coalescer implements AsyncIterable<HintGroup>, Disposable {
       if (isBelow(hint.path, tree.path)) return;
       if (isBelow(tree.path, hint.path)) this.#trees.delete(tree.path);
     }
-    const due = earlier?.due ?? now + settle(["created"], false, hint.engine);
+    const due = earlier?.due ?? now + quietTime(["created"], false, hint.engine);
     const { path, engine, at, why } = hint;
     const keepsNothing = swallows || (earlier?.swallows ?? false);
     this.#trees.set(path, { path, engine, at, why, due, swallows: keepsNothing });

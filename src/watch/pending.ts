@@ -6,7 +6,7 @@ import {
   isBeingWritten,
   isStructural,
   longestWait,
-  settle,
+  quietTime,
 } from "../core/change/wait.ts";
 
 export type PathHint = Extract<Hint, { readonly kind: "path" }>;
@@ -104,7 +104,7 @@ export class PendingPaths {
     return Math.min(entry.due, other.due);
   }
 
-  /** The due hints, with the other names of their renames and the unsettled names of their directories. */
+  /** The due hints, with the other names of their renames and the names that still wait of their directories. */
   takeDue(until: number, most: number): HintedPath[] {
     const taking: Taking = { taken: [], most, directories: new Set() };
     for (const entry of this.#entries.values()) {
@@ -189,7 +189,7 @@ export class PendingPaths {
     if (entry.engine === "sweep") entry.engine = hint.engine;
     entry.lastAt = hint.at;
     entry.steps = appendStep(entry.steps, hint.step);
-    const quiet = settle(entry.steps, entry.isKnown, hint.engine);
+    const quiet = quietTime(entry.steps, entry.isKnown, hint.engine);
     entry.due = Math.min(now + quiet, entry.firstSeen + longestWait);
     if (isStructural(entry.steps)) this.#noteStructural(entry);
     return entry;

@@ -20,7 +20,7 @@ export interface RunningNode extends Omit<TestNode, keyof Disposable>, AsyncDisp
   /** Awaits the first alert that is as wanted, after that many. */
   alerted(isWanted: (alert: Alert) => boolean, after?: number): Promise<Alert>;
   /** Makes a change whose alert follows all that was before: everything is swept, and a mark arrives. */
-  settle(): Promise<void>;
+  catchUp(): Promise<void>;
 }
 
 export interface StartOptions extends NodeOptions, Pick<WatchOptions, "engine" | "seenAt"> {
@@ -80,7 +80,7 @@ export async function startNode(options: StartOptions): Promise<RunningNode> {
         throw new Error(`not alerted: ${isWanted.toString()}; but:\n${found}\n${said}`, { cause });
       }
     },
-    settle: async () => {
+    catchUp: async () => {
       await swept(watching);
       await makeMark();
       await makeMark();

@@ -190,19 +190,19 @@ for (const engine of ["auto", "chokidar"] as const)
       t.log(
         `CPU in ${seconds.toFixed()} s: agent ${cpuTime(pid) - used} ms; etcd's last ${cpuTime(etcd.pid)} ms`,
       );
-      await node.settle();
+      await node.catchUp();
       t.log(`${node.alerts().length} alerts of any kind`);
       t.deepEqual(inShort(node.alerts().filter(isGrave)), []);
       const check = await node.run("check", "--format", "ndjson", data);
       t.is(check.code, 0, check.stdout + check.stderr);
 
       await etcd.stop();
-      await node.settle();
+      await node.catchUp();
       const backup = node.beside("backup");
       cpSync(node.at(data), backup, { recursive: true, preserveTimestamps: true });
       const again = stack.use(await startEtcd({ dataDir: node.at(data) }));
       await cut(again, node.at(wal), 1);
-      await node.settle();
+      await node.catchUp();
       t.deepEqual(inShort(node.alerts().filter(isGrave)), []);
 
       const segments = namesOf(node.at(wal), ".wal");
@@ -214,11 +214,11 @@ for (const engine of ["auto", "chokidar"] as const)
       }
 
       await again.stop();
-      await node.settle();
+      await node.catchUp();
       const before = node.alerts().length;
       renameSync(node.at(`${data}/member`), node.beside("member"));
       renameSync(`${backup}/member`, node.at(`${data}/member`));
-      await node.settle();
+      await node.catchUp();
       const rolledBack = node.alerts().slice(before).filter(isGrave);
       const newest = `${wal}/${segments.at(-1)}`;
       const reported = inShort(rolledBack).join("\n");

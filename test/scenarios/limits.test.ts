@@ -116,7 +116,7 @@ for (const limit of [0, 25])
     execFileSync("nsenter", ["-U", "-t", String(node.watching.pid), "sh", "-c", raise]);
     await until(async () => (await degraded()).length === 0, 60_000);
     await until(() => node.events().includes("fim.agent.recovered"), 30_000);
-    await node.settle();
+    await node.catchUp();
     t.deepEqual(await findsAll(node, spread), ["chokidar"]);
     t.is(await node.watching.stop(), 0);
   });
@@ -172,7 +172,7 @@ for (const engine of ["auto", "chokidar"] as const)
       } finally {
         process.kill(node.watching.pid, "SIGCONT");
       }
-      await node.settle();
+      await node.catchUp();
       await until(() => lastModes(node).size === crowd, 60_000);
       const reported = lastModes(node);
       for (let each = 0; each < crowd; each += 1)

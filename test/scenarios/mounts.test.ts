@@ -85,7 +85,7 @@ for (const engine of ["auto", "chokidar", "sweep"] as const) {
       for (const name of names)
         await node.alerted(reports("created", `${manifests}/${name}`), before);
       await node.alerted(reports("deleted", `${manifests}/evil.yaml`), before);
-      await node.settle();
+      await node.catchUp();
       const check = await node.run("check", "--format", "ndjson", "/etc/kubernetes/manifests");
       t.is(check.stdout, "");
       t.is(check.code, 0);
@@ -138,7 +138,7 @@ mounting(
     t.is(above.path, "/opt");
     t.true(isGrave(above));
     await node.alerted(reports("deleted", "/opt/cni/bin/calico"));
-    await node.settle();
+    await node.catchUp();
     t.deepEqual(inShort(node.alerts().filter(({ path }) => path.startsWith("/tmp"))), []);
   },
 );

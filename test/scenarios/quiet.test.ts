@@ -146,7 +146,7 @@ for (const engine of ["auto", "chokidar"] as const) {
       for (const { what, play, touchesAttributes } of silent) {
         const before = node.alerts().length;
         play(node);
-        await node.settle();
+        await node.catchUp();
         const reported = node.alerts().slice(before);
         const allowed = touchesAttributes === true && engine === "auto" ? ["low"] : [];
         t.deepEqual(
@@ -172,7 +172,7 @@ for (const engine of ["auto", "chokidar"] as const) {
         const before = node.alerts().length;
         play(node);
         await node.alerted((one) => one.path === path, before);
-        await node.settle();
+        await node.catchUp();
         const reported = node.alerts().slice(before);
         t.deepEqual(
           reported.map((one) => [one.path, one.change, one.severity, one.fields?.join()]),

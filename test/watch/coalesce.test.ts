@@ -357,7 +357,7 @@ test("whatever comes, every hinted path is passed on within the longest wait, an
         const { clock, coalescer, groups, done } = bench({ known });
         const waiting = new Map<string, number>();
         let counted = 0;
-        const settle = () => {
+        const quietTime = () => {
           for (const { paths } of groups.slice(counted)) {
             for (const { path } of paths) {
               if (!waiting.delete(path)) throw new Error(`${path} was not hinted`);
@@ -375,10 +375,10 @@ test("whatever comes, every hinted path is passed on within the longest wait, an
             if (!waiting.has(one)) waiting.set(one, clock.now());
           }
           await clock.advance(wait);
-          settle();
+          quietTime();
         }
         await clock.advance(longestWait);
-        settle();
+        quietTime();
         coalescer.end();
         await done;
         return waiting.size === 0;

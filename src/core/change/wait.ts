@@ -8,7 +8,7 @@ export const together = 15;
 
 const structuralQuiet = 30;
 const writingQuiet = 200;
-const untoldQuiet = 40;
+const unknownQuiet = 40;
 const mostSteps = 32;
 
 /**
@@ -16,8 +16,8 @@ const mostSteps = 32;
  * name that comes or goes, or is unknown, may be half of a save; a file being written is looked at when it is closed;
  * a single step on a known path is complete.
  */
-export function settle(steps: readonly Step[], isKnown: boolean, engine: EngineName): number {
-  if (engine === "chokidar" || steps.includes("changed")) return untoldQuiet;
+export function quietTime(steps: readonly Step[], isKnown: boolean, engine: EngineName): number {
+  if (engine === "chokidar" || steps.includes("changed")) return unknownQuiet;
   if (isBeingWritten(steps)) return writingQuiet;
   return isKnown && !isStructural(steps) ? 0 : structuralQuiet;
 }

@@ -175,20 +175,20 @@ function explain(trie: Node, path: string): Explanation {
 function mayMatchBelow(trie: Node, dir: string): boolean {
   const { nodes } = walk(trie, dir);
   // A match here decides for everything below, unless a more specific rule does.
-  const settled = decisive(nodes.filter((node) => node.stays));
-  return nodes.some((node) => leadsToMatch(node, dir, settled));
+  const decided = decisive(nodes.filter((node) => node.stays));
+  return nodes.some((node) => leadsToMatch(node, dir, decided));
 }
 
-function leadsToMatch(node: Node, dir: string, settled: Entry | undefined): boolean {
+function leadsToMatch(node: Node, dir: string, decided: Entry | undefined): boolean {
   const open = node.entries.some(
     (entry) =>
-      (!settled || precedence(entry, settled) <= 0) &&
+      (!decided || precedence(entry, decided) <= 0) &&
       !walk(entry.exclude, dir).nodes.some((one) => one.stays && one.entries.length > 0),
   );
   if (open) return true;
-  for (const next of node.literals.values()) if (leadsToMatch(next, dir, settled)) return true;
-  for (const next of node.patterns.values()) if (leadsToMatch(next.node, dir, settled)) return true;
-  return node.deep ? leadsToMatch(node.deep, dir, settled) : false;
+  for (const next of node.literals.values()) if (leadsToMatch(next, dir, decided)) return true;
+  for (const next of node.patterns.values()) if (leadsToMatch(next.node, dir, decided)) return true;
+  return node.deep ? leadsToMatch(node.deep, dir, decided) : false;
 }
 
 /** A wider "**" that covers the directory covers its entries too: `find` asks for it. */

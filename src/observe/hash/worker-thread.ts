@@ -42,7 +42,7 @@ export class Lane {
     this.#worker = new Worker(entry, { workerData: data, resourceLimits, env: SHARE_ENV });
     this.#worker.unref();
     this.#worker.on("message", (answer: Answer) => {
-      this.#settle(answer);
+      this.#finish(answer);
       on.free();
     });
     const gone = (cause: unknown): void => {
@@ -93,7 +93,7 @@ export class Lane {
     for (const task of tasks) task.failed(error);
   }
 
-  #settle(answer: Answer): void {
+  #finish(answer: Answer): void {
     const task = this.#tasks.get(answer.id);
     // Its tasks failed: the thread must stop.
     if (!task) return;

@@ -115,7 +115,7 @@ class FanotifyWatch {
     // Names processes first where /proc is the only source; otherwise marks new directories first.
     if (this.#own.isHurried) for (const { pid } of events) actorOf(pid);
     for (const event of events) this.#tracker.take(event, { at, actor: () => actorOf(event.pid) });
-    this.#tracker.settle();
+    this.#tracker.endRead();
     if (!isWhole || events.some((event) => event.bits.includes("overflow"))) this.#recover(at);
   }
 

@@ -73,7 +73,7 @@ export class Tracker {
   }
 
   /** Call it after the last event of a reading. */
-  settle(): void {
+  endRead(): void {
     const { inodes, marker } = this.#options;
     if (this.#leaving) {
       const { event, circumstance } = this.#leaving;

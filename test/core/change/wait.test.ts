@@ -6,7 +6,7 @@ import {
   isBeingWritten,
   isStructural,
   longestWait,
-  settle,
+  quietTime,
 } from "../../../src/core/change/wait.ts";
 
 const step = fc.constantFrom<Step>(
@@ -22,32 +22,32 @@ const step = fc.constantFrom<Step>(
 const engine = fc.constantFrom("fanotify" as const, "chokidar" as const, "sweep" as const);
 
 test("a finished write or a chmod of a known path is looked at without waiting", (t) => {
-  t.is(settle(["closed"], true, "fanotify"), 0);
-  t.is(settle(["attributes"], true, "fanotify"), 0);
-  t.is(settle(["modified", "closed"], true, "fanotify"), 0);
+  t.is(quietTime(["closed"], true, "fanotify"), 0);
+  t.is(quietTime(["attributes"], true, "fanotify"), 0);
+  t.is(quietTime(["modified", "closed"], true, "fanotify"), 0);
 });
 
 test("an unknown path waits, because it may be about to be renamed over its target", (t) => {
-  t.is(settle(["closed"], false, "fanotify"), 30);
-  t.is(settle(["created", "modified", "closed"], false, "fanotify"), 30);
+  t.is(quietTime(["closed"], false, "fanotify"), 30);
+  t.is(quietTime(["created", "modified", "closed"], false, "fanotify"), 30);
 });
 
 test("a known name that goes waits, because an editor may be about to make it again", (t) => {
-  t.is(settle(["deleted"], true, "fanotify"), 30);
-  t.is(settle(["renamed", "created", "modified", "closed"], true, "fanotify"), 30);
+  t.is(quietTime(["deleted"], true, "fanotify"), 30);
+  t.is(quietTime(["renamed", "created", "modified", "closed"], true, "fanotify"), 30);
 });
 
 test("a file that is being written waits for the close, also when its mode changes meanwhile", (t) => {
-  t.is(settle(["modified"], true, "fanotify"), 200);
-  t.is(settle(["modified", "attributes"], true, "fanotify"), 200);
-  t.is(settle(["modified", "closed", "modified"], true, "fanotify"), 200);
-  t.is(settle(["modified", "deleted"], true, "fanotify"), 30);
+  t.is(quietTime(["modified"], true, "fanotify"), 200);
+  t.is(quietTime(["modified", "attributes"], true, "fanotify"), 200);
+  t.is(quietTime(["modified", "closed", "modified"], true, "fanotify"), 200);
+  t.is(quietTime(["modified", "deleted"], true, "fanotify"), 30);
 });
 
 test("an engine that cannot report a close always waits", (t) => {
   fc.assert(
     fc.property(fc.array(step, { minLength: 1 }), fc.boolean(), (steps, known) => {
-      t.is(settle(steps, known, "chokidar"), 40);
+      t.is(quietTime(steps, known, "chokidar"), 40);
     }),
   );
 });
@@ -55,7 +55,7 @@ test("an engine that cannot report a close always waits", (t) => {
 test("no wait is longer than the longest", (t) => {
   fc.assert(
     fc.property(fc.array(step), fc.boolean(), engine, (steps, known, name) => {
-      const quiet = settle(steps, known, name);
+      const quiet = quietTime(steps, known, name);
       return quiet >= 0 && quiet < longestWait;
     }),
   );
