@@ -27,7 +27,7 @@ test("what is changed, new and gone differs, and each path is named once", async
   t.deepEqual(await differingIn(bench), ["/etc", "/etc/a", "/etc/new", "/etc/sub", "/etc/sub/c"]);
 });
 
-test("below a path only what is there counts", async (t) => {
+test("below a path only what it holds counts", async (t) => {
   await using bench = await makeContext({ files });
   chmodSync(bench.at("/etc/a"), 0o600);
   chmodSync(bench.at("/etc/sub/c"), 0o600);
