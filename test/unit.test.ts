@@ -1,7 +1,8 @@
 import { spawnSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { missingProgram, needing } from "./helpers/needs.ts";
+import { missingProgram } from "./helpers/missing.ts";
+import { needing } from "./helpers/needs.ts";
 import { makePlace } from "./helpers/tree.ts";
 
 const home = join(import.meta.dirname, "..");

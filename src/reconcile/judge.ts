@@ -6,9 +6,10 @@ import { differences } from "../core/change/compare.ts";
 import { copiedFile, fileBeside, packageManagers } from "../core/change/temporary.ts";
 import { isRestored } from "../core/change/restored.ts";
 import type { Circumstances, Judgement } from "../core/change/judge.ts";
-import { nameOf, parentOf, showPath } from "../core/path.ts";
+import { isBelow, nameOf, parentOf, showPath } from "../core/path.ts";
 import { moreSevere } from "../core/policy/rule.ts";
 import type { Rule } from "../core/policy/rule.ts";
+import { manifestDirectories } from "./writer-identity.ts";
 import { siblingsOf } from "./look.ts";
 import type { NodeView } from "./look.ts";
 
@@ -70,6 +71,8 @@ function unpackedFile(
   view: NodeView,
 ): string | undefined {
   if (change.kind !== "transient" || change.before || actor?.isProven !== true) return undefined;
+  // A kubelet may run what it finds there, whatever its name and however short it lives.
+  if (manifestDirectories.some((directory) => isBelow(change.path, directory))) return undefined;
   const file = fileBeside(change.path);
   const [approved, known] = [file && view.approved?.(file), file && view.known.get(file)];
   if (file === undefined || !approved || !known || differences(approved, known).length > 0)

@@ -21,7 +21,8 @@ import { openStateDatabase } from "../../src/node/database.ts";
 import { transact } from "../../src/sqlite/open.ts";
 import { digestRows } from "../../src/core/record/statement.ts";
 import { State, approval, at, rowFor } from "../helpers/state.ts";
-import { mountMissing, needing } from "../helpers/needs.ts";
+import { mountMissing } from "../helpers/missing.ts";
+import { needing } from "../helpers/needs.ts";
 
 function refusal(work: () => unknown): string {
   try {

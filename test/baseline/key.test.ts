@@ -20,7 +20,8 @@ import { createKey, loadKey, rotateKey } from "../../src/baseline/key.ts";
 import { keyIdOf } from "../../src/core/record/dsse.ts";
 import { IntegrityError } from "../../src/core/error.ts";
 import { State, at } from "../helpers/state.ts";
-import { needing, rootMissing } from "../helpers/needs.ts";
+import { rootMissing } from "../helpers/missing.ts";
+import { needing } from "../helpers/needs.ts";
 
 function place(): { dir: string; file: string; [Symbol.dispose](): void } {
   const parent = mkdtempSync(join(tmpdir(), "fim-key-"));

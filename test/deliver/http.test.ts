@@ -7,7 +7,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test from "ava";
 import { Poster } from "../../src/deliver/http.ts";
-import { missingProgram, needing } from "../helpers/needs.ts";
+import { missingProgram } from "../helpers/missing.ts";
+import { needing } from "../helpers/needs.ts";
 import { inTurn, peerThat, status } from "../helpers/peer.ts";
 
 const message = {

@@ -1,7 +1,8 @@
 import test from "ava";
 import { spawnSync } from "node:child_process";
 import { createMetrics } from "../../src/health/metrics.ts";
-import { missingProgram, needing } from "../helpers/needs.ts";
+import { missingProgram } from "../helpers/missing.ts";
+import { needing } from "../helpers/needs.ts";
 
 test("every metric that is promised is there under its name and labels", async (t) => {
   let now = 1_000_000;

@@ -1,7 +1,7 @@
 import { execFile, spawn } from "node:child_process";
 import { promisify } from "node:util";
 import { freePort, get, post } from "./http.ts";
-import { missingProgram } from "./needs.ts";
+import { missingProgram } from "./missing.ts";
 import { until, within } from "./wait.ts";
 
 const program = "/usr/bin/etcd";

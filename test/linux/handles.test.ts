@@ -5,7 +5,8 @@ import test from "ava";
 import { close, listFlags, openPlain } from "../../src/linux/files.ts";
 import { directoryHandle, directoryOf, entryKey, nameBytes } from "../../src/linux/handles.ts";
 import type { HandleDirectory } from "../../src/linux/handles.ts";
-import { needing, rootMissing } from "../helpers/needs.ts";
+import { rootMissing } from "../helpers/missing.ts";
+import { needing } from "../helpers/needs.ts";
 
 /** open_by_handle_at needs CAP_DAC_READ_SEARCH. */
 const whenRoot = needing(rootMissing);

@@ -1,6 +1,7 @@
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
-import { missingProgram, needing } from "../helpers/needs.ts";
+import { missingProgram } from "../helpers/missing.ts";
+import { needing } from "../helpers/needs.ts";
 
 const source = join(import.meta.dirname, "../../src/linux/limits.ts");
 const code = `const { raiseLockedMemory } = await import(${JSON.stringify(source)});

@@ -3,7 +3,8 @@ import { createHash, randomBytes } from "node:crypto";
 import { appendFileSync, renameSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import test from "ava";
 import { Observer } from "../../src/observe/observer.ts";
-import { missingProgram, needing } from "../helpers/needs.ts";
+import { missingProgram } from "../helpers/missing.ts";
+import { needing } from "../helpers/needs.ts";
 import { openDescriptors, run, Scratch } from "./scratch.ts";
 
 const piece = 64 * 1024;

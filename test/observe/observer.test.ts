@@ -18,7 +18,8 @@ import { rowOf } from "../../src/core/change/observation.ts";
 import { decodePath, encodePath } from "../../src/core/path.ts";
 import { Observer } from "../../src/observe/observer.ts";
 import { openDescriptors, run, Scratch } from "./scratch.ts";
-import { missingProgram, needing, rootMissing } from "../helpers/needs.ts";
+import { missingProgram, rootMissing } from "../helpers/missing.ts";
+import { needing } from "../helpers/needs.ts";
 
 /** chown, mknod, file capabilities and chattr need root. */
 const asRoot = needing(rootMissing);

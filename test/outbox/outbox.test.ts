@@ -14,7 +14,8 @@ import type { Entry } from "../../src/outbox/outbox.ts";
 import { verifyChain } from "../../src/outbox/verify.ts";
 import { transact, writeMeta } from "../../src/sqlite/open.ts";
 import { State, at } from "../helpers/state.ts";
-import { mountMissing, needing } from "../helpers/needs.ts";
+import { mountMissing } from "../helpers/missing.ts";
+import { needing } from "../helpers/needs.ts";
 
 function alert(n: number): Entry {
   return { kind: "alert", severity: "high", body: (seq) => ({ n, seq }) };

@@ -2,7 +2,8 @@ import { chmodSync, chownSync, mkdirSync, symlinkSync, writeFileSync } from "nod
 import { spawnSync } from "node:child_process";
 import test from "ava";
 import { readOperatorFile } from "../../src/policy/operator-file.ts";
-import { needing, rootMissing } from "../helpers/needs.ts";
+import { rootMissing } from "../helpers/missing.ts";
+import { needing } from "../helpers/needs.ts";
 import { makePlace } from "../helpers/tree.ts";
 
 test("a file that its owner alone may write is read, through a link too", (t) => {

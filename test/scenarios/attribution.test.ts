@@ -16,7 +16,8 @@ import { chainOf, inShort } from "../helpers/node.ts";
 import type { Alert, Ground } from "../helpers/node.ts";
 import { busyLoops, fanotifyMissing, outputOf, programOf } from "../helpers/processes.ts";
 import { startNode } from "../helpers/running-node.ts";
-import { missingProgram, needing } from "../helpers/needs.ts";
+import { missingProgram } from "../helpers/missing.ts";
+import { needing } from "../helpers/needs.ts";
 import { until } from "../helpers/wait.ts";
 import { ruleWith } from "../helpers/rule.ts";
 

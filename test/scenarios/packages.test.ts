@@ -3,7 +3,8 @@ import { chmodSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:
 import { join } from "node:path";
 import { isAtLeast } from "../../src/core/policy/rule.ts";
 import type { Alert } from "../helpers/node.ts";
-import { missingProgram, needing } from "../helpers/needs.ts";
+import { missingProgram } from "../helpers/missing.ts";
+import { needing } from "../helpers/needs.ts";
 import { fanotifyMissing } from "../helpers/processes.ts";
 import { startNode } from "../helpers/running-node.ts";
 import type { RunningNode } from "../helpers/running-node.ts";

@@ -12,7 +12,8 @@ import {
 } from "node:fs";
 import { dirname, join } from "node:path";
 import { get } from "../helpers/http.ts";
-import { mountMissing, needing } from "../helpers/needs.ts";
+import { mountMissing } from "../helpers/missing.ts";
+import { needing } from "../helpers/needs.ts";
 import type { Alert } from "../helpers/node.ts";
 import { fanotifyMissing } from "../helpers/processes.ts";
 import { startNode } from "../helpers/running-node.ts";

@@ -17,7 +17,8 @@ import { openStateDatabase } from "../../src/node/database.ts";
 import { explain } from "../../src/sqlite/fault.ts";
 import { inSnapshot, readMeta, transact, writeMeta } from "../../src/sqlite/open.ts";
 import { stateMigrations } from "../../src/node/database.ts";
-import { mountMissing, needing, straceMissing } from "../helpers/needs.ts";
+import { mountMissing, straceMissing } from "../helpers/missing.ts";
+import { needing } from "../helpers/needs.ts";
 
 function place(): { file: string; [Symbol.dispose](): void } {
   const dir = mkdtempSync(join(tmpdir(), "fim-sqlite-"));

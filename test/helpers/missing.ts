@@ -1,0 +1,43 @@
+import { spawnSync } from "node:child_process";
+import { basename } from "node:path";
+
+const packages: Readonly<Record<string, string>> = {
+  setfacl: "acl",
+  getfacl: "acl",
+  setcap: "libcap2-bin",
+  getcap: "libcap2-bin",
+  setfattr: "attr",
+  chattr: "e2fsprogs",
+  python3: "python3",
+  strace: "strace",
+  promtool: "prometheus",
+  "systemd-analyze": "systemd",
+  etcd: "etcd-server",
+  etcdctl: "etcd-client",
+};
+
+/** The first of these programs, by name or path, that is missing, and how to install it. Undefined: none. */
+export function missingProgram(...names: readonly string[]): string | undefined {
+  const missing = names.find((name) => spawnSync("sh", ["-c", `command -v ${name}`]).status !== 0);
+  return (
+    missing &&
+    `${missing} is missing: apt-get install ${packages[basename(missing)] ?? basename(missing)}`
+  );
+}
+
+export const rootMissing: string | undefined = process.getuid?.() === 0 ? undefined : "needs root";
+
+/** Why nothing can be mounted here. Undefined: it can. */
+export function mountMissing(): string | undefined {
+  const { status } = spawnSync("unshare", ["-m", "mount", "-t", "tmpfs", "none", "/mnt"]);
+  return status === 0 ? undefined : "needs the right to mount";
+}
+
+/** Why strace cannot trace here. Undefined: it can. */
+export function straceMissing(): string | undefined {
+  const missing = missingProgram("strace");
+  if (missing !== undefined) return missing;
+  return spawnSync("strace", ["-o", "/dev/null", "true"]).status === 0
+    ? undefined
+    : "needs the right to trace";
+}
