@@ -46,7 +46,7 @@ test("status is 0 while all is well, and says what runs and what was delivered",
   t.true(Date.parse(status.sinks[0]?.lastSuccess ?? "") > 0);
   const { stdout: text } = await node.run("status", "--listen", watching.listen);
   t.regex(text, /^ok {2}agent +process \d+, engine chokidar, attribution none\n/);
-  t.regex(text, /^ok {2}quick sweep +\d+ s ago/m);
+  t.regex(text, /^ok {2}quick sweep +\d+ s ago.*; every path .* within \d+ s, .* within \d+ s$/m);
 
   writeFileSync(node.at("/srv/a"), "changed");
   writeFileSync(node.at("/srv/b"), "new");

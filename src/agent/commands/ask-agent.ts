@@ -9,6 +9,8 @@ export interface Answers {
   readonly engine?: string;
   readonly attribution?: string;
   readonly sweeps: readonly SweepAnswer[];
+  /** Seconds in which quick sweeps look at every path of rules of high and of low severity. */
+  readonly sweepRounds: Readonly<Record<string, number>>;
   /** RFC 3339, by sink. */
   readonly lastSuccess: ReadonlyMap<string, string>;
 }
@@ -62,6 +64,9 @@ function answersOf(health: unknown, ready: unknown, text: string): Answers {
       age: value,
       duration: durations.find((one) => one.label === label)?.value ?? 0,
     })),
+    sweepRounds: Object.fromEntries(
+      valuesOf("fim_sweep_round_seconds").map(({ label, value }) => [label, value]),
+    ),
     lastSuccess: new Map(
       valuesOf("fim_sink_last_success_timestamp_seconds").map(({ label, value }) => [
         label,

@@ -33,7 +33,7 @@ function rowsOf(found: Status): readonly Row[] {
     ...(agent?.sweeps ?? []).map(({ sweep, age, duration }): Row => [
       "ok",
       `${sweep} sweep`,
-      `${Math.round(age)} s ago, took ${duration.toFixed(3)} s`,
+      `${Math.round(age)} s ago, took ${duration.toFixed(3)} s${boundOf(sweep, agent?.sweepRounds)}`,
     ]),
     baseline.ok
       ? ["ok", "baseline", `${baseline.counter}, ${baseline.paths} paths, ${baseline.at}`]
@@ -47,6 +47,14 @@ function rowsOf(found: Status): readonly Row[] {
       `${backlog} waiting, ${disabled ?? `last success ${lastSuccess ?? "not known"}`}`,
     ]),
   ];
+}
+
+/** Within what time quick sweeps find a change for which there is no event. */
+function boundOf(sweep: string, rounds: Readonly<Record<string, number>> = {}): string {
+  const { high, low } = rounds;
+  if (sweep !== "quick" || high === undefined || low === undefined) return "";
+  const [soon, late] = [high, low].map((seconds) => Math.round(seconds));
+  return `; every path of severity high and critical within ${soon} s, the others within ${late} s`;
 }
 
 function agentRow({ pid, agent, silent }: Status): Row {
