@@ -13,7 +13,7 @@ import { watchMounts } from "../watch/mounts.ts";
 import { startEngine } from "../watch/select.ts";
 import type { EngineFactories, Selected } from "../watch/select.ts";
 import { Probe } from "../watch/selftest.ts";
-import { matters } from "../reconcile/remembered-mounts.ts";
+import { matters } from "../reconcile/remembered/mounts.ts";
 import { Coverage } from "./coverage.ts";
 import { describeProgram, ownFiles, SelfGuard } from "./self/guard.ts";
 import type { AgentContext } from "../reconcile/context.ts";

@@ -4,7 +4,7 @@ import type { Database } from "better-sqlite3";
 import type { Reported } from "../reconcile/commit.ts";
 import { stateMigrations } from "../node/database.ts";
 import { schemaFaults, schemaText } from "../sqlite/schema.ts";
-import type { Drift } from "../reconcile/drift.ts";
+import type { Drift } from "../reconcile/approved/drift.ts";
 import type { AgentContext } from "../reconcile/context.ts";
 
 /** Milliseconds for which like changes are counted before the agent reports them. */

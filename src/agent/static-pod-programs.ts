@@ -5,7 +5,7 @@ import { isSameProgram } from "../core/record/program.ts";
 import type { ApprovedProgram } from "../core/record/program.ts";
 import { staticWriters } from "./commands/static-programs.ts";
 import type { AgentContext } from "../reconcile/context.ts";
-import { isInStaticPod } from "../reconcile/writer-identity.ts";
+import { isInStaticPod } from "../reconcile/approved/writer-identity.ts";
 
 /** Compares the programs of static pods with the approved ones: a path inside a container says nothing. */
 export class StaticPodPrograms {

@@ -9,7 +9,7 @@ import type { Circumstances, Judgement } from "../core/change/judge.ts";
 import { isBelow, nameOf, parentOf, showPath } from "../core/path.ts";
 import { moreSevere } from "../core/policy/rule.ts";
 import type { Rule } from "../core/policy/rule.ts";
-import { manifestDirectories } from "./writer-identity.ts";
+import { manifestDirectories } from "./approved/writer-identity.ts";
 import { siblingsOf } from "./look.ts";
 import type { NodeView } from "./look.ts";
 

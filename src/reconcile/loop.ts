@@ -15,18 +15,18 @@ import type { HintGroup } from "../watch/coalesce.ts";
 import { transact } from "../sqlite/open.ts";
 import { viewIn, gaugeOf } from "./deferred-hash.ts";
 import { largeBytes } from "../core/size-class.ts";
-import { approvalsOf } from "./approvals.ts";
+import { approvalsOf } from "./approved/approvals.ts";
 import type { Reported } from "./commit.ts";
 import { apart, LargeFiles } from "./large-files.ts";
 import type { Batch, Lane } from "./large-files.ts";
-import { mountsSince, rememberMounts } from "./remembered-mounts.ts";
+import { mountsSince, rememberMounts } from "./remembered/mounts.ts";
 import { differing } from "./full-sweep.ts";
 import { Slices } from "./slices.ts";
-import type { Drift } from "./drift.ts";
+import type { Drift } from "./approved/drift.ts";
 import type { Sweeps } from "./sweeps.ts";
 import { untilUnlocked, whenUnlocked } from "./when-unlocked.ts";
 import type { AgentContext } from "./context.ts";
-import { formerlyWatched, rememberWatched } from "./remembered-policy.ts";
+import { formerlyWatched, rememberWatched } from "./remembered/policy.ts";
 
 /** A view, and the pool in which it hashes. */
 interface PathView {

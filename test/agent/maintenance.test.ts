@@ -3,7 +3,7 @@ import pino from "pino";
 import { truncateSync } from "node:fs";
 import { maintenance } from "../../src/agent/maintenance.ts";
 import { compileRules } from "../../src/core/policy/rules.ts";
-import { Drift } from "../../src/reconcile/drift.ts";
+import { Drift } from "../../src/reconcile/approved/drift.ts";
 import { Committer } from "../../src/reconcile/commit.ts";
 import { createMetrics } from "../../src/health/metrics.ts";
 import type { AgentContext } from "../../src/reconcile/context.ts";

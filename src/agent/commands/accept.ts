@@ -20,7 +20,7 @@ import {
   mountsSinceApproval,
   presentMounts,
   withPresentMounts,
-} from "../../reconcile/approved-mounts.ts";
+} from "../../reconcile/approved/mounts.ts";
 import type { MountHint } from "../../reconcile/reconcile.ts";
 import { recordBaseline } from "./baseline-record.ts";
 import type { Settings } from "../../config/settings.ts";

@@ -9,9 +9,9 @@ import { recordBaseline } from "./baseline-record.ts";
 import { captureStaticPrograms } from "./static-programs.ts";
 import type { Settings } from "../../config/settings.ts";
 import type { State } from "../../node/state.ts";
-import { presentMounts } from "../../reconcile/approved-mounts.ts";
-import { rememberMounts } from "../../reconcile/remembered-mounts.ts";
-import { rememberWatched } from "../../reconcile/remembered-policy.ts";
+import { presentMounts } from "../../reconcile/approved/mounts.ts";
+import { rememberMounts } from "../../reconcile/remembered/mounts.ts";
+import { rememberWatched } from "../../reconcile/remembered/policy.ts";
 
 interface CaptureOptions {
   readonly settings: Settings;

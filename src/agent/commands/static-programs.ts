@@ -3,7 +3,7 @@ import { isBelow } from "../../core/path.ts";
 import { isSameProgram, mergePrograms } from "../../core/record/program.ts";
 import type { ApprovedProgram } from "../../core/record/program.ts";
 import type { Node } from "../../node/node.ts";
-import { manifestDirectories } from "../../reconcile/writer-identity.ts";
+import { manifestDirectories } from "../../reconcile/approved/writer-identity.ts";
 
 /** What runs in static pods at a capture. */
 interface StaticPrograms {

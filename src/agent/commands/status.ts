@@ -9,8 +9,8 @@ import { openStateDatabase } from "../../node/database.ts";
 import type { Node } from "../../node/node.ts";
 import { Approvals } from "../../outbox/approvals.ts";
 import { Queue } from "../../outbox/queue.ts";
-import { countDrift } from "../../reconcile/drift.ts";
-import type { DriftCount } from "../../reconcile/drift.ts";
+import { countDrift } from "../../reconcile/approved/drift.ts";
+import type { DriftCount } from "../../reconcile/approved/drift.ts";
 import { askAgent } from "./ask-agent.ts";
 import type { Answers } from "./ask-agent.ts";
 

@@ -1,11 +1,11 @@
-import type { Mount } from "../core/change/mount.ts";
-import { diffRemembered } from "../core/change/mountinfo.ts";
-import { comparePaths } from "../core/path.ts";
-import type { ApprovedMount, ApprovedMounts } from "../core/record/mounts.ts";
-import { findMountTable, readMounts } from "../watch/mounts.ts";
-import type { Node } from "../node/node.ts";
-import type { MountHint } from "./reconcile.ts";
-import { matters } from "./remembered-mounts.ts";
+import type { Mount } from "../../core/change/mount.ts";
+import { diffRemembered } from "../../core/change/mountinfo.ts";
+import { comparePaths } from "../../core/path.ts";
+import type { ApprovedMount, ApprovedMounts } from "../../core/record/mounts.ts";
+import { findMountTable, readMounts } from "../../watch/mounts.ts";
+import type { Node } from "../../node/node.ts";
+import type { MountHint } from "../reconcile.ts";
+import { matters } from "../remembered/mounts.ts";
 
 /** The mounts at, above and inside watched paths now. Undefined: the mount table is unreadable. */
 export function presentMounts({ root, index }: Node): ApprovedMounts | undefined {

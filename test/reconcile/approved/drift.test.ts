@@ -1,10 +1,10 @@
 import test from "ava";
-import { Current } from "../../src/baseline/current.ts";
-import { compileRules } from "../../src/core/policy/rules.ts";
-import { countDrift, Drift } from "../../src/reconcile/drift.ts";
-import { Approvals } from "../../src/outbox/approvals.ts";
-import { ruleWith } from "../helpers/rule.ts";
-import { approval, rowFor, seenFile, State } from "../helpers/state.ts";
+import { Current } from "../../../src/baseline/current.ts";
+import { compileRules } from "../../../src/core/policy/rules.ts";
+import { countDrift, Drift } from "../../../src/reconcile/approved/drift.ts";
+import { Approvals } from "../../../src/outbox/approvals.ts";
+import { ruleWith } from "../../helpers/rule.ts";
+import { approval, rowFor, seenFile, State } from "../../helpers/state.ts";
 
 const index = compileRules([
   ruleWith({ paths: ["/etc/**"], severity: "high" }),

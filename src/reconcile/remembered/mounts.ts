@@ -1,14 +1,14 @@
-import { IntegrityError } from "../core/error.ts";
-import type { Mount } from "../core/change/mount.ts";
-import { diffRemembered } from "../core/change/mountinfo.ts";
-import { isBelow } from "../core/path.ts";
-import type { RuleIndex } from "../core/policy/rule.ts";
-import type { MountHint } from "./reconcile.ts";
-import { readMeta, transact, writeMeta } from "../sqlite/open.ts";
-import { findMountTable, readMounts } from "../watch/mounts.ts";
-import type { MountTable } from "../watch/mounts.ts";
-import type { Node } from "../node/node.ts";
-import type { State } from "../node/state.ts";
+import { IntegrityError } from "../../core/error.ts";
+import type { Mount } from "../../core/change/mount.ts";
+import { diffRemembered } from "../../core/change/mountinfo.ts";
+import { isBelow } from "../../core/path.ts";
+import type { RuleIndex } from "../../core/policy/rule.ts";
+import type { MountHint } from "../reconcile.ts";
+import { readMeta, transact, writeMeta } from "../../sqlite/open.ts";
+import { findMountTable, readMounts } from "../../watch/mounts.ts";
+import type { MountTable } from "../../watch/mounts.ts";
+import type { Node } from "../../node/node.ts";
+import type { State } from "../../node/state.ts";
 
 const metaKey = "mounts";
 

@@ -15,16 +15,16 @@ import {
   isApprovedExecutable,
   isAllowedWriter,
   isInStaticPod,
-} from "../../src/reconcile/writer-identity.ts";
-import type { Approved } from "../../src/reconcile/writer-identity.ts";
-import type { Actor } from "../../src/core/change/hint.ts";
-import type { Observation } from "../../src/core/change/observation.ts";
-import { compileRules } from "../../src/core/policy/rules.ts";
-import type { Rule } from "../../src/core/policy/rule.ts";
-import { resolveInRoot } from "../../src/linux/resolve.ts";
-import { Observer } from "../../src/observe/observer.ts";
-import { makePlace } from "../helpers/tree.ts";
-import { ruleWith } from "../helpers/rule.ts";
+} from "../../../src/reconcile/approved/writer-identity.ts";
+import type { Approved } from "../../../src/reconcile/approved/writer-identity.ts";
+import type { Actor } from "../../../src/core/change/hint.ts";
+import type { Observation } from "../../../src/core/change/observation.ts";
+import { compileRules } from "../../../src/core/policy/rules.ts";
+import type { Rule } from "../../../src/core/policy/rule.ts";
+import { resolveInRoot } from "../../../src/linux/resolve.ts";
+import { Observer } from "../../../src/observe/observer.ts";
+import { makePlace } from "../../helpers/tree.ts";
+import { ruleWith } from "../../helpers/rule.ts";
 
 interface House extends Disposable {
   readonly approved: Approved;

@@ -1,9 +1,9 @@
-import { canonicalRules } from "../core/policy/canonical.ts";
-import { compileRules } from "../core/policy/rules.ts";
-import type { Rule, RuleIndex } from "../core/policy/rule.ts";
-import { readMeta, transact, writeMeta } from "../sqlite/open.ts";
-import type { Node } from "../node/node.ts";
-import type { State } from "../node/state.ts";
+import { canonicalRules } from "../../core/policy/canonical.ts";
+import { compileRules } from "../../core/policy/rules.ts";
+import type { Rule, RuleIndex } from "../../core/policy/rule.ts";
+import { readMeta, transact, writeMeta } from "../../sqlite/open.ts";
+import type { Node } from "../../node/node.ts";
+import type { State } from "../../node/state.ts";
 
 const metaKey = "watched";
 

@@ -1,11 +1,11 @@
-import type { JudgedChange } from "../core/change/change.ts";
-import type { Look } from "../core/change/compare.ts";
-import { parseRow, rowOf } from "../core/change/observation.ts";
-import type { Observation } from "../core/change/observation.ts";
-import { isBelow } from "../core/path.ts";
-import type { ApprovedState } from "../core/record/approval.ts";
-import type { State } from "../node/state.ts";
-import { isStale } from "./look.ts";
+import type { JudgedChange } from "../../core/change/change.ts";
+import type { Look } from "../../core/change/compare.ts";
+import { parseRow, rowOf } from "../../core/change/observation.ts";
+import type { Observation } from "../../core/change/observation.ts";
+import { isBelow } from "../../core/path.ts";
+import type { ApprovedState } from "../../core/record/approval.ts";
+import type { State } from "../../node/state.ts";
+import { isStale } from "../look.ts";
 
 /**
  * The states that become approved with these changes, because an allowed writer left them. `isInOrder`: whether what

@@ -1,10 +1,10 @@
 import test from "ava";
-import type { Change, JudgedChange } from "../../src/core/change/change.ts";
-import type { Look } from "../../src/core/change/compare.ts";
-import { rowOf } from "../../src/core/change/observation.ts";
-import { approvalsOf } from "../../src/reconcile/approvals.ts";
-import { judgedOf } from "../helpers/judged.ts";
-import { rowFor, seenFile } from "../helpers/state.ts";
+import type { Change, JudgedChange } from "../../../src/core/change/change.ts";
+import type { Look } from "../../../src/core/change/compare.ts";
+import { rowOf } from "../../../src/core/change/observation.ts";
+import { approvalsOf } from "../../../src/reconcile/approved/approvals.ts";
+import { judgedOf } from "../../helpers/judged.ts";
+import { rowFor, seenFile } from "../../helpers/state.ts";
 
 const [old, fresh] = [seenFile(1), seenFile(2)];
 const folder = seenFile(3, { type: "directory" });

@@ -1,12 +1,12 @@
-import { compare } from "../core/change/compare.ts";
-import { isStaticPod } from "../core/cgroup.ts";
-import type { Actor } from "../core/change/hint.ts";
-import type { Observation } from "../core/change/observation.ts";
-import { joinPath, nameOf, parentOf } from "../core/path.ts";
-import type { RuleIndex } from "../core/policy/rule.ts";
-import type { Approvals } from "../outbox/approvals.ts";
+import { compare } from "../../core/change/compare.ts";
+import { isStaticPod } from "../../core/cgroup.ts";
+import type { Actor } from "../../core/change/hint.ts";
+import type { Observation } from "../../core/change/observation.ts";
+import { joinPath, nameOf, parentOf } from "../../core/path.ts";
+import type { RuleIndex } from "../../core/policy/rule.ts";
+import type { Approvals } from "../../outbox/approvals.ts";
 import { approvedAt } from "./approvals.ts";
-import { resolveInRoot } from "../linux/resolve.ts";
+import { resolveInRoot } from "../../linux/resolve.ts";
 
 /** The parts of an open node and its state that a program's identity needs. */
 export interface Approved {

@@ -1,13 +1,13 @@
 import type { Database } from "better-sqlite3";
-import { compare } from "../core/change/compare.ts";
-import type { Look } from "../core/change/compare.ts";
-import { judge } from "../core/change/judge.ts";
-import { parseRow } from "../core/change/observation.ts";
-import type { Observation } from "../core/change/observation.ts";
-import { decodePath, nameOf, parentOf } from "../core/path.ts";
-import type { RuleIndex, Severity } from "../core/policy/rule.ts";
-import type { State } from "../node/state.ts";
-import type { Approvals } from "../outbox/approvals.ts";
+import { compare } from "../../core/change/compare.ts";
+import type { Look } from "../../core/change/compare.ts";
+import { judge } from "../../core/change/judge.ts";
+import { parseRow } from "../../core/change/observation.ts";
+import type { Observation } from "../../core/change/observation.ts";
+import { decodePath, nameOf, parentOf } from "../../core/path.ts";
+import type { RuleIndex, Severity } from "../../core/policy/rule.ts";
+import type { State } from "../../node/state.ts";
+import type { Approvals } from "../../outbox/approvals.ts";
 import { sinceApproval } from "./approvals.ts";
 
 export type DriftCount = Record<Severity, number>;
