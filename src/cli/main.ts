@@ -123,6 +123,10 @@ function baselineCommands(parser: Argv): Argv {
             type: "boolean",
             describe: "put it in the place of the present one",
           })
+          .option("if-missing", {
+            type: "boolean",
+            describe: "keep a trusted one, with exit code 0",
+          })
           .option("reason", { type: "string", describe: "why, for the record" }),
       run(loads.baseline),
     )

@@ -96,6 +96,25 @@ test.serial(
   },
 );
 
+test.serial("baseline --if-missing captures once, and keeps a trusted one as it is", async (t) => {
+  using small = makeSmall();
+  const run = async () => await small.run("baseline", "--if-missing", "--format", "json");
+  const first = await run();
+  t.is(first.code, 0, first.stderr);
+  t.like(JSON.parse(first.stdout), { counter: 1, kept: undefined });
+  writeFileSync(small.at("/etc/app/one"), "another\n");
+  const second = await run();
+  t.is(second.code, 0, second.stderr);
+  t.like(JSON.parse(second.stdout), { counter: 1, kept: true });
+  t.is((await small.run("check")).code, 1);
+  const both = ["baseline", "--if-missing", "--replace", "--reason", "x"];
+  refused(t, await small.run(...both), { code: 2, says: /exclude each other/ });
+  sql("UPDATE statement SET counter = 7")(small.state);
+  refused(t, await small.run("baseline", "--if-missing"), { code: 3, says: /altered/ });
+  rmSync(join(small.state, "fim.db"));
+  refused(t, await small.run("baseline", "--if-missing"), { code: 3, says: /gone|deleted/ });
+});
+
 test.serial(
   "without a baseline every command that needs one refuses, and makes nothing",
   async (t) => {

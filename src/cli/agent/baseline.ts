@@ -1,7 +1,8 @@
 import { captureBaseline } from "../../agent/commands/capture.ts";
 import { openNode, readPolicy } from "../../node/node.ts";
 import type { Settings } from "../../config/settings.ts";
-import { createState } from "../../node/state.ts";
+import { createState, openState } from "../../node/state.ts";
+import type { Statement } from "../../core/record/statement.ts";
 import { IntegrityError } from "../../core/error.ts";
 import { exit } from "../fail.ts";
 import type { Exit } from "../fail.ts";
@@ -10,7 +11,7 @@ import { printResult, say } from "../print.ts";
 import { ProgressLine } from "../progress.ts";
 import { unseenLines, warnUnseen } from "../incomplete.ts";
 
-/** `baseline [--replace --reason TEXT]` */
+/** `baseline [--replace --reason TEXT | --if-missing]` */
 export async function baseline(
   settings: Settings,
   given: Readonly<Record<string, unknown>>,
@@ -21,6 +22,12 @@ export async function baseline(
     throw new IntegrityError("USAGE", "baseline --replace: expected --reason TEXT, found none", {
       hint: "say why the present baseline is given up; it goes into the signed record",
     });
+  if (given["ifMissing"] === true) {
+    if (replace)
+      throw new IntegrityError("USAGE", "baseline: --replace and --if-missing exclude each other");
+    const kept = trustedBaseline(settings);
+    if (kept) return printKept(settings, kept);
+  }
   using node = await openNode(settings, await readPolicy(settings, { fresh: true }));
   using state = createState(settings);
   const started = performance.now();
@@ -33,17 +40,8 @@ export async function baseline(
   });
   const seconds = Number(((performance.now() - started) / 1000).toFixed(3));
   progress[Symbol.dispose]();
-  const { rows, counter, digest, policy, key, at } = statement;
-  const result = {
-    rows,
-    counter,
-    digest,
-    policy,
-    key,
-    at,
-    seconds,
-    incomplete: unseenLines(unseen),
-  };
+  const { rows, counter, digest, policy, key } = statement;
+  const result = { ...factsOf(statement), seconds, incomplete: unseenLines(unseen) };
   printResult(settings.format, result, [
     `baseline: ${rows} paths, counter ${counter}, policy ${policy.name}, signed by ${key}, ${seconds} s`,
     `digest ${digest}`,
@@ -53,4 +51,27 @@ export async function baseline(
     say("hint: when it runs, approve its program: fim-agent accept PROGRAM --reason TEXT");
   }
   return warnUnseen(unseen) ? exit.incomplete : exit.fine;
+}
+
+/** The present baseline, if it is trusted. Undefined: there is none now; the capture refuses if there ever was one. */
+function trustedBaseline(settings: Settings): Statement | undefined {
+  try {
+    using state = openState(settings);
+    return state.baseline.trust();
+  } catch (error) {
+    if (error instanceof IntegrityError && error.code === "BASELINE_MISSING") return undefined;
+    throw error;
+  }
+}
+
+function printKept(settings: Settings, statement: Statement): Exit {
+  const { rows, counter, key, at } = statement;
+  printResult(settings.format, { ...factsOf(statement), kept: true }, [
+    `baseline: kept the one of ${at}, ${rows} paths, counter ${counter}, signed by ${key}`,
+  ]);
+  return exit.fine;
+}
+
+function factsOf({ rows, counter, digest, policy, key, at }: Statement) {
+  return { rows, counter, digest, policy, key, at };
 }
