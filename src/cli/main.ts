@@ -143,17 +143,29 @@ function baselineCommands(parser: Argv): Argv {
     .command(
       "accept [path..]",
       "approve the present state of these paths",
-      (args) =>
-        args
-          .positional("path", { type: "string", array: true })
-          .option("all", { type: "boolean", describe: "approve everything as it is" })
-          .option("policy-in-force", {
-            type: "boolean",
-            describe: "approve the changed policy; also: --policy without a name",
-          })
-          .option("reason", { type: "string", describe: "why, for the record" }),
+      acceptOptions,
       run(async () => (await import("./agent/accept.ts")).acceptPaths, "path.."),
     );
+}
+
+function acceptOptions(args: Argv): Argv {
+  return args
+    .positional("path", { type: "string", array: true })
+    .option("all", { type: "boolean", describe: "approve everything as it is" })
+    .option("policy-in-force", {
+      type: "boolean",
+      describe: "approve the changed policy; also: --policy without a name",
+    })
+    .option("dry-run", {
+      type: "boolean",
+      describe: "show what would be approved, sign nothing",
+    })
+    .option("expect", {
+      type: "string",
+      requiresArg: true,
+      describe: "approve the only path if its content has this SHA-256",
+    })
+    .option("reason", { type: "string", describe: "why, for the record" });
 }
 
 /** Commands that look at the node and its agent. */

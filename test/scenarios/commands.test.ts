@@ -1,4 +1,5 @@
 import test from "ava";
+import { createHash } from "node:crypto";
 import type { ExecutionContext } from "ava";
 import Database from "better-sqlite3";
 import { spawnSync } from "node:child_process";
@@ -92,6 +93,39 @@ test.serial(
     const replaced = await small.run(...args);
     t.is(replaced.code, 0);
     t.like(JSON.parse(replaced.stdout), { counter: 2, incomplete: [] });
+    t.is((await small.run("check")).code, 0);
+  },
+);
+
+test.serial(
+  "accept shows the differences first, and signs only what it was asked for",
+  async (t) => {
+    using small = await makeCaptured(t);
+    const run = async (...args: readonly string[]) =>
+      await small.run("accept", "/etc/app/one", ...args);
+    const nothing = await run("--reason", "x");
+    t.is(nothing.code, 0, nothing.stderr);
+    t.regex(nothing.stdout, /nothing to accept, counter 1 stays/);
+    writeFileSync(small.at("/etc/app/one"), "another\n");
+    const dry = await run("--dry-run");
+    t.is(dry.code, 0, dry.stderr);
+    t.regex(dry.stdout, /^\/etc\/app\/one modified: content .*\nwould accept \/etc\/app\/one\n/);
+    t.is((await small.run("check")).code, 1);
+    const sha256 = createHash("sha256").update("another\n").digest("hex");
+    const other = await run(
+      "--reason",
+      "x",
+      "--expect",
+      sha256.replace(/^./, (one) => (one === "0" ? "1" : "0")),
+    );
+    refused(t, other, { code: 2, says: /its content has SHA-256/ });
+    refused(t, await run("--reason", "x", "--expect", "abc"), {
+      code: 2,
+      says: /one path and its SHA/,
+    });
+    const good = await run("--reason", "x", "--expect", sha256, "--format", "json");
+    t.is(good.code, 0, good.stderr);
+    t.like(JSON.parse(good.stdout), { counter: 2, accepted: ["/etc/app/one"] });
     t.is((await small.run("check")).code, 0);
   },
 );

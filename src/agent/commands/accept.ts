@@ -5,6 +5,7 @@ import type { Statement } from "../../core/record/statement.ts";
 import { HashPool } from "../../observe/hash/pool.ts";
 import { isStale, Looks } from "../../reconcile/look.ts";
 import type { NodeView } from "../../reconcile/look.ts";
+import { compare } from "../../core/change/compare.ts";
 import type { Look } from "../../core/change/compare.ts";
 import type { Approval } from "../../baseline/baseline.ts";
 import { canonicalRules } from "../../core/policy/canonical.ts";
@@ -34,10 +35,16 @@ interface AcceptOptions {
   /** Approve the policy in force instead of the one that was signed; without paths, only that. */
   readonly policy?: boolean;
   readonly all?: boolean;
+  /** Shows what would be approved and signs nothing. */
+  readonly dryRun?: boolean;
+  /** SHA-256 in hex: the content that the only path must have. */
+  readonly expect?: string;
 }
 
 interface Accepted {
+  /** Of the last signature: this one's, or the former where nothing was to be approved. */
   readonly statement: Statement;
+  readonly isSigned: boolean;
   /** Paths that become approved and were not before. */
   readonly looks: readonly Look[];
   /** Programs of static pods that become approved. */
@@ -75,6 +82,16 @@ export async function accept(node: Node, state: State, options: AcceptOptions): 
     options.all === true || onNode.some((one) => one === path || isBelow(path, one));
   const since = mountsSinceApproval(former.mounts, node);
   const mounts = withPresentMounts(former.mounts, presentMounts(node), isAccepted);
+  requireExpected(options, node);
+  const accepted = {
+    looks: changed.filter(isNews),
+    programs: news,
+    mounts: since.filter(({ mount }) => isAccepted(mount.path)),
+  };
+  const isNewPolicy = options.policy === true && node.policy.digest !== former.policy.digest;
+  const isNothing = Object.values(accepted).every((list) => list.length === 0) && !isNewPolicy;
+  if (isNothing || options.dryRun === true)
+    return { ...accepted, statement: former, isSigned: false };
   const statement = sign(state, {
     ...options,
     changed,
@@ -82,12 +99,25 @@ export async function accept(node: Node, state: State, options: AcceptOptions): 
     programs,
     ...(mounts && { mounts }),
   });
-  return {
-    statement,
-    looks: changed,
-    programs: news,
-    mounts: since.filter(({ mount }) => isAccepted(mount.path)),
-  };
+  return { ...accepted, statement, isSigned: true };
+}
+
+/** Else only times moved, which are not compared. */
+function isNews(look: Look): boolean {
+  return compare(look) !== undefined || look.before?.unreadable !== look.after?.unreadable;
+}
+
+/** Guards against a change between the look of the person who accepts and this command. */
+function requireExpected({ expect, paths }: AcceptOptions, { observer }: Node): void {
+  if (expect === undefined) return;
+  const [path = ""] = paths;
+  const found = observer.observe(path, { hash: true })?.sha256;
+  if (found === expect) return;
+  throw new IntegrityError(
+    "USAGE",
+    `accept ${printable(path)}: its content has SHA-256 ${found ?? "none"}, expected ${expect}`,
+    { hint: "nothing was approved; look at the file again" },
+  );
 }
 
 type PolicyText = Approval["policy"];

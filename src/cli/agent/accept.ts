@@ -4,6 +4,7 @@ import type { Settings } from "../../config/settings.ts";
 import { openState } from "../../node/state.ts";
 import { compare } from "../../core/change/compare.ts";
 import { IntegrityError } from "../../core/error.ts";
+import { whatHappened } from "../../core/text/change-text.ts";
 import { printable, showPath } from "../../core/path.ts";
 import type { MountHint } from "../../reconcile/reconcile.ts";
 import { exit } from "../fail.ts";
@@ -17,43 +18,55 @@ export async function acceptPaths(
   given: Readonly<Record<string, unknown>>,
 ): Promise<Exit> {
   const paths = pathsOf(given);
-  const reason = reasonOf(given);
-  const all = given["all"] === true;
-  const policy = given["policyInForce"] === true;
-  if (all ? paths.length > 0 : paths.length === 0 && !policy)
-    throw new IntegrityError("USAGE", "accept: expected either paths or --all");
-  if (reason === undefined)
-    throw new IntegrityError("USAGE", "accept: expected --reason TEXT, found none", {
-      hint: "say why this is approved; it goes into the signed record",
-    });
+  const how = optionsOf(paths, given);
   using node = await openNode(settings);
   using state = openState(settings);
-  const { statement, looks, programs, mounts } = await accept(node, state, {
-    settings,
-    paths,
-    reason,
-    all,
-    policy,
-  });
-  // In the other paths only times moved, which are not compared.
-  const accepted = looks.filter((look) => compare(look) !== undefined).map(({ path }) => path);
+  const found = await accept(node, state, { settings, paths, ...how });
+  const { statement, looks, programs, mounts, isSigned } = found;
+  const accepted = looks.map(({ path }) => path);
   const { counter, digest, rows, at } = statement;
   const result = {
     counter,
     digest,
     rows,
     at,
+    ...(how.dryRun && { dryRun: true }),
     accepted: accepted.map((path) => showPath(path).text),
     ...(programs.length > 0 && { programs }),
     ...(mounts.length > 0 && { mounts: mounts.map(mountText) }),
   };
+  const verb = how.dryRun ? "would accept" : "accepted";
   printResult(settings.format, result, [
-    ...accepted.map((path) => `accepted ${printable(path)}`),
-    ...programs.map(({ exe, sha256 }) => `accepted ${printable(exe)} in static pods, ${sha256}`),
-    ...mounts.map((one) => `accepted ${mountText(one)}`),
-    `baseline: ${rows} paths, counter ${counter}, ${accepted.length} accepted`,
+    ...looks.flatMap((look) => compare(look) ?? []).map(whatHappened),
+    ...accepted.map((path) => `${verb} ${printable(path)}`),
+    ...programs.map(({ exe, sha256 }) => `${verb} ${printable(exe)} in static pods, ${sha256}`),
+    ...mounts.map((one) => `${verb} ${mountText(one)}`),
+    isSigned || how.dryRun
+      ? `baseline: ${rows} paths, counter ${counter}, ${accepted.length} ${how.dryRun ? "would be accepted" : "accepted"}`
+      : `baseline: nothing to accept, counter ${counter} stays`,
   ]);
   return exit.fine;
+}
+
+function optionsOf(paths: readonly string[], given: Readonly<Record<string, unknown>>) {
+  const reason = reasonOf(given);
+  const all = given["all"] === true;
+  const policy = given["policyInForce"] === true;
+  const dryRun = given["dryRun"] === true;
+  const { expect } = given;
+  if (all ? paths.length > 0 : paths.length === 0 && !policy)
+    throw new IntegrityError("USAGE", "accept: expected either paths or --all");
+  if (reason === undefined && !dryRun)
+    throw new IntegrityError("USAGE", "accept: expected --reason TEXT, found none", {
+      hint: "say why this is approved; it goes into the signed record",
+    });
+  if (expect === undefined) return { reason: reason ?? "", all, policy, dryRun };
+  if (typeof expect !== "string" || !/^[0-9a-f]{64}$/.test(expect) || paths.length !== 1)
+    throw new IntegrityError(
+      "USAGE",
+      "accept --expect: one path and its SHA-256 in hex belong together",
+    );
+  return { reason: reason ?? "", all, policy, dryRun, expect };
 }
 
 /** "mounted /etc/kubernetes (tmpfs)" */

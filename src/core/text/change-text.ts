@@ -45,7 +45,8 @@ export function toSentence(judged: JudgedChange | FoldedChange): string {
   return `${many}${whatHappened(judged.change)}${restored}${offline}${actor}${meaningText(judged.meaning)}`;
 }
 
-function whatHappened(change: Change): string {
+/** "/etc/hosts modified: content 12 -> 20 bytes" */
+export function whatHappened(change: Change): string {
   const path = printable(change.path);
   const details = detailsOf(change).join(", ");
   switch (change.kind) {
