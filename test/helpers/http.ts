@@ -1,6 +1,6 @@
+import { randomInt } from "node:crypto";
 import { request } from "node:http";
 import { createServer } from "node:net";
-import type { AddressInfo } from "node:net";
 import { text } from "node:stream/consumers";
 
 export interface Reply {
@@ -24,15 +24,25 @@ async function send(method: string, url: string, body: string, headers = {}): Pr
   return await promise;
 }
 
-/** A port of 127.0.0.1 on which no process listens at this moment. */
+/** Ports below those that the kernel gives to outgoing connections (net.ipv4.ip_local_port_range). */
+const firstPort = 10_000;
+const lastPort = 31_999;
+
+/**
+ * A port of 127.0.0.1 on which no process listens. Another connection cannot take it before the test does: the kernel
+ * gives none of these by itself.
+ */
 export async function freePort(): Promise<number> {
+  for (;;) {
+    const port = randomInt(firstPort, lastPort + 1);
+    if (await isFree(port)) return port;
+  }
+}
+
+async function isFree(port: number): Promise<boolean> {
   const server = createServer();
-  await new Promise<void>((resolve) => {
-    server.listen(0, "127.0.0.1", resolve);
+  return await new Promise((resolve) => {
+    server.once("error", () => resolve(false));
+    server.listen(port, "127.0.0.1", () => server.close(() => resolve(true)));
   });
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => {
-    server.close(resolve);
-  });
-  return port;
 }

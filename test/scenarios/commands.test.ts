@@ -126,6 +126,7 @@ test.serial(
     const good = await run("--reason", "x", "--expect", sha256, "--format", "json");
     t.is(good.code, 0, good.stderr);
     t.like(JSON.parse(good.stdout), { counter: 2, accepted: ["/etc/app/one"] });
+    t.like(small.records().at(-1)?.body, { what: "accepted", by: { uid: process.getuid?.() } });
     t.is((await small.run("check")).code, 0);
   },
 );

@@ -66,6 +66,7 @@ test.serial("readiness is refused until nothing can be missed, and then nothing 
   try {
     const statuses: number[] = [];
     await until(async () => {
+      if (child.exitCode !== null) throw new Error(`watch ended with ${child.exitCode}`);
       const reply = await get(`http://${listen}/readyz`).catch(() => undefined);
       if (reply) statuses.push(reply.status);
       return reply?.status === 200;

@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { readLoginUid } from "../../attribute/process.ts";
 import { showPath } from "../../core/path.ts";
 import type { Statement } from "../../core/record/statement.ts";
 import { uuidv7 } from "../../core/uuid.ts";
@@ -12,7 +13,14 @@ interface BaselineEvent {
   readonly paths?: readonly string[];
 }
 
-const pathsTold = 100;
+const pathsListed = 100;
+
+/** The user of this process, and the one who logged in (`sudo` changes only the first). */
+function whoRuns(): { readonly uid?: number; readonly loginUid?: number } {
+  const uid = process.getuid?.();
+  const loginUid = readLoginUid("/proc", process.pid);
+  return { ...(uid !== undefined && { uid }), ...(loginUid !== undefined && { loginUid }) };
+}
 
 /**
  * Records in the chain that a baseline was signed; a rollback shows against this record. What `watch` approved at other
@@ -32,10 +40,11 @@ export function recordBaseline(state: State, { statement, what, paths }: Baselin
     rows,
     policy,
     reason,
+    by: whoRuns(),
     key,
     ...(programs && { programs }),
     ...(paths && {
-      paths: paths.slice(0, pathsTold).map((path) => showPath(path).text),
+      paths: paths.slice(0, pathsListed).map((path) => showPath(path).text),
       count: paths.length,
     }),
   };
