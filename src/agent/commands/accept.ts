@@ -1,5 +1,6 @@
 import { IntegrityError } from "../../core/error.ts";
 import { rowOf } from "../../core/change/observation.ts";
+import type { Observation } from "../../core/change/observation.ts";
 import { isBelow, printable } from "../../core/path.ts";
 import type { Statement } from "../../core/record/statement.ts";
 import { HashPool } from "../../observe/hash/pool.ts";
@@ -63,26 +64,18 @@ export async function accept(node: Node, state: State, options: AcceptOptions): 
   });
   const onNode = options.paths.filter((path) => !named.includes(path));
   requireKnown(node, onNode, state.baseline.rows);
-  using pool = new HashPool({ root: node.root, workers: hashWorkers });
-  const known: NodeView["known"] = {
-    get: (path) => state.baseline.rows.get(path),
-    below: (dir) => state.baseline.rows.below(dir),
-    findByInode: () => [],
-  };
-  const looks = new Looks(makeNodeView(node, { known, pool }));
-  for (const from of options.all === true ? [undefined] : options.paths) {
-    const run = { node, pool, known, ...(from !== undefined && { from }) };
-    const { paths, unseen } = await differing(run, state.baseline.rows);
-    if (unseen.length > 0) throw unacceptable(unseen);
-    for (const path of paths) await looks.at(path);
-  }
+  const looks = await lookAt(node, state, options);
   const changed = looks.all().filter(isStale);
   const policy = approvedPolicy(node, state, { former, isNew: options.policy === true });
+  const isEvery = options.all === true;
   const isAccepted = (path: string): boolean =>
-    options.all === true || onNode.some((one) => one === path || isBelow(path, one));
+    isEvery || onNode.some((one) => one === path || isBelow(path, one));
   const since = mountsSinceApproval(former.mounts, node);
-  const mounts = withPresentMounts(former.mounts, presentMounts(node), isAccepted);
-  requireExpected(options, node);
+  const mounts = withPresentMounts(
+    { approved: former.mounts, present: presentMounts(node) },
+    { isEvery, isAccepted },
+  );
+  requireExpected(options, (path) => looks.get(path)?.after ?? state.baseline.rows.get(path));
   const accepted = {
     looks: changed.filter(isNews),
     programs: news,
@@ -102,16 +95,41 @@ export async function accept(node: Node, state: State, options: AcceptOptions): 
   return { ...accepted, statement, isSigned: true };
 }
 
+/** Looks at every path that differs from its row in the baseline. */
+async function lookAt(
+  node: Node,
+  { baseline: { rows } }: State,
+  { all, paths: given }: AcceptOptions,
+): Promise<Looks> {
+  using pool = new HashPool({ root: node.root, workers: hashWorkers });
+  const known: NodeView["known"] = {
+    get: (path) => rows.get(path),
+    below: (dir) => rows.below(dir),
+    findByInode: () => [],
+  };
+  const looks = new Looks(makeNodeView(node, { known, pool }));
+  for (const from of all === true ? [undefined] : given) {
+    const run = { node, pool, known, ...(from !== undefined && { from }) };
+    const { paths, unseen } = await differing(run, rows);
+    if (unseen.length > 0) throw unacceptable(unseen);
+    for (const path of paths) await looks.at(path);
+  }
+  return looks;
+}
+
 /** Else only times moved, which are not compared. */
 function isNews(look: Look): boolean {
   return compare(look) !== undefined || look.before?.unreadable !== look.after?.unreadable;
 }
 
-/** Guards against a change between the look of the person who accepts and this command. */
-function requireExpected({ expect, paths }: AcceptOptions, { observer }: Node): void {
+/** Guards against a change between the look of the person who accepts and this command's own. */
+function requireExpected(
+  { expect, paths }: AcceptOptions,
+  seenAt: (path: string) => Observation | undefined,
+): void {
   if (expect === undefined) return;
   const [path = ""] = paths;
-  const found = observer.observe(path, { hash: true })?.sha256;
+  const found = seenAt(path)?.sha256;
   if (found === expect) return;
   throw new IntegrityError(
     "USAGE",

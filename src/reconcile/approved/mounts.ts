@@ -35,13 +35,21 @@ export function mountsSinceApproval(
   );
 }
 
-/** The approved mounts after the present ones at these paths, and below them, are approved too. */
+interface Acceptance {
+  readonly isEvery: boolean;
+  readonly isAccepted: (path: string) => boolean;
+}
+
+/**
+ * The approved mounts after the present ones at these paths are approved too. Where nothing compares with them (no mount
+ * or another table was approved before), only `isEvery` approves them: never unseen with another path.
+ */
 export function withPresentMounts(
-  approved: ApprovedMounts | undefined,
-  present: ApprovedMounts | undefined,
-  isAccepted: (path: string) => boolean,
+  { approved, present }: Readonly<Record<"approved" | "present", ApprovedMounts | undefined>>,
+  { isEvery, isAccepted }: Acceptance,
 ): ApprovedMounts | undefined {
-  if (!present || !approved || !isSameTable(approved, present)) return present ?? approved;
+  if (!present) return approved;
+  if (!approved || !isSameTable(approved, present)) return isEvery ? present : approved;
   const points = [
     ...approved.points.filter(({ path }) => !isAccepted(path)),
     ...present.points.filter(({ path }) => isAccepted(path)),
