@@ -43,7 +43,7 @@ export function judgeChange(
   const isUnexpected = verdict === "unexpected";
   const restored = isUnexpected && approved && isRestored(change, rule.class, approved);
   const copied =
-    isUnexpected && approved
+    isUnexpected && approved && !isRunByKubelet(change.path)
       ? (copiedFile(change, approved) ?? unpackedFile(change, worstCase.actor, view))
       : undefined;
   return {
@@ -64,6 +64,11 @@ export function judgeChange(
   };
 }
 
+/** A kubelet may run what it finds there, whatever its name and however short it lives. */
+function isRunByKubelet(path: string): boolean {
+  return manifestDirectories.some((directory) => isBelow(path, directory));
+}
+
 /** The approved file beside which a package manager, and no other program of that name, unpacked one for a moment. */
 function unpackedFile(
   change: Change,
@@ -71,8 +76,6 @@ function unpackedFile(
   view: NodeView,
 ): string | undefined {
   if (change.kind !== "transient" || change.before || actor?.isProven !== true) return undefined;
-  // A kubelet may run what it finds there, whatever its name and however short it lives.
-  if (manifestDirectories.some((directory) => isBelow(change.path, directory))) return undefined;
   const file = fileBeside(change.path);
   const [approved, known] = [file && view.approved?.(file), file && view.known.get(file)];
   if (file === undefined || !approved || !known || differences(approved, known).length > 0)

@@ -84,6 +84,14 @@ scenario("a package that is installed again raises no alarm for its temporary na
   await node.alerted((one) => one.path === copy && one.severity === "high");
 });
 
+scenario("a copy of a static pod's manifest is no temporary file, whatever its name", async (t) => {
+  await using node = await startNode({ tree: "control-plane" });
+  const path = "/etc/kubernetes/manifests/kube-apiserver.yaml";
+  execFileSync("cp", ["-p", node.at(path), node.at(`${path}~`)]);
+  const alert = await node.alerted((one) => one.path === `${path}~`);
+  t.is(alert.severity, "critical");
+});
+
 scenario("a package with other files is reported, as one incident", async (t) => {
   using place = makePlace();
   const [old, fresh] = ["as it was", "otherwise"].map((text) =>

@@ -11,6 +11,9 @@ const patterns: readonly RegExp[] = [
   /^(.+[^/])~$/s,
 ];
 
+/** S_ISUID and S_ISGID (inode(7)). */
+const setIds = 0o6000;
+
 /** Programs that unpack under a temporary name, by their real path. */
 export const packageManagers: readonly string[] = ["/usr/bin/dpkg", "/usr/bin/rpm"];
 
@@ -28,6 +31,8 @@ export function copiedFile(change: Change, approved: Approved): string | undefin
   if (change.kind !== "created" && change.kind !== "deleted") return undefined;
   if (approved(change.path)) return undefined;
   const copy = change.kind === "created" ? change.after : change.before;
+  // Such a program gives its rights to the user of any copy of it, through later updates too.
+  if ((copy.mode & setIds) !== 0 || copy.capabilities !== undefined) return undefined;
   const file = fileBeside(change.path);
   return file !== undefined && isCopy(copy, approved(file)) ? file : undefined;
 }

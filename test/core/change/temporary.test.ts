@@ -31,6 +31,19 @@ test("a stranger gains nothing by such a name: another content, mode or owner is
   t.is(copiedFile(made(path, unread), approved), undefined);
 });
 
+test("a copy of a program with rights of its own is none: it outlives the update of the program", (t) => {
+  const path = "/etc/pam.d/cron.dpkg-new";
+  for (const more of [
+    { mode: 0o4755 },
+    { mode: 0o2755 },
+    { capabilities: "AQAAAgAAAAAAAAAAAAAAAAAAAAA=" },
+  ]) {
+    const program = { ...good, ...more };
+    const held = (name: string) => (name === "/etc/pam.d/cron" ? program : undefined);
+    t.is(copiedFile(made(path, program), held), undefined, JSON.stringify(more));
+  }
+});
+
 test("a copy under any other name, or of a file that was never approved, is none", (t) => {
   for (const path of ["/etc/pam.d/other", "/etc/pam.d/cron.dpkg-dist", "/etc/pam.d/new.dpkg-new"])
     t.is(copiedFile(made(path), approved), undefined, path);
