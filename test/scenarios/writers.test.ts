@@ -303,7 +303,9 @@ scenario(
     const before = reported("volatile/file").length;
     run(own.sed, "-n", `w ${file}`, ground.policy);
     await mark();
-    t.deepEqual(verdicts(reported("volatile/file").slice(before)), []);
+    // On a slow day the stranger's write and its close are two reports.
+    const later = reported("volatile/file").slice(before);
+    t.deepEqual(verdicts(later.filter(({ actor }) => actor?.comm !== "bash")), []);
   },
 );
 
