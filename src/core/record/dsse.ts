@@ -73,6 +73,6 @@ export function parseEnvelope(text: string): Envelope | undefined {
 }
 
 /** The one encoding of its bytes (RFC 4648 §3.5): Buffer ignores stray characters and trailing bits. */
-function isBase64(text: unknown): text is string {
+export function isBase64(text: unknown): text is string {
   return typeof text === "string" && Buffer.from(text, "base64").toString("base64") === text;
 }

@@ -1,0 +1,88 @@
+import { Buffer } from "node:buffer";
+import { createHash } from "node:crypto";
+
+/** Place of a complete subtree: at this level it is the index-th of 2^level leaves each. Level 0: a leaf. */
+export interface Place {
+  readonly level: number;
+  readonly index: number;
+}
+
+export interface Subtree extends Place {
+  /** Lower-case hex of SHA-256, as all hashes here. */
+  readonly hash: string;
+}
+
+/** The right edge of a tree: O(log n) hashes, enough to append leaves and to give the root. */
+export interface RightEdge {
+  /** How many leaves. */
+  readonly size: number;
+  /** Hashes of the complete subtrees that make up the tree, from the left: the places of `subtreesOf`. */
+  readonly hashes: readonly string[];
+}
+
+export const emptyTree: RightEdge = { size: 0, hashes: [] };
+
+/** RFC 6962 §2.1: a node's hash is SHA-256(0x01 || left || right). A leaf's is `hashRecord`. */
+export function hashNode(left: string, right: string): string {
+  return createHash("sha256")
+    .update(Buffer.of(1))
+    .update(Buffer.from(left, "hex"))
+    .update(Buffer.from(right, "hex"))
+    .digest("hex");
+}
+
+/** The tree with one more leaf, and the subtrees that it completes, the leaf itself first. */
+export function append(
+  { size, hashes }: RightEdge,
+  leafHash: string,
+): { readonly edge: RightEdge; readonly completed: readonly Subtree[] } {
+  const edge = [...hashes];
+  const completed: Subtree[] = [{ level: 0, index: size, hash: leafHash }];
+  let hash = leafHash;
+  // Each trailing 1 bit of the size is a subtree that waits for its right sibling.
+  for (let level = 1, left = size; left % 2 === 1; level += 1) {
+    left = (left - 1) / 2;
+    hash = hashNode(edge.pop() ?? "", hash);
+    completed.push({ level, index: left, hash });
+  }
+  return { edge: { size: size + 1, hashes: [...edge, hash] }, completed };
+}
+
+/** RFC 6962 §2.1: MTH. */
+export function rootOf({ hashes }: RightEdge): string {
+  return hashes.length === 0 ? createHash("sha256").digest("hex") : joinSubtrees(hashes);
+}
+
+/** Leaves from this number on. */
+export interface Span {
+  readonly from: number;
+  readonly size: number;
+}
+
+/**
+ * The complete subtrees that cover a span, from the left, the largest first. The span begins at a multiple of the
+ * power of two that is not less than its size, as every span of a proof does.
+ */
+export function subtreesOf({ from, size }: Span): readonly Place[] {
+  const places: Place[] = [];
+  for (let at = from, left = size; left > 0;) {
+    const level = levelOf(left);
+    const width = 2 ** level;
+    places.push({ level, index: at / width });
+    at += width;
+    left -= width;
+  }
+  return places;
+}
+
+/** The hash over neighbouring complete subtrees, given from the left. At least one. */
+export function joinSubtrees(hashes: readonly string[]): string {
+  return hashes.reduceRight((right, left) => hashNode(left, right));
+}
+
+/** Of the largest complete subtree of this many leaves. Without a logarithm, whose rounding is wrong near 2^53. */
+function levelOf(size: number): number {
+  let level = 0;
+  while (2 ** (level + 1) <= size) level += 1;
+  return level;
+}
