@@ -11,6 +11,7 @@ const packages: Readonly<Record<string, string>> = {
   python3: "python3",
   strace: "strace",
   promtool: "prometheus",
+  buildah: "buildah",
   "systemd-analyze": "systemd",
   etcd: "etcd-server",
   etcdctl: "etcd-client",

@@ -10,6 +10,7 @@ import type { FileClass, Rule, RuleIndex } from "../../core/policy/rule.ts";
 import { compileRules } from "../../core/policy/rules.ts";
 import { appendStep } from "../../core/change/wait.ts";
 
+import { launcherFlags } from "./launcher-flags.ts";
 import { packagesOf } from "./packages.ts";
 import type { Settings } from "../../config/settings.ts";
 
@@ -19,15 +20,6 @@ type MountHint = Extract<Hint, { readonly kind: "mounted" | "unmounted" }>;
 const home = dirname(fileURLToPath(new URL("../..", import.meta.url)).replace(/\/$/, ""));
 /** The built modules, and in a repository the sources: the launcher runs the newer ones. */
 const modules = ["dist", "src"].map((name) => join(home, name));
-/** V8 flags that bin/launch.sh passes. They do not make it another program. */
-export const launcherFlags: readonly string[] = [
-  "--max-semi-space-size=1",
-  "--initial-old-space-size=8",
-  "--optimize-for-size",
-  "--no-sparkplug",
-  "--no-maglev",
-  "--disable-warning=ExperimentalWarning",
-];
 
 /** The running program, the modules it loads, its interpreter, and every file given to it. */
 export function ownFiles(settings: Settings): readonly string[] {
@@ -59,6 +51,7 @@ interface OwnProgram {
 
 export function describeProgram(): OwnProgram {
   const { executable } = readProcess("/proc", process.pid) ?? {};
+  // V8 flags do not make it another program.
   return { executable, modules, flags: [...launcherFlags, ...process.execArgv], loadsOther };
 }
 

@@ -1,0 +1,31 @@
+import { execFileSync } from "node:child_process";
+import { home } from "./program.ts";
+import { version } from "../src/node/version.ts";
+
+/*
+ * `npm run image [-- NAME [FILE.tar]]`: builds the image with buildah and prints its digest and size; FILE is a
+ * docker-archive. Every date in it is that of the last commit.
+ */
+
+const [name = "localhost/fim-agent:dev", archive] = process.argv.slice(2);
+const at = run("git", ["log", "-1", "--format=%ct"]);
+
+const labels = { VERSION: version, REVISION: run("git", ["rev-parse", "HEAD"]) };
+const given = Object.entries({ ...labels, SOURCE_DATE_EPOCH: at });
+const args = given.flatMap(([key, value]) => ["--build-arg", `${key}=${value}`]);
+const builder = ["bud", "--isolation", "chroot", "--network", "host", "--layers"];
+execFileSync("buildah", [...builder, "--timestamp", at, ...args, "--tag", name, home], {
+  stdio: ["ignore", "inherit", "inherit"],
+});
+if (archive !== undefined)
+  execFileSync("buildah", ["push", "--quiet", name, `docker-archive:${archive}:${name}`], {
+    stdio: "inherit",
+  });
+const [{ size, digest } = { size: "?", digest: "?" }] = JSON.parse(
+  run("buildah", ["images", "--json", name]),
+) as { readonly size: string; readonly digest: string }[];
+process.stdout.write(`${name} ${digest} ${size}\n`);
+
+function run(program: string, words: readonly string[]): string {
+  return execFileSync(program, words, { cwd: home, encoding: "utf8" }).trim();
+}

@@ -1,0 +1,157 @@
+import test from "ava";
+import { execFileSync, spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import {
+  globSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { basename, join } from "node:path";
+import { launcherFlags } from "../../src/agent/self/launcher-flags.ts";
+import { version } from "../../src/node/version.ts";
+import { missingProgram, mountMissing, rootMissing } from "../helpers/missing.ts";
+import { needing } from "../helpers/needs.ts";
+
+const home = join(import.meta.dirname, "../..");
+const megabyte = 1_000_000;
+
+const made: string[] = [];
+
+function makeRoot(): string {
+  const dir = mkdtempSync(join(tmpdir(), "fim-image-"));
+  made.push(dir);
+  execFileSync(process.execPath, [join(home, "packaging/image-root.ts"), dir], {
+    env: { ...process.env, SOURCE_DATE_EPOCH: "1700000000" },
+  });
+  return dir;
+}
+
+test.after.always(() => {
+  for (const dir of made) rmSync(dir, { recursive: true, force: true });
+});
+
+/** Each entry below a directory: type, mode, owner, time, size, content. */
+function entriesOf(dir: string): ReadonlyMap<string, string> {
+  return new Map(
+    globSync("**", { cwd: dir })
+      .filter((file) => file !== ".")
+      .toSorted()
+      .map((file) => {
+        const path = join(dir, file);
+        const at = lstatSync(path);
+        const content = at.isFile()
+          ? createHash("sha256").update(readFileSync(path)).digest("hex")
+          : at.isSymbolicLink()
+            ? readlinkSync(path)
+            : "";
+        return [file, `${at.mode.toString(8)} ${at.uid}:${at.gid} ${at.mtimeMs} ${content}`];
+      }),
+  );
+}
+
+const mounting = needing(rootMissing ?? mountMissing(), "serial");
+
+mounting("the image's content is the same bytes each time, and below 150 MB", (t) => {
+  const first = makeRoot();
+  const entries = entriesOf(first);
+  t.true(entries.size > 500);
+  t.deepEqual(entriesOf(makeRoot()), entries);
+  const sizes = [...entries.keys()].map((file) => lstatSync(join(first, file)).size);
+  t.true(sizes.reduce((sum, size) => sum + size, 0) < 150 * megabyte);
+  const names = new Set([...entries.keys()].map((file) => basename(file)));
+  for (const name of ["sh", "bash", "npm", "npx", "apt", "dpkg"]) t.false(names.has(name), name);
+});
+
+/** Runs a program of the image in it, with nothing else but /proc. */
+function runIn(dir: string, ...command: readonly string[]) {
+  const script = 'mkdir -p "$1/proc"; mount --bind /proc "$1/proc"; exec chroot "$@"';
+  return spawnSync("unshare", ["--mount", "sh", "-ec", script, "sh", dir, ...command], {
+    encoding: "utf8",
+    env: { PATH: "/usr/sbin:/usr/bin:/sbin:/bin" },
+  });
+}
+
+mounting("in the image the agent works without a shell, native modules included", (t) => {
+  const root = made[0] ?? makeRoot();
+  const agent = (...args: readonly string[]) =>
+    runIn(root, "/usr/local/bin/fim-agent", ...args, "--root", "/host", "--policy", "linux");
+  mkdirSync(join(root, "host/etc"));
+  writeFileSync(join(root, "host/etc/passwd"), "root:x:0:0::/root:/bin/sh\n");
+  const baseline = agent("baseline");
+  t.regex(baseline.stdout, /^baseline: \d+ paths, counter 1, policy linux/);
+  writeFileSync(join(root, "host/etc/passwd"), "evil:x:0:0::/root:/bin/sh\n");
+  const check = agent("check");
+  t.is(check.status, 1);
+  t.regex(check.stdout, /\/etc\/passwd/);
+});
+
+/** Prints how it was started. */
+const program =
+  "const { execArgv, argv, env } = process; console.log(JSON.stringify({ execArgv, argv, env }))";
+
+mounting("in the image a program gets the launcher's flags and no other code", (t) => {
+  const root = made[0] ?? makeRoot();
+  const dist = "usr/lib/fim-agent/dist/cli";
+  writeFileSync(join(root, dist, "main.js"), program);
+  const run = (...words: readonly string[]) => runIn(root, "/usr/local/bin/node", ...words);
+  const { stdout } = run("--no-warnings", "/usr/local/bin/fim-agent", "a b", "--c");
+  const started = JSON.parse(stdout) as {
+    readonly execArgv: readonly string[];
+    readonly argv: readonly string[];
+    readonly env: Readonly<Record<string, string>>;
+  };
+  t.deepEqual(started.execArgv, launcherFlags);
+  t.deepEqual(started.argv, ["/usr/local/bin/node", `/${dist}/main.js`, "a b", "--c"]);
+  t.is(started.env["MALLOC_ARENA_MAX"], "1");
+  t.is(run("/usr/lib/fim-agent/dist/cli/launch.js").status, 2);
+});
+
+test("the image's launcher starts the programs that bin/ starts", (t) => {
+  const launcher = readFileSync(join(home, "src/cli/launch.ts"), "utf8");
+  for (const name of ["fim-agent", "fim-collector"]) {
+    const script = readFileSync(join(home, "bin", name), "utf8");
+    const [, entry] = /^entry=cli\/(\S+)$/m.exec(script) ?? [];
+    t.true(launcher.includes(`"${name}": new URL("./${entry}.js"`), name);
+  }
+});
+
+const base = "docker.io/library/node:24-bookworm-slim";
+
+function builderMissing(): string | undefined {
+  const missing = missingProgram("buildah");
+  if (missing !== undefined) return missing;
+  const { status } = spawnSync("buildah", ["inspect", "--type", "image", base]);
+  return status === 0 ? undefined : `${base} is not in the local store`;
+}
+
+needing(rootMissing ?? builderMissing(), "serial")(
+  "npm run image builds the image that its labels describe, and it runs",
+  (t) => {
+    t.timeout(600_000);
+    const name = "localhost/fim-agent:test";
+    execFileSync(process.execPath, [join(home, "packaging/image.ts"), name], { stdio: "ignore" });
+    try {
+      const { OCIv1 } = JSON.parse(
+        execFileSync("buildah", ["inspect", "--type", "image", name], { encoding: "utf8" }),
+      ) as { readonly OCIv1: { readonly config: Readonly<Record<string, unknown>> } };
+      t.like(OCIv1.config, { Entrypoint: ["fim-agent"], Cmd: ["watch"] });
+      const labels = OCIv1.config["Labels"] as Readonly<Record<string, string>>;
+      t.is(labels["org.opencontainers.image.version"], version);
+      const container = execFileSync("buildah", ["from", name], { encoding: "utf8" }).trim();
+      try {
+        const command = ["run", "--isolation", "chroot", container, "--", "fim-agent", "--version"];
+        t.is(execFileSync("buildah", command, { encoding: "utf8" }), `${version}\n`);
+      } finally {
+        execFileSync("buildah", ["rm", container], { stdio: "ignore" });
+      }
+    } finally {
+      execFileSync("buildah", ["rmi", name], { stdio: "ignore" });
+    }
+  },
+);
