@@ -1,3 +1,4 @@
+import type { Refusal } from "../core/backoff.ts";
 import { isBusy, messageOf } from "../core/error.ts";
 import type { Logger } from "pino";
 import { timeOf } from "../core/record/queued.ts";
@@ -7,7 +8,7 @@ import { Wakeup } from "../deliver/wakeup.ts";
 import { deliver } from "../deliver/deliver.ts";
 import type { Attempted, Sink } from "../deliver/deliver.ts";
 import { makeReceiver } from "../deliver/formats/formats.ts";
-import { isForgeable, webhookName } from "../deliver/formats/webhook.ts";
+import { isForgeable, sinkName } from "../deliver/sink.ts";
 import type { Metrics } from "../health/metrics.ts";
 import type { Settings } from "../config/settings.ts";
 import type { State } from "../node/state.ts";
@@ -23,6 +24,8 @@ interface DeliveryOptions {
 
 /** Milliseconds after which a sink that fails is reported, also at the other sinks. */
 const degradedAfter = 60_000;
+/** How often refused records of one sink are reported, at the others too. The report itself may be refused. */
+const refusalsEvery = 3_600_000;
 /** How often to look in the outbox for records of another process (accept, key rotate). */
 const lookEvery = 1000;
 
@@ -37,6 +40,8 @@ export class Deliveries implements AsyncDisposable {
   #seen = 0;
   /** Milliseconds of performance.now() since when a sink has delivered nothing. */
   readonly #failingSince = new Map<string, number>();
+  /** Milliseconds of performance.now(), when refused records of a sink were last reported. */
+  readonly #refusedAt = new Map<string, number>();
 
   constructor(options: DeliveryOptions) {
     this.#options = options;
@@ -44,7 +49,7 @@ export class Deliveries implements AsyncDisposable {
     state.queue.onAltered = (sink, found) =>
       options.health.incident(`delivery ${sink}`, `another process altered the sink: ${found}`);
     const from = state.queue.isFirst() ? "oldest" : "head";
-    const sinks = settings.webhooks.map(({ url }) => ({ name: webhookName(url), from }) as const);
+    const sinks = settings.webhooks.map((one) => ({ name: sinkName(one), from }) as const);
     state.queue.register(sinks);
     for (const webhook of settings.webhooks) this.#start(webhook);
     this.#seen = state.outbox.head().seq;
@@ -75,10 +80,12 @@ export class Deliveries implements AsyncDisposable {
 
   #start(webhook: Settings["webhooks"][number]): void {
     const { state, log } = this.#options;
-    const name = webhookName(webhook.url);
-    const warn = (problem: string): void => log.warn({ sink: name, problem }, "webhook keys");
+    const name = sinkName(webhook);
+    const warn = (problem: string): void => log.warn({ sink: name, problem }, "sink");
     if (isForgeable(webhook.url))
-      warn("plain http to another host: use https, or anyone on the network can read and forge it");
+      warn(
+        "not encrypted to another host: use TLS, or anyone on the network can read and forge it",
+      );
     const receiver = makeReceiver(webhook, { clock: Date.now, warn });
     const wakeup = new Wakeup();
     this.#wakeups.push(wakeup);
@@ -135,9 +142,10 @@ export class Deliveries implements AsyncDisposable {
     this.#options.health.trouble(`delivery ${name}`, why);
   }
 
-  #note({ sink, outcome, records, failures, delay }: Attempted): void {
+  #note({ sink, outcome, records, failures, delay, givenUp }: Attempted): void {
     const { metrics, log, health } = this.#options;
     metrics.delivery(sink, outcome.kind);
+    if (givenUp) this.#giveUp(sink, givenUp);
     if (outcome.kind === "delivered") {
       const now = Date.now();
       for (const { bytes } of records)
@@ -150,6 +158,16 @@ export class Deliveries implements AsyncDisposable {
     const since = this.#failingSince.get(sink) ?? performance.now();
     this.#failingSince.set(sink, since);
     if (performance.now() - since >= degradedAfter) this.#fail(sink, outcome.why);
+  }
+
+  #giveUp(sink: string, { count, why }: Refusal): void {
+    const { metrics, log, health } = this.#options;
+    metrics.givenUp(sink, count);
+    log.warn({ sink, count, why }, "refused for good");
+    const now = performance.now();
+    if (now - (this.#refusedAt.get(sink) ?? -refusalsEvery) < refusalsEvery) return;
+    this.#refusedAt.set(sink, now);
+    health.incident(`delivery ${sink}`, `the receiver refused records for good: ${why}`);
   }
 
   #lookForOthers(): void {
@@ -167,8 +185,8 @@ export class Deliveries implements AsyncDisposable {
 
   #isBusy(): boolean {
     const { state, settings } = this.#options;
-    return settings.webhooks.some(({ url }) => {
-      const name = webhookName(url);
+    return settings.webhooks.some((webhook) => {
+      const name = sinkName(webhook);
       const sink = state.queue.state(name);
       return (
         sink !== undefined &&

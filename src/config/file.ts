@@ -8,13 +8,12 @@ import {
   printRate,
   printSize,
 } from "../core/duration.ts";
-import { severities } from "../core/policy/rule.ts";
-import { formatNames } from "../deliver/formats/names.ts";
-import type { WebhookSettings } from "../deliver/formats/webhook.ts";
 import { readYaml } from "../policy/yaml.ts";
 import type { Settings } from "./settings.ts";
 import { engines, formats, isPolicyFile, logLevels, parseListen, parseName } from "./options.ts";
 import type { Read } from "./options.ts";
+import { placeSinks, sinkList, webUrl } from "./sinks.ts";
+import type { PlacedSink } from "./sinks.ts";
 
 /** The settings of a configuration file. File paths are resolved against its directory. */
 export interface FileOptions {
@@ -29,7 +28,7 @@ export interface FileOptions {
   readonly logLevel?: Settings["logLevel"];
   readonly collector?: NonNullable<Settings["collector"]>;
   /** With their place in the file, for later problems. */
-  readonly webhooks?: readonly { readonly settings: WebhookSettings; readonly where: string }[];
+  readonly webhooks?: readonly PlacedSink[];
   readonly watch?: Partial<Settings["watch"]>;
   readonly outbox?: Partial<Settings["outbox"]>;
 }
@@ -55,10 +54,7 @@ export function parseConfigFile(file: string, text: string): ParsedFile {
   }
   const { webhooks, ...options } = parsed.data;
   if (!webhooks) return { options, problems: [] };
-  const placed = webhooks.map((settings, index) => ({
-    settings,
-    where: `${file}:${lineOf(["webhooks", index, "secret"])}`,
-  }));
+  const placed = placeSinks(webhooks, (keys) => `${file}:${lineOf(["webhooks", ...keys])}`);
   return { options: { ...options, webhooks: placed }, problems: [] };
 }
 
@@ -82,9 +78,9 @@ function fileSchema(dir: string) {
     listen: read(parseListen).exactOptional(),
     logLevel: z.enum(logLevels).exactOptional(),
     collector: z
-      .strictObject({ url, ca: path.exactOptional(), joinToken: path.exactOptional() })
+      .strictObject({ url: webUrl, ca: path.exactOptional(), joinToken: path.exactOptional() })
       .exactOptional(),
-    webhooks: webhookList(path).exactOptional(),
+    webhooks: sinkList(path).exactOptional(),
     watch: z
       .strictObject({
         quickSweepEvery: duration(100, hour).exactOptional(),
@@ -117,32 +113,6 @@ function policies(dir: string) {
     z.array(policy).min(1, "expected at least one policy, found none"),
   );
 }
-
-function webhookList(path: ReturnType<typeof filePath>) {
-  const webhook = z.strictObject({
-    url,
-    secret: path,
-    format: z.enum(formatNames).default("standard"),
-    minSeverity: z.enum(severities).default("info"),
-    ca: path.exactOptional(),
-  });
-  return z.array(webhook).superRefine((webhooks, context) => {
-    for (const [index, { url: own }] of webhooks.entries()) {
-      if (webhooks.findIndex((other) => other.url === own) === index) continue;
-      const message = "this receiver is already in the list";
-      context.addIssue({ code: "custom", path: [index, "url"], message });
-    }
-  });
-}
-
-const url = z.string().superRefine((text, context) => {
-  const parsed = URL.canParse(text) ? new URL(text) : undefined;
-  if (!parsed || !/^https?:$/.test(parsed.protocol)) {
-    context.addIssue({ code: "custom", message: "expected an http or https URL" });
-  } else if (parsed.username !== "" || parsed.password !== "") {
-    context.addIssue({ code: "custom", message: "expected a URL without user and password" });
-  }
-});
 
 /** A value written as text and parsed by one of our parsers. */
 function read<Value>(parse: (text: string) => Read<Value>) {

@@ -2,15 +2,15 @@ import { existsSync } from "node:fs";
 import { hostname } from "node:os";
 import { resolve } from "node:path";
 import { IntegrityError } from "../core/error.ts";
-import { parseKeys } from "../core/record/webhook.ts";
-import type { WebhookSettings } from "../deliver/formats/webhook.ts";
+import type { SinkSettings } from "../deliver/sink.ts";
 import type { FileOptions } from "./file.ts";
 import { choices, dashed, isPolicyFile, parseListen, parseName } from "./options.ts";
 import type { Read } from "./options.ts";
+import { readAuthority, reasonOf } from "./read.ts";
+import type { ReadFile } from "./read.ts";
 import { realPath } from "./real-path.ts";
 import type { Options, Settings } from "./settings.ts";
 
-type ReadFile = (path: string) => Promise<string>;
 export type Environment = Readonly<Record<string, string | undefined>>;
 
 /** Command line before environment before file before default. Throws with every problem. */
@@ -26,7 +26,7 @@ export async function loadSettings(
   const fromFile = file === undefined ? {} : await readConfig(resolve(file), readFile, problems);
   const given = { ...fromFile, ...fromEnv, ...fromLine };
   const node = given.node ?? defaultNode(problems);
-  const webhooks = await checkedWebhooks(fromFile, readFile, problems);
+  const webhooks = await checkedSinks(fromFile, readFile, problems);
   if (problems.length > 0) throw invalid(problems);
   return {
     policy: ["auto"],
@@ -172,33 +172,17 @@ function defaultNode(problems: string[]): string {
   return "";
 }
 
-/** Checks the files of a webhook now, rather than when an alert needs them. */
-async function checkedWebhooks(
+/** Checks the files that are named in a configuration now, rather than when an alert needs them. */
+async function checkedSinks(
   options: FileOptions,
   readFile: ReadFile,
   problems: string[],
-): Promise<readonly WebhookSettings[]> {
-  const webhooks = options.webhooks ?? [];
-  for (const { settings, where } of webhooks) {
-    try {
-      parseKeys(await readFile(settings.secret));
-    } catch (error) {
-      problems.push(`${where}: secret ${settings.secret}: ${reasonOf(error)}`);
-    }
-  }
-  const authorities = webhooks.map(({ settings }) => settings.ca).concat(options.collector?.ca);
-  for (const ca of new Set(authorities)) {
-    if (ca === undefined) continue;
-    await readFile(ca).catch((error: unknown) => problems.push(`ca ${ca}: ${reasonOf(error)}`));
-  }
-  return webhooks.map(({ settings }) => settings);
-}
-
-function reasonOf(error: unknown): string {
-  if (error instanceof IntegrityError) return error.message;
-  const code = (error as NodeJS.ErrnoException).code;
-  if (code === "ENOENT") return "no such file";
-  return code === undefined ? String(error) : `cannot be read (${code})`;
+): Promise<readonly SinkSettings[]> {
+  const { webhooks = [], collector } = options;
+  if (collector?.ca !== undefined) await readAuthority(collector.ca, readFile, problems);
+  if (webhooks.length === 0) return [];
+  const { checkSinks } = await import("./sinks.ts");
+  return await checkSinks(webhooks, readFile, problems);
 }
 
 function invalid(problems: readonly string[]): IntegrityError {

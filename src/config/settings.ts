@@ -1,4 +1,4 @@
-import type { WebhookSettings } from "../deliver/formats/webhook.ts";
+import type { SinkSettings } from "../deliver/sink.ts";
 import type { Engine, Format, Listen, LogLevel } from "./options.ts";
 
 /** The command line's options, as yargs gives them. */
@@ -36,7 +36,7 @@ export interface Settings {
   readonly listen: Listen;
   readonly logLevel: LogLevel;
   readonly collector?: CollectorSettings;
-  readonly webhooks: readonly WebhookSettings[];
+  readonly webhooks: readonly SinkSettings[];
   readonly watch: {
     /** Milliseconds. */
     readonly quickSweepEvery: number;

@@ -6,17 +6,41 @@ export type Answer =
       readonly retryAfter?: string;
       /** Plain HTTP from another host: anyone on the network can forge it. */
       readonly isForgeable?: true;
+      /** The beginning of the answer's text, for formats that read it. Hostile. */
+      readonly body?: string;
     }
   | { readonly kind: "network"; readonly detail: string }
   | { readonly kind: "timeout"; readonly detail: string };
 
-/** What an answer means for the record. Only a 2xx delivers it, and only a 410 disables the sink. */
+export type StatusAnswer = Extract<Answer, { kind: "status" }>;
+
+/** Records that the receiver will never take, and why. */
+export interface Refusal {
+  readonly count: number;
+  readonly why: string;
+}
+
+/** What an answer means for the records of a request. */
 export type Outcome =
-  | { readonly kind: "delivered" }
+  /** Done with all of them; some may be refused. */
+  | { readonly kind: "delivered"; readonly refused?: Refusal }
+  /** Done with the first ones; the others are sent again. */
+  | {
+      readonly kind: "partial";
+      readonly settled: number;
+      readonly refused?: Refusal;
+      readonly why: string;
+      readonly afterMs?: number;
+    }
+  /** The receiver takes requests, but never this one: send fewer at once; give up a single one after some attempts. */
+  | { readonly kind: "refused"; readonly why: string }
   | { readonly kind: "retry"; readonly why: string; readonly afterMs?: number }
   /** The receiver refuses this request: retry slowly and report. */
   | { readonly kind: "rejected"; readonly why: string; readonly afterMs?: number }
   | { readonly kind: "disabled"; readonly why: string };
+
+/** An outcome after which something is sent again. */
+export type Failure = Extract<Outcome, { kind: "retry" | "rejected" | "partial" | "refused" }>;
 
 /** Milliseconds. */
 export interface Limits {
@@ -39,20 +63,20 @@ export function nextDelay(failures: number, random: number, limits: Limits): num
 
 /** How long to wait after this many failures in a row, the last with this outcome. */
 export function delayAfter(
-  outcome: Extract<Outcome, { kind: "retry" | "rejected" }>,
+  outcome: Failure,
   failures: number,
   chance: { readonly random: number; readonly limits: Limits },
 ): number {
   const { random, limits } = chance;
-  if (outcome.afterMs !== undefined) {
+  if (outcome.kind !== "refused" && outcome.afterMs !== undefined) {
     // Adds some jitter, so that not every sink returns at the same moment.
     return Math.min(outcome.afterMs, limits.retryAfterCap) + nextDelay(1, random, limits);
   }
-  const haste = outcome.kind === "rejected" ? 2 : 0;
+  const haste = outcome.kind === "rejected" || outcome.kind === "refused" ? 2 : 0;
   return nextDelay(failures + haste, random, limits);
 }
 
-/** What an answer means. The clock (milliseconds since 1970) is for a Retry-After with a date. */
+/** What an answer means by its status alone. The clock (milliseconds since 1970) is for a Retry-After with a date. */
 export function classify(answer: Answer, now: number): Outcome {
   if (answer.kind !== "status") return { kind: "retry", why: `${answer.kind}: ${answer.detail}` };
   const { status } = answer;

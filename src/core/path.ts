@@ -77,6 +77,14 @@ export function printable(text: string): string {
   );
 }
 
+const unprintable =
+  /[\u0000-\u001f\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]/u;
+
+/** The same for a text that may be printable already. */
+export function harmless(text: string): string {
+  return unprintable.test(text) ? printable(text) : text;
+}
+
 /** Order of the bytes: the order in which signed rows are sorted. */
 export function comparePaths(a: string, b: string): number {
   return a === b ? 0 : Buffer.compare(encodePath(a), encodePath(b));

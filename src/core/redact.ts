@@ -2,7 +2,7 @@
 export function redactUrl(url: string): string {
   const { protocol, host, pathname, search } = parseUrl(url) ?? {};
   if (protocol === undefined || host === undefined) return "(not a URL)";
-  return `${protocol}//${host}${pathname === "/" && search === "" ? "/" : "/…"}`;
+  return `${protocol}//${host}${(pathname === "/" || pathname === "") && search === "" ? "/" : "/…"}`;
 }
 
 /** External text without what looks like a key: webhook secrets, bearer tokens, passwords in URLs. */

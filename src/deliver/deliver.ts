@@ -1,5 +1,5 @@
 import { brokenAfter, classify, defaultLimits, delayAfter } from "../core/backoff.ts";
-import type { Answer, Limits, Outcome } from "../core/backoff.ts";
+import type { Answer, Limits, Outcome, Refusal } from "../core/backoff.ts";
 import type { Leased, LeaseLimits, SinkState } from "../core/record/queued.ts";
 import type { Wakeup } from "./wakeup.ts";
 
@@ -20,6 +20,8 @@ export interface Receiver {
   post(records: readonly Leased[], signal: AbortSignal): Promise<Answer | undefined>;
   /** Records that one request may carry. */
   readonly maxPerPost: number;
+  /** What an answer means for this many records. Absent: its status alone decides. */
+  judge?(answer: Answer, count: number): Outcome;
   /** Identifies the keys in use, without revealing them. */
   keysId?(): string;
 }
@@ -41,7 +43,10 @@ export interface Sink {
 export interface Attempted {
   readonly sink: string;
   readonly outcome: Outcome;
+  /** The records that are settled now, or that were sent in vain. */
   readonly records: readonly Leased[];
+  /** Records that the receiver never took and that are not sent again. */
+  readonly givenUp?: Refusal;
   /** Failures in a row, this one included. */
   readonly failures: number;
   /** Enough failures that further requests are probes. */
@@ -60,7 +65,7 @@ const gathering = 100;
 
 /**
  * Sends a sink's queue in order, one request at a time, until the signal aborts or the receiver answers 410 (RFC 9110
- * §15.5.11). Settles a record only after its 2xx.
+ * §15.5.11). Settles a record only when the receiver is done with it.
  */
 export async function deliver(sink: Sink, signal: AbortSignal): Promise<"stopped" | "disabled"> {
   while (!signal.aborted) {
@@ -126,21 +131,30 @@ class Progress {
 /** Sends leased records until all are settled or one fails. */
 async function drain(sink: Sink, leased: Leasehold, signal: AbortSignal): Promise<void> {
   const { records } = leased;
+  const { receiver } = sink;
   const progress = new Progress(sink);
   let { failures } = leased;
+  let limit = receiver.maxPerPost;
   let at = 0;
   try {
     while (at < records.length && !signal.aborted) {
-      const unwanted = unwantedFrom(sink.receiver, records, at);
+      const unwanted = unwantedFrom(receiver, records, at);
       progress.reach(unwanted);
       at += unwanted.length;
-      const batch = nextBatch(sink.receiver, records, at);
+      const batch = nextBatch(receiver, records.slice(at, at + limit));
       if (batch.length === 0) return;
-      const answer = await sink.receiver.post(batch, signal);
+      const answer = await receiver.post(batch, signal);
       if (!answer) return;
-      if (!recordOutcome(sink, batch, { answer, failures, progress })) return;
+      const outcome = receiver.judge?.(answer, batch.length) ?? classify(answer, sink.clock());
+      if (outcome.kind === "refused" && batch.length > 1) {
+        limit = Math.ceil(batch.length / 2);
+        continue;
+      }
+      const settled = recordOutcome(sink, batch, { outcome, failures, progress });
+      if (settled < batch.length) return;
       failures = 0;
-      at += batch.length;
+      limit = receiver.maxPerPost;
+      at += settled;
     }
   } finally {
     progress.write();
@@ -156,42 +170,69 @@ function unwantedFrom(
   return records.slice(from, wanted < 0 ? records.length : wanted);
 }
 
-function nextBatch(
-  receiver: Receiver,
-  records: readonly Leased[],
-  from: number,
-): readonly Leased[] {
-  const most = records.slice(from, from + receiver.maxPerPost);
+function nextBatch(receiver: Receiver, most: readonly Leased[]): readonly Leased[] {
   const unwanted = most.findIndex((record) => !receiver.wants(record));
   return unwanted < 0 ? most : most.slice(0, unwanted);
 }
 
-/** Records the result of a request. True: these records are settled. */
-function recordOutcome(
-  sink: Sink,
-  batch: readonly Leased[],
-  last: { readonly answer: Answer; readonly failures: number; readonly progress: Progress },
-): boolean {
-  const { name, queue } = sink;
-  const now = sink.clock();
-  const outcome = classify(last.answer, now);
-  const failures = outcome.kind === "delivered" ? 0 : last.failures + 1;
-  const attempted = { sink: name, outcome, records: batch, failures };
-  if (outcome.kind === "delivered") {
-    last.progress.reach(batch);
-    sink.onAttempt?.({ ...attempted, broken: false });
-    return true;
+interface Ended {
+  readonly outcome: Outcome;
+  /** Failures in a row before it. */
+  readonly failures: number;
+  readonly progress: Progress;
+}
+
+/** Records the result of a request. Returns how many of its records are settled. */
+function recordOutcome(sink: Sink, batch: readonly Leased[], ended: Ended): number {
+  const { outcome, failures } = ended;
+  switch (outcome.kind) {
+    case "delivered":
+      return settle(sink, batch, { ...ended, givenUp: outcome.refused });
+    case "refused": {
+      const { why } = outcome;
+      if (failures + 1 < brokenAfter) return fail(sink, batch, ended);
+      return settle(sink, batch, { ...ended, givenUp: { count: batch.length, why } });
+    }
+    case "partial":
+      ended.progress.reach(batch.slice(0, outcome.settled));
+      fail(sink, batch, { ...ended, failures: outcome.settled > 0 ? 0 : failures });
+      return outcome.settled;
+    case "retry":
+    case "rejected":
+    case "disabled":
+      return fail(sink, batch, ended);
   }
-  last.progress.write();
+}
+
+function settle(
+  { name, onAttempt }: Sink,
+  batch: readonly Leased[],
+  ended: Ended & { readonly givenUp: Refusal | undefined },
+): number {
+  const { outcome, progress, givenUp } = ended;
+  progress.reach(batch);
+  const attempted = { sink: name, outcome, records: batch, failures: 0, broken: false };
+  onAttempt?.({ ...attempted, ...(givenUp && { givenUp }) });
+  return batch.length;
+}
+
+/** Disables the sink or lets it wait. */
+function fail(sink: Sink, batch: readonly Leased[], ended: Ended): number {
+  const { name, queue } = sink;
+  const { outcome, progress } = ended;
+  const failures = ended.failures + 1;
+  progress.write();
   const broken = failures >= brokenAfter;
+  const attempted = { sink: name, outcome, records: batch, failures, broken };
   if (outcome.kind === "disabled") {
     queue.disable(name, outcome.why, sink.receiver.keysId?.());
-    sink.onAttempt?.({ ...attempted, broken });
-    return false;
+    sink.onAttempt?.(attempted);
+  } else if (outcome.kind !== "delivered") {
+    const chance = { random: sink.random(), limits: sink.limits ?? defaultLimits };
+    const delay = delayAfter(outcome, failures, chance);
+    queue.defer(name, failures, sink.clock() + delay);
+    const givenUp = outcome.kind === "partial" ? outcome.refused : undefined;
+    sink.onAttempt?.({ ...attempted, delay, ...(givenUp && { givenUp }) });
   }
-  const chance = { random: sink.random(), limits: sink.limits ?? defaultLimits };
-  const delay = delayAfter(outcome, failures, chance);
-  queue.defer(name, failures, now + delay);
-  sink.onAttempt?.({ ...attempted, broken, delay });
-  return false;
+  return 0;
 }

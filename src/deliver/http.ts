@@ -12,26 +12,32 @@ interface PostOptions {
   readonly ca?: string;
   /** Milliseconds from connecting to the last byte of the answer. */
   readonly timeout?: number;
+  /** Answers hold the beginning of their text. */
+  readonly readsBody?: boolean;
 }
 
-interface Message {
+export interface Message {
   readonly headers: Readonly<Record<string, string>>;
   readonly body: Buffer;
 }
 
 const defaultTimeout = 15_000;
 const maxAnswerBytes = 64 * 1024;
+/** Of an answer that is read: one line for each record of a request. */
+const maxReadBytes = 1024 * 1024;
 
 /** One receiver over one kept connection. Follows no redirect, always verifies TLS. */
 export class Poster implements Disposable {
   readonly #url: URL;
   readonly #timeout: number;
+  readonly #readsBody: boolean;
   readonly #agent: PlainAgent;
   readonly #request: (url: URL, options: RequestOptions) => ClientRequest;
 
   constructor(options: PostOptions) {
     this.#url = new URL(options.url);
     this.#timeout = options.timeout ?? defaultTimeout;
+    this.#readsBody = options.readsBody === true;
     const shared = { keepAlive: true, maxSockets: 1, maxFreeSockets: 1, noDelay: true };
     if (this.#url.protocol === "https:") {
       const ca = options.ca === undefined ? {} : { ca: readAuthorities(options.ca) };
@@ -82,7 +88,7 @@ export class Poster implements Disposable {
       let answered = false;
       request.on("response", (response) => {
         answered = true;
-        receive(response, (answer) => end({ answer }));
+        receive(response, this.#readsBody, (answer) => end({ answer }));
       });
       request.on("error", (error: NodeJS.ErrnoException) => {
         const stale = request.reusedSocket && !answered && staleCodes.has(error.code ?? "");
@@ -101,21 +107,29 @@ interface Attempt {
 const staleCodes = new Set(["ECONNRESET", "EPIPE"]);
 
 /** Waits for the whole answer: a connection that breaks in the middle confirms nothing. */
-function receive(response: IncomingMessage, done: (answer: Answer) => void): void {
+function receive(
+  response: IncomingMessage,
+  readsBody: boolean,
+  done: (answer: Answer) => void,
+): void {
   const retryAfter = response.headers["retry-after"];
   const answer: Answer = {
     kind: "status",
     status: response.statusCode ?? 0,
     ...(retryAfter === undefined ? {} : { retryAfter }),
   };
+  const chunks: Buffer[] = [];
+  const whole = () =>
+    readsBody ? { ...answer, body: Buffer.concat(chunks).toString("utf8") } : answer;
   let bytes = 0;
   response.on("data", (chunk: Buffer) => {
     bytes += chunk.length;
-    if (bytes <= maxAnswerBytes) return;
-    done(answer);
+    if (readsBody) chunks.push(chunk);
+    if (bytes <= (readsBody ? maxReadBytes : maxAnswerBytes)) return;
+    done(whole());
     response.destroy();
   });
-  response.on("end", () => done(answer));
+  response.on("end", () => done(whole()));
   response.on("error", (error) => done({ kind: "network", detail: describe(error) }));
   response.on("close", () => done({ kind: "network", detail: "the answer was cut off" }));
 }

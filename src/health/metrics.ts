@@ -23,6 +23,8 @@ export interface Metrics {
   /** From the commit to the receiver's 2xx. */
   deliveryLatency(sink: string, seconds: number): void;
   delivery(sink: string, outcome: Outcome["kind"]): void;
+  /** Counts records that a receiver refused for good. */
+  givenUp(sink: string, count: number): void;
   /** Makes the series of a sink exist from the start. */
   sink(sink: string): void;
   /** Sets the engine in use. */
@@ -68,15 +70,7 @@ export function createMetrics(sources: MetricSources): Metrics {
     alertLatency: (seconds) => events.alertLatency.observe(Math.max(0, seconds)),
     deliveryLatency: (sink, seconds) =>
       events.deliveryLatency.observe({ sink }, Math.max(0, seconds)),
-    delivery: (sink, outcome) => {
-      events.deliveries.inc({ sink, outcome });
-      state.sinkUp.set({ sink }, outcome === "delivered" ? 1 : 0);
-      if (outcome === "delivered") state.sinkSuccess.set({ sink }, sources.clock() / 1000);
-    },
-    sink: (sink) => {
-      state.sinkUp.set({ sink }, 1);
-      for (const outcome of outcomes) events.deliveries.inc({ sink, outcome }, 0);
-    },
+    ...sinkMetrics(events, state, sources.clock),
     engine: (engine) => {
       state.engine.reset();
       state.engine.set({ engine }, 1);
@@ -107,7 +101,34 @@ export function createMetrics(sources: MetricSources): Metrics {
   };
 }
 
-const outcomes: readonly Outcome["kind"][] = ["delivered", "retry", "rejected", "disabled"];
+function sinkMetrics(
+  events: ReturnType<typeof eventMetrics>,
+  state: ReturnType<typeof stateMetrics>,
+  clock: () => number,
+): Pick<Metrics, "delivery" | "givenUp" | "sink"> {
+  return {
+    delivery: (sink, outcome) => {
+      events.deliveries.inc({ sink, outcome });
+      state.sinkUp.set({ sink }, outcome === "delivered" ? 1 : 0);
+      if (outcome === "delivered") state.sinkSuccess.set({ sink }, clock() / 1000);
+    },
+    givenUp: (sink, count) => events.givenUp.inc({ sink }, count),
+    sink: (sink) => {
+      state.sinkUp.set({ sink }, 1);
+      for (const outcome of outcomes) events.deliveries.inc({ sink, outcome }, 0);
+      events.givenUp.inc({ sink }, 0);
+    },
+  };
+}
+
+const outcomes: readonly Outcome["kind"][] = [
+  "delivered",
+  "partial",
+  "refused",
+  "retry",
+  "rejected",
+  "disabled",
+];
 const changeKinds: readonly ChangeKind[] = [
   "created",
   "deleted",
@@ -169,6 +190,9 @@ function eventMetrics(registry: Registry) {
     deliveries: counter("fim_deliveries_total", "Attempts to deliver, by outcome", [
       "sink",
       "outcome",
+    ]),
+    givenUp: counter("fim_delivery_refused_records_total", "Records that a receiver never took", [
+      "sink",
     ]),
     alertLatency: new Histogram({
       name: "fim_alert_latency_seconds",

@@ -1,6 +1,7 @@
 import { hostname } from "node:os";
 import { resolve } from "node:path";
 import test from "ava";
+import { formatNames } from "../../src/deliver/formats/names.ts";
 import { loadSettings } from "../../src/config/load.ts";
 import { IntegrityError } from "../../src/core/error.ts";
 
@@ -217,6 +218,57 @@ test("a webhook's keys and an authority must be there and readable, and the prob
   t.regex(problems[1] ?? "", /:5: secret \/etc\/fim\/bad: webhook key on line 1/);
   t.is(problems[2], "ca /etc/fim/ca.pem: no such file");
   t.notRegex(problems.join(), /whsec_zzz/);
+});
+
+test("each format of a sink has its defaults, and a URL that is a secret may lie in a file", async (t) => {
+  const text = `webhooks:
+  - { format: slack, urlFile: hook, clusters: [prod], rules: ["kubeadm/*"], link: "https://f/{uid}" }
+  - { format: slack, url: "https://hooks.slack.com/services/x", minSeverity: low }
+`;
+  const url = "https://hooks.slack.com/services/T0/B0/secret";
+  const { webhooks } = await withFile(text, { "/etc/fim/hook": `${url}\n` });
+  t.deepEqual(webhooks, [
+    {
+      format: "slack",
+      url,
+      urlFile: "/etc/fim/hook",
+      clusters: ["prod"],
+      rules: ["kubeadm/*"],
+      link: "https://f/{uid}",
+      minSeverity: "medium",
+    },
+    { format: "slack", url: "https://hooks.slack.com/services/x", minSeverity: "low" },
+  ]);
+});
+
+test("what a format needs, lacks or does not have is reported with its line, and no URL of a file is shown", async (t) => {
+  const text = `webhooks:
+  - format: standard
+    url: https://a.example/
+  - format: slack
+    secret: k
+    rules: []
+  - format: pager
+    url: https://b.example/
+  - format: slack
+    url: tcp://c.example/
+    urlFile: hook
+    link: https://f/{id}
+`;
+  t.deepEqual(await problemsOf(text), [
+    `${file}:2: webhooks.0.secret: expected string, found nothing`,
+    `${file}:4: webhooks.1.url: expected string, found nothing`,
+    `${file}:5: webhooks.1.secret: format slack has none`,
+    `${file}:6: webhooks.1.rules: expected at least one, found none`,
+    `${file}:7: webhooks.2.format: expected one of ${formatNames.join(", ")}`,
+    `${file}:10: webhooks.3.url: expected an http or https URL`,
+    `${file}:11: webhooks.3.urlFile: expected url or urlFile, found both`,
+    `${file}:12: webhooks.3.link: expected {uid}, {node} or {cluster}, found "{id}"`,
+  ]);
+  const problems = await problemsOf("webhooks:\n  - format: slack\n    urlFile: hook\n", {
+    "/etc/fim/hook": "hooks.slack.com/T0/secret",
+  });
+  t.deepEqual(problems, [`${file}:3: urlFile /etc/fim/hook: expected an http or https URL`]);
 });
 
 test("a receiver that is listed twice and a URL with a password are refused", async (t) => {

@@ -4,12 +4,13 @@ import { join } from "node:path";
 import test from "ava";
 import type { ExecutionContext } from "ava";
 import fc from "fast-check";
-import type { Answer } from "../../src/core/backoff.ts";
+import { brokenAfter } from "../../src/core/backoff.ts";
+import type { Answer, Outcome } from "../../src/core/backoff.ts";
 import { Wakeup } from "../../src/deliver/wakeup.ts";
 import { deliver } from "../../src/deliver/deliver.ts";
 import type { Leased } from "../../src/core/record/queued.ts";
 import type { Attempted, Receiver, Sink } from "../../src/deliver/deliver.ts";
-import { Webhook } from "../../src/deliver/formats/webhook.ts";
+import { makeReceiver } from "../../src/deliver/formats/formats.ts";
 import { MemoryQueue, alertRecord } from "../helpers/queue.ts";
 import { inTurn, peerThat, status } from "../helpers/peer.ts";
 
@@ -41,11 +42,11 @@ function loopOver(to: Receiver, overrides: Partial<Sink> = {}): Loop {
   return { sink, queue, wakeup, attempts, stop: new AbortController() };
 }
 
-function webhookTo(t: ExecutionContext, url: string, timeout = 15_000): Webhook {
+function webhookTo(t: ExecutionContext, url: string, timeout = 15_000): Receiver {
   const dir = mkdtempSync(join(tmpdir(), "fim-sink-"));
   const secret = join(dir, "keys");
   writeFileSync(secret, `whsec_${Buffer.alloc(32, 7).toString("base64")}\n`, { mode: 0o600 });
-  const webhook = new Webhook(
+  const webhook = makeReceiver(
     { url, secret, format: "standard", minSeverity: "info" },
     { clock: Date.now, warn: (problem) => t.fail(problem), timeout },
   );
@@ -338,6 +339,105 @@ test("whatever the receiver answers, everything is delivered at least once and i
         });
         const delivered = done.flat();
         return delivered.length === count && delivered.every((seq, index) => seq === index + 1);
+      },
+    ),
+    { numRuns: 60 },
+  );
+  t.pass();
+});
+
+/** A receiver in memory that takes up to 8 records at once, and judges each request itself. */
+function judging(judge: (seqs: readonly number[], post: number) => Outcome) {
+  const posts: number[][] = [];
+  const to: Receiver = {
+    maxPerPost: 8,
+    wants: () => true,
+    post: async (records) => {
+      posts.push(records.map(({ seq }) => seq));
+      return { kind: "status", status: 200 };
+    },
+    judge: () => judge(posts.at(-1) ?? [], posts.length - 1),
+  };
+  return { to, posts };
+}
+
+test("a record that is refused is found by halves and given up after some attempts, and the others arrive", async (t) => {
+  const refused: Outcome = { kind: "refused", why: "status 400" };
+  const { to, posts } = judging((seqs) => (seqs.includes(6) ? refused : { kind: "delivered" }));
+  const { sink, queue, stop, attempts } = loopOver(to);
+  queue.add(...uids(8).map((uid) => alertRecord(uid)));
+  const running = deliver(sink, stop.signal);
+  await queue.until(() => queue.settled === 8);
+  stop.abort();
+  await running;
+  const taken = posts.filter((seqs) => !seqs.includes(6));
+  t.deepEqual(taken.flat(), [1, 2, 3, 4, 5, 7, 8]);
+  t.is(posts.filter((seqs) => seqs.join() === "6").length, brokenAfter);
+  t.is(queue.deferred.length, brokenAfter - 1);
+  const given = attempts.filter(({ givenUp }) => givenUp);
+  t.deepEqual(
+    given.map(({ givenUp, records }) => [givenUp, records.map(({ seq }) => seq)]),
+    [[{ count: 1, why: "status 400" }, [6]]],
+  );
+});
+
+test("after a partial answer the first records are settled and the others sent again", async (t) => {
+  const partial: Outcome = {
+    kind: "partial",
+    settled: 3,
+    why: "item 429",
+    refused: { count: 1, why: "mapping" },
+  };
+  const { to, posts } = judging((_, post) => (post < 2 ? partial : { kind: "delivered" }));
+  const { sink, queue, stop, attempts } = loopOver(to);
+  queue.add(...uids(8).map((uid) => alertRecord(uid)));
+  const running = deliver(sink, stop.signal);
+  await queue.until(() => queue.settled === 8);
+  stop.abort();
+  await running;
+  t.deepEqual(posts, [
+    [1, 2, 3, 4, 5, 6, 7, 8],
+    [4, 5, 6, 7, 8],
+    [7, 8],
+  ]);
+  t.deepEqual(
+    queue.deferred.map((each) => each.attempts),
+    [1, 1],
+  );
+  t.is(attempts.filter(({ givenUp }) => givenUp?.count === 1).length, 2);
+});
+
+test("whatever a receiver judges, each record is settled once, in order", async (t) => {
+  const verdict = fc.oneof(
+    fc.constantFrom<Outcome>(
+      { kind: "delivered" },
+      { kind: "refused", why: "no" },
+      { kind: "retry", why: "later" },
+      { kind: "rejected", why: "never" },
+    ),
+    fc.nat(7).map((settled): Outcome => ({ kind: "partial", settled, why: "some" })),
+  );
+  const quick = { base: 0, cap: 0, retryAfterCap: 0 };
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(verdict, { maxLength: 40 }),
+      fc.integer({ min: 1, max: 20 }),
+      async (verdicts, count) => {
+        const { to, posts } = judging((seqs, post) => {
+          const given = verdicts[post] ?? { kind: "delivered" };
+          return given.kind === "partial" && given.settled >= seqs.length
+            ? { kind: "delivered" }
+            : given;
+        });
+        const { sink, queue, stop } = loopOver(to, { limits: quick });
+        queue.add(...uids(count).map((uid) => alertRecord(uid)));
+        const running = deliver(sink, stop.signal);
+        await queue.until(() => queue.settled === count);
+        stop.abort();
+        await running;
+        const sent = new Set(posts.flat());
+        const firsts = posts.map(([first]) => first ?? 0);
+        return sent.size === count && firsts.every((first, at) => first >= (firsts[at - 1] ?? 0));
       },
     ),
     { numRuns: 60 },

@@ -6,7 +6,7 @@ import test from "ava";
 import { Wakeup } from "../../src/deliver/wakeup.ts";
 import { deliver } from "../../src/deliver/deliver.ts";
 import type { Attempted } from "../../src/deliver/deliver.ts";
-import { Webhook } from "../../src/deliver/formats/webhook.ts";
+import { makeReceiver } from "../../src/deliver/formats/formats.ts";
 import { Outbox } from "../../src/outbox/outbox.ts";
 import { Queue } from "../../src/outbox/queue.ts";
 import { openStateDatabase } from "../../src/node/database.ts";
@@ -39,7 +39,7 @@ function start(state: ReturnType<typeof stateDir>, url: string) {
     format: "standard",
     minSeverity: "medium",
   } as const;
-  const receiver = new Webhook(settings, {
+  const receiver = makeReceiver(settings, {
     clock: Date.now,
     warn: (problem) => {
       throw new Error(problem);

@@ -5,7 +5,7 @@ import type { Answer } from "../../core/backoff.ts";
 import { IntegrityError } from "../../core/error.ts";
 import { uuidv7 } from "../../core/uuid.ts";
 import { makeReceiver } from "../../deliver/formats/formats.ts";
-import { webhookName } from "../../deliver/formats/webhook.ts";
+import { sinkName } from "../../deliver/sink.ts";
 import type { State } from "../../node/state.ts";
 import { version } from "../../node/version.ts";
 import { transact } from "../../sqlite/open.ts";
@@ -34,13 +34,12 @@ export async function testWebhooks(
   { settings, warn }: Context,
 ): Promise<readonly Tested[]> {
   const webhooks = chosen(settings, name);
-  const sinks = webhooks.map(({ url }) => webhookName(url));
+  const sinks = webhooks.map(sinkName);
   const bytes = record(state, settings, { event: "test", sinks });
   const tested: Tested[] = [];
   for (const webhook of webhooks) {
-    const answer = await send(webhook, bytes, warn);
-    const sink = webhookName(webhook.url);
-    const ok = classify(answer, Date.now()).kind === "delivered";
+    const { answer, ok } = await send(webhook, bytes, warn);
+    const sink = sinkName(webhook);
     const isEnabled = ok && state.queue.state(sink)?.disabled === true;
     if (isEnabled) {
       state.queue.enable(sink);
@@ -59,12 +58,12 @@ function chosen({ webhooks }: Settings, name: string | undefined): readonly Webh
       hint: "list one under webhooks: in the file given with --config",
     });
   const found = webhooks.filter(
-    ({ url }) =>
+    (one) =>
       name === undefined ||
-      [webhookName(url), new URL(url).host, new URL(url).hostname, url].includes(name),
+      [sinkName(one), new URL(one.url).host, new URL(one.url).hostname, one.url].includes(name),
   );
   if (found.length > 0) return found;
-  const names = webhooks.map(({ url }) => webhookName(url)).join(", ");
+  const names = webhooks.map(sinkName).join(", ");
   throw new IntegrityError("USAGE", `webhook test: no webhook is named ${name}`, {
     hint: `the configured ones are: ${names}`,
   });
@@ -91,12 +90,15 @@ async function send(
   webhook: WebhookSettings,
   bytes: Buffer,
   warn: Context["warn"],
-): Promise<Answer> {
+): Promise<{ readonly answer: Answer; readonly ok: boolean }> {
   using receiver = makeReceiver(webhook, { clock: Date.now, warn });
   const never = new AbortController().signal;
-  const answer = await receiver.post([{ seq: 0, bytes }], never);
-  return answer ?? { kind: "network", detail: "aborted" };
+  const answer = (await receiver.post([{ seq: 0, bytes }], never)) ?? aborted;
+  const outcome = receiver.judge?.(answer, 1) ?? classify(answer, Date.now());
+  return { answer, ok: outcome.kind === "delivered" && outcome.refused === undefined };
 }
+
+const aborted: Answer = { kind: "network", detail: "aborted" };
 
 function textOf(answer: Answer): string {
   return answer.kind === "status" ? `status ${answer.status}` : `${answer.kind}: ${answer.detail}`;

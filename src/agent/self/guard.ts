@@ -23,7 +23,9 @@ const modules = ["dist", "src"].map((name) => join(home, name));
 
 /** The running program, the modules it loads, its interpreter, and every file given to it. */
 export function ownFiles(settings: Settings): readonly string[] {
-  const given = settings.webhooks.flatMap(({ secret, ca }) => [secret, ...(ca ? [ca] : [])]);
+  const given = settings.webhooks.flatMap(({ secret, urlFile, ca }) =>
+    [secret, urlFile, ca].filter((file) => file !== undefined),
+  );
   return [
     ...modules,
     join(home, "bin"),

@@ -1,3 +1,28 @@
-/** What a configuration may give as the format of a sink. */
-export const formatNames = ["standard"] as const;
-export type FormatName = (typeof formatNames)[number];
+import type { Severity } from "../../core/policy/rule.ts";
+
+/** What a format asks of its settings. */
+interface FormatNeeds {
+  /** What its secret file holds: keys that sign, or one token. */
+  readonly secret: "keys" | "token" | "optional token" | "none";
+  /** Where the service is, when the settings do not say. */
+  readonly url?: string;
+  readonly schemes: readonly ("http:" | "https:" | "tcp:" | "tls:")[];
+  /** Sends nothing below it, when the settings do not say. */
+  readonly minSeverity: Severity;
+}
+
+const web = { schemes: ["http:", "https:"] } as const;
+
+/** One entry for each format that a configuration may give to a sink. */
+const formatNeeds = {
+  standard: { ...web, secret: "keys", minSeverity: "info" },
+  slack: { ...web, secret: "none", minSeverity: "medium" },
+} as const satisfies Readonly<Record<string, FormatNeeds>>;
+
+export type FormatName = keyof typeof formatNeeds;
+
+export function needsOf(format: FormatName): FormatNeeds {
+  return formatNeeds[format];
+}
+
+export const formatNames = Object.keys(formatNeeds) as readonly FormatName[];

@@ -1,0 +1,25 @@
+import type { Notice } from "../../core/record/notice.ts";
+
+const keep = (character: string): string => character;
+
+/** The text in at most this many UTF-16 units, each character escaped, with "…" where it was cut. */
+export function fit(
+  text: string,
+  most: number,
+  escape: (character: string) => string = keep,
+): string {
+  let fitted = "";
+  let short = "";
+  for (const character of text) {
+    const next = fitted + escape(character);
+    if (next.length > most) return `${short}…`;
+    fitted = next;
+    if (next.length < most) short = next;
+  }
+  return fitted;
+}
+
+/** "CRITICAL prod-eu1/cp-1", without characters that a chat could read as markup. */
+export function headline({ severity, cluster, node }: Notice): string {
+  return `${severity.toUpperCase()} ${cluster}/${node}`;
+}

@@ -1,0 +1,87 @@
+import test from "ava";
+import fc from "fast-check";
+import { genesisHead, link } from "../../../src/core/record/chain.ts";
+import { bodyText, readNotice } from "../../../src/core/record/notice.ts";
+import { toEvent } from "../../../src/core/record/alert.ts";
+import { eventContext, judgedOf } from "../../helpers/judged.ts";
+import { alertRecord, record } from "../../helpers/queue.ts";
+
+const uid = "01a2b3c4-0000-7000-8000-00000000000a";
+
+test("an alert becomes a notice with its place, severity, rule and techniques", (t) => {
+  const event = toEvent(judgedOf({ attack: ["T1574.006", "TA0003"] }), eventContext());
+  t.like(readNotice(record("alert", event)), {
+    id: event.metadata.uid,
+    type: "fim.alert.modified",
+    isAlert: true,
+    time: event.time,
+    cluster: "lab",
+    node: "cp-1",
+    severity: "critical",
+    message: event.message,
+    rule: "kubeadm/static-pods",
+    attack: ["T1574.006", "TA0003"],
+  });
+});
+
+test("an event of the agent says what is in trouble and why", (t) => {
+  const body = { uid, event: "degraded", trouble: "engine", reason: "no \u202efanotify" };
+  t.like(readNotice(record("agent", body)), {
+    type: "fim.agent.degraded",
+    isAlert: false,
+    severity: "high",
+    message: "cp-1: agent degraded, engine: no \\u202efanotify",
+  });
+});
+
+test("a record that no sink carries has no notice, and bytes that are no record are a broken chain", (t) => {
+  for (const kind of ["genesis", "rekey", "approval"] as const)
+    t.is(readNotice(record(kind, {})), undefined);
+  t.is(readNotice(record("agent", { event: "heartbeat" })), undefined);
+  t.throws(() => readNotice(Buffer.from("{}")), { code: "CHAIN_BROKEN" });
+});
+
+test("an alert of unknown severity is critical", (t) => {
+  t.is(readNotice(alertRecord(uid, 99))?.severity, "critical");
+  t.is(readNotice(record("alert", {}))?.severity, "critical");
+});
+
+test("whatever a hostile node signs, a notice is printable, bounded in time, and keeps the body's text", (t) => {
+  const hostile = fc.oneof(fc.string({ unit: "binary" }), fc.json({ maxDepth: 3 }), fc.double());
+  fc.assert(
+    fc.property(
+      hostile,
+      hostile,
+      fc.constantFrom("alert", "agent", "baseline", "dropped"),
+      (one, two, kind) => {
+        const body = {
+          uid: one,
+          event: fc.sample(fc.constantFrom("degraded", "test"), 1)[0],
+          trouble: one,
+          reason: two,
+          message: two,
+          time: two,
+          severity_id: one,
+          metadata: { uid: one, event_code: two },
+          unmapped: { fim: { change: one } },
+          attacks: [one, { technique: { uid: two } }],
+        };
+        const head = genesisHead(Buffer.alloc(32));
+        const entry = { at: String(two), kind, body } as const;
+        const { bytes } = link(head, `${String(one)}/${String(two)}/1`, entry);
+        const notice = readNotice(bytes);
+        if (!notice) return false;
+        const texts = [notice.message, notice.rule ?? "", notice.cluster, notice.node, notice.type];
+        return (
+          texts.every(
+            (text) => !/[\u0000-\u001f\u007f-\u009f\u202a-\u202e\ud800-\udfff]/u.test(text),
+          ) &&
+          !Number.isNaN(new Date(notice.time).getTime()) &&
+          /^[\w-]+$/.test(notice.id) &&
+          bodyText(bytes) === JSON.stringify(body)
+        );
+      },
+    ),
+  );
+  t.pass();
+});
