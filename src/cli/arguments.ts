@@ -55,7 +55,7 @@ export function withOperands(given: Given, operand: string | undefined): Given {
   const isMany = name !== operand;
   if (name === undefined || (all.length > 1 && !isMany))
     throw new IntegrityError("USAGE", `unknown argument: ${all.at(-1)}`, {
-      hint: "see fim-agent --help",
+      hint: "see --help",
     });
   return { ...rest, [name]: isMany ? all : all[0] };
 }

@@ -3,7 +3,7 @@ import type { Logger } from "pino";
 import type { Settings } from "../config/settings.ts";
 
 /** Log lines on stderr: JSON, or a short line on a terminal. */
-export function createLog(settings: Settings): Logger {
+export function createLog(settings: Pick<Settings, "logLevel" | "node">): Logger {
   const options = { level: settings.logLevel, base: { node: settings.node } };
   if (!process.stderr.isTTY) {
     const stderr = pino.destination({ fd: 2, sync: true });

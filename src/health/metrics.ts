@@ -158,7 +158,7 @@ function readAtScrape(registry: Registry, sources: MetricSources): void {
   registry.registerMetric(bytes);
 }
 
-function processMetrics(): Registry {
+export function processMetrics(): Registry {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: 1000 });
   for (const name of [...misleading, ...misnamed]) registry.removeSingleMetric(name);

@@ -1,8 +1,8 @@
 import { Buffer } from "node:buffer";
 import { createPublicKey } from "node:crypto";
 import type { KeyObject } from "node:crypto";
-import { batchType, follow, genesisHead, parseRecord } from "./chain.ts";
-import type { Batch, ChainFault, Head } from "./chain.ts";
+import { batchType, follow, genesisHead } from "./chain.ts";
+import type { Batch, ChainFault, Head, ReadRecord } from "./chain.ts";
 import { keyIdOf, open, publicKeyOf, seal } from "./dsse.ts";
 import type { Envelope } from "./dsse.ts";
 
@@ -51,20 +51,31 @@ export function openBatch(walk: Walk, envelope: Envelope): { readonly batch: Bat
   return { batch };
 }
 
+/** The records of a batch, read. They must be exactly those that its signature covers. */
+export function readBatch(
+  batch: Batch,
+  records: readonly Buffer[],
+): readonly ReadRecord[] | BatchFault {
+  const start = { seq: batch.first - 1, hash: batch.prev };
+  const followed = follow(start, batch.chain, records);
+  if ("fault" in followed) return sayFault(followed.fault, batch);
+  const { head, read } = followed;
+  if (head.seq !== batch.last)
+    return { seq: head.seq + 1, fault: `records are missing: expected up to ${batch.last}` };
+  if (head.hash !== batch.head) return { seq: head.seq, fault: "the last record was altered" };
+  return read;
+}
+
 /** The walk after these records, which must be exactly the batch's. */
 export function followBatch(
   walk: Walk,
   batch: Batch,
   records: readonly Buffer[],
 ): Walk | BatchFault {
-  const start = { seq: batch.first - 1, hash: batch.prev };
-  const followed = follow(start, batch.chain, records);
-  if ("fault" in followed) return sayFault(followed.fault, batch);
-  const { head } = followed;
-  if (head.seq !== batch.last)
-    return { seq: head.seq + 1, fault: `records are missing: expected up to ${batch.last}` };
-  if (head.hash !== batch.head) return { seq: head.seq, fault: "the last record was altered" };
-  const keys = keysAfter(walk.keys, batch, records);
+  const read = readBatch(batch, records);
+  if ("fault" in read) return read;
+  const head = { seq: batch.last, hash: batch.head };
+  const keys = keysAfter(walk.keys, batch, read);
   const retired = walk.keys.map(keyIdOf).filter((id) => !keys.some((one) => keyIdOf(one) === id));
   return {
     keys,
@@ -74,10 +85,10 @@ export function followBatch(
 }
 
 /** A replaced key counts no more from the next batch on, so a stolen one is worthless. */
-function keysAfter(
+export function keysAfter(
   keys: readonly KeyObject[],
   batch: Batch,
-  records: readonly Buffer[],
+  records: readonly ReadRecord[],
 ): readonly KeyObject[] {
   const accepted = upTo(keys, batch.key);
   const named = records.flatMap(newKeyIn).at(-1);
@@ -128,9 +139,8 @@ function genesisHash(key: KeyObject): string {
 }
 
 /** A record of kind "rekey", signed by the old key, names the new one: {"publicKey": base64 of the raw key}. */
-function newKeyIn(bytes: Buffer): KeyObject[] {
-  const record = parseRecord(bytes);
-  if (record?.kind !== "rekey") return [];
+function newKeyIn({ record }: ReadRecord): KeyObject[] {
+  if (record.kind !== "rekey") return [];
   const { publicKey } = (record.body ?? {}) as { publicKey?: unknown };
   const raw = typeof publicKey === "string" ? Buffer.from(publicKey, "base64") : Buffer.alloc(0);
   return raw.length === 32 ? [publicKeyOf(raw)] : [];

@@ -8,7 +8,8 @@ export type RecordKind =
   | "baseline"
   | "approval"
   | "dropped"
-  | "rekey";
+  | "rekey"
+  | "collector";
 
 /** The content of a record; its bytes are this JSON, kept as first written. */
 export interface ChainRecord {
@@ -73,12 +74,18 @@ export type ChainFault =
   | { readonly kind: "sequence"; readonly seq: number; readonly found: number }
   | { readonly kind: "link"; readonly seq: number };
 
-/** Follows the records from a head. Returns the new head, or the first fault. */
+/** A record that was read, with its bytes. */
+export interface ReadRecord extends Linked {
+  readonly record: ChainRecord;
+}
+
+/** Follows the records from a head. Returns the new head and what was read, or the first fault. */
 export function follow(
   head: Head,
   chain: string,
   records: Iterable<Buffer>,
-): { readonly head: Head } | { readonly fault: ChainFault } {
+): { readonly head: Head; readonly read: readonly ReadRecord[] } | { readonly fault: ChainFault } {
+  const read: ReadRecord[] = [];
   let at = head;
   for (const bytes of records) {
     const seq = at.seq + 1;
@@ -87,8 +94,9 @@ export function follow(
     if (record.seq !== seq) return { fault: { kind: "sequence", seq, found: record.seq } };
     if (record.prev !== at.hash || record.chain !== chain) return { fault: { kind: "link", seq } };
     at = { seq, hash: hashRecord(bytes) };
+    read.push({ ...at, bytes, record });
   }
-  return { head: at };
+  return { head: at, read };
 }
 
 /** Bytes -> record, or undefined. */

@@ -52,6 +52,8 @@ export function readNotice(bytes: Buffer): Notice | undefined {
     case "baseline":
     case "dropped":
       return eventNotice(record.kind, record, bytes);
+    case "collector":
+      return findingNotice(record, body, bytes);
     case "approval":
     case "genesis":
     case "rekey":
@@ -83,6 +85,18 @@ function alertNotice(record: ChainRecord, body: Fields, bytes: Buffer): Notice {
     attack: listAt(body, "attacks").flatMap(attackId),
     body,
     bytes,
+  };
+}
+
+/** An alarm of a collector is about a node, and in a chain of the collector. */
+function findingNotice(record: ChainRecord, body: Fields, bytes: Buffer): Notice {
+  const fim = fieldsOf(fieldsOf(body["unmapped"])["fim"]);
+  const [cluster = "", node = ""] = [textAt(fim, "cluster"), textAt(fim, "node")];
+  return {
+    ...alertNotice(record, body, bytes),
+    type: harmless(textAt(fim, "type") ?? "fim.collector.unknown"),
+    cluster: harmless(cluster),
+    node: harmless(node),
   };
 }
 

@@ -1,0 +1,125 @@
+import yargs from "yargs";
+import type { Argv } from "yargs";
+import { logLevels } from "../config/options.ts";
+import { collectorSettings } from "../collector/settings.ts";
+import type { CollectorSettings } from "../collector/settings.ts";
+import { IntegrityError } from "../core/error.ts";
+import { version } from "../node/version.ts";
+import { requireOnce, withOperands } from "./arguments.ts";
+import { exit, fail, failUncaught } from "./fail.ts";
+import type { Exit } from "./fail.ts";
+
+const program = "fim-collector";
+
+const text = { type: "string", requiresArg: true } as const;
+
+type Given = Readonly<Record<string, unknown>>;
+type Run = (settings: CollectorSettings, given: Given) => Promise<Exit>;
+
+/** The exit code of the command, if one ran. */
+let outcome: Exit | undefined;
+
+failUncaught(program);
+process.exitCode = await main(process.argv.slice(2));
+
+async function main(args: readonly string[]): Promise<Exit> {
+  try {
+    const { help, version: asked } = await commands(yargs([...args])).parseAsync();
+    if (outcome === undefined && help !== true && asked !== true)
+      throw wrongUsage("a command is needed");
+    return outcome ?? exit.fine;
+  } catch (error) {
+    return fail(program, error);
+  }
+}
+
+/** Runs a command with its settings. Each command loads its modules. */
+function run(load: () => Promise<Run>, operand?: string) {
+  return async (line: Given): Promise<void> => {
+    requireOnce(line);
+    const given = withOperands(line, operand);
+    const command = await load();
+    outcome = await command(collectorSettings(given, process.env), given);
+  };
+}
+
+function commands(parser: Argv): Argv {
+  return options(parser)
+    .scriptName(program)
+    .usage("$0 COMMAND [OPTIONS]\n\nReceives, verifies and keeps what the agents of a fleet report")
+    .command(
+      "serve",
+      "run until SIGTERM: receive, keep, watch over the nodes, show",
+      (args) => args,
+      run(async () => (await import("./collector/serve.ts")).serveCommand),
+    )
+    .command(
+      "token",
+      "print a join token for one node, usable once",
+      (args) =>
+        args
+          .option("node", { ...text, demandOption: true, describe: "the node's name" })
+          .option("ttl", {
+            ...text,
+            describe: "how long it is good for",
+            defaultDescription: "1h",
+          }),
+      run(async () => (await import("./collector/token.ts")).token),
+    )
+    .command("user", "people and programs that may read: add", userCommands)
+    .demandCommand(1, "a command is needed")
+    .recommendCommands()
+    .strict()
+    .parserConfiguration({ "boolean-negation": false, "dot-notation": false, "populate--": true })
+    .version(version)
+    .help()
+    .wrap(Math.min(100, process.stdout.columns ?? 100))
+    .exitProcess(false)
+    .fail((message, error) => {
+      // yargs throws YError for what it refuses while parsing.
+      if (error && error.name !== "YError") throw error;
+      throw wrongUsage(message.split("\n").join("; "));
+    });
+}
+
+function userCommands(parser: Argv): Argv {
+  return parser
+    .command(
+      "add <name>",
+      "let this user log in; asks for a password",
+      (args) =>
+        args.positional("name", { type: "string" }).option("token", {
+          type: "boolean",
+          describe: "print a bearer token for the API instead",
+        }),
+      run(async () => (await import("./collector/user.ts")).addUser, "name"),
+    )
+    .demandCommand(1, "user: add is needed");
+}
+
+function options(parser: Argv): Argv {
+  return parser
+    .option("state", {
+      ...text,
+      describe: "key and database",
+      defaultDescription: "/var/lib/fim-collector",
+    })
+    .option("store", {
+      ...text,
+      describe: "sqlite:FILE",
+      defaultDescription: "a database in --state",
+    })
+    .option("listen", { ...text, describe: "HOST:PORT", defaultDescription: "127.0.0.1:8686" })
+    .option("tls-cert", { ...text, describe: "certificate chain, PEM file" })
+    .option("tls-key", { ...text, describe: "its private key, PEM file" })
+    .option("name", {
+      ...text,
+      describe: "this collector's name in its own records",
+      defaultDescription: "host name",
+    })
+    .option("log-level", { ...text, describe: logLevels.join(", "), defaultDescription: "info" });
+}
+
+function wrongUsage(message: string): IntegrityError {
+  return new IntegrityError("USAGE", message, { hint: `see ${program} --help` });
+}

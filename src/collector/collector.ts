@@ -1,0 +1,57 @@
+import { randomBytes } from "node:crypto";
+import { join } from "node:path";
+import { createKey, loadKey } from "../baseline/key.ts";
+import type { AgentKey } from "../baseline/key.ts";
+import { IntegrityError } from "../core/error.ts";
+import type { Collector } from "./ingest/receive.ts";
+import { Nonces } from "./nonce.ts";
+import { OwnChain } from "./own-chain.ts";
+import { RateLimit } from "./rate-limit.ts";
+import type { Store } from "./store/store.ts";
+import { openSqliteStore } from "./store/sqlite/store.ts";
+
+/** One alarm for a node's refused records, then one in ten minutes. */
+const rejectionRate = { burst: 1, perSecond: 1 / 600 };
+
+export interface StoreSettings {
+  /** "sqlite:FILE" or "postgres://…" */
+  readonly store?: string;
+  readonly state: string;
+}
+
+/** Opens the store that the settings name; by default a SQLite database in the state directory. */
+export async function openStore({ store, state }: StoreSettings): Promise<Store> {
+  const where = store ?? `sqlite:${join(state, "collector.db")}`;
+  if (where.startsWith("sqlite:")) return openSqliteStore(where.slice("sqlite:".length));
+  throw new IntegrityError("CONFIG_INVALID", `--store: expected sqlite:FILE, found another form`, {
+    hint: "name a database file: --store sqlite:/var/lib/fim-collector/collector.db",
+  });
+}
+
+/** The key with which this collector signs; made at the first start, with the state directory. */
+export function openKey(state: string): AgentKey {
+  return loadKey(state) ?? createKey(state);
+}
+
+export async function openCollector(
+  settings: StoreSettings & { readonly name: string },
+  clock: () => number,
+): Promise<Collector & AsyncDisposable> {
+  const key = openKey(settings.state);
+  const store = await openStore(settings);
+  const secret = await store.transact(async (tx) => {
+    const known = await tx.readMeta("nonces");
+    if (known !== undefined) return known;
+    const made = randomBytes(32).toString("base64");
+    await tx.writeMeta("nonces", made);
+    return made;
+  });
+  return {
+    store,
+    clock,
+    own: new OwnChain({ key, name: settings.name, clock }),
+    rejections: new RateLimit(rejectionRate),
+    nonces: new Nonces(Buffer.from(secret, "base64"), clock),
+    [Symbol.asyncDispose]: async () => await store[Symbol.asyncDispose](),
+  };
+}

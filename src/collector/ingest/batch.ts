@@ -1,0 +1,140 @@
+import { judgeBatch } from "../../core/record/verdict.ts";
+import type { StoredChain, Verdict } from "../../core/record/verdict.ts";
+import type { Head } from "../../core/record/chain.ts";
+import { toStored } from "./columns.ts";
+import type { Part } from "./body.ts";
+import type { Done, Receiving } from "./receiving.ts";
+import { verifyPart } from "./verify.ts";
+import type { VerifiedBatch } from "./verify.ts";
+
+/** Branches that are kept of a chain as evidence; a stolen key must not fill the disk. */
+const mostBranches = 16;
+
+/** Verifies a batch, judges it against the chain it names, and stores it. */
+export async function receiveBatch(at: Receiving, part: Part): Promise<Done> {
+  const verified = verifyPart(at.node, part);
+  if ("fault" in verified) return { error: "signature", reason: verified.fault };
+  const { batch } = verified;
+  const stored = await at.tx.chain(batch.chain);
+  const verdict = stored ? await judge(at, verified, stored) : await judgeFirst(at, verified);
+  // A former key is good for what it signed before it was replaced, not for anything new.
+  if (batch.key !== at.node.keyId && verdict.kind !== "duplicate")
+    return { error: "signature", reason: `${batch.key} was replaced before` };
+  switch (verdict.kind) {
+    case "duplicate":
+      return { records: 0, head: stored?.head };
+    case "append":
+      if (stored) await noteReturn(at, batch.chain);
+      return await append(at, verified, part);
+    case "gap":
+      return await refuseGap(at, verified, { part, expected: verdict.expected });
+    case "fork":
+      return await quarantine(at, verified, { part, verdict, stored });
+  }
+}
+
+async function judge(
+  at: Receiving,
+  { batch }: VerifiedBatch,
+  stored: StoredChain,
+): Promise<Verdict> {
+  const hash = await at.tx.hashOf(batch.chain, batch.last);
+  return judgeBatch(batch, stored, (seq) => (seq === batch.last ? hash : undefined));
+}
+
+/** The first batch of a chain. The agent may have had it before it enrolled, and begin in its middle. */
+async function judgeFirst({ node, raise }: Receiving, { batch }: VerifiedBatch): Promise<Verdict> {
+  if (node.chain !== undefined)
+    await raise(
+      "rollback",
+      "critical",
+      `its state was lost: chain ${batch.chain} takes the place of ${node.chain}`,
+    );
+  return { kind: "append" };
+}
+
+async function noteReturn({ node, raise }: Receiving, chain: string): Promise<void> {
+  if (node.chain !== undefined && node.chain !== chain)
+    await raise("rollback", "critical", `it went back to its former chain ${chain}`);
+}
+
+async function append(at: Receiving, verified: VerifiedBatch, part: Part): Promise<Done> {
+  const { tx, node, now, raise } = at;
+  const { batch, nextKey } = verified;
+  const head = await store(at, verified, { part, branch: 0 });
+  if (nextKey) await tx.replaceKey(node.id, nextKey, now);
+  const baseline = verified.read.findLast(({ record }) => record.kind === "baseline");
+  await tx.hear(
+    node.id,
+    {
+      chain: batch.chain,
+      ...(baseline && { baseline: JSON.stringify(baseline.record.body) }),
+    },
+    now,
+  );
+  await tx.endAlarm(node.id, "gap");
+  if (await tx.endAlarm(node.id, "silent")) await raise("heard", "info", "it is heard again");
+  return { records: batch.last - batch.first + 1, head };
+}
+
+async function store(
+  { tx, node, now }: Receiving,
+  { batch, read }: VerifiedBatch,
+  { part, branch }: { readonly part: Part; readonly branch: number },
+): Promise<Head> {
+  const head = { seq: batch.last, hash: batch.head };
+  const { chain, first } = batch;
+  const records = read.map((one) => toStored(one, now));
+  await tx.append(node.id, { chain, branch, envelope: part.text, first, head, records }, now);
+  return head;
+}
+
+async function refuseGap(
+  at: Receiving,
+  verified: VerifiedBatch,
+  { part, expected }: { readonly part: Part; readonly expected: number },
+): Promise<Done> {
+  const { tx, node, now, raise, lostFrom } = at;
+  const missing = `records ${expected} to ${verified.batch.first - 1}`;
+  if (lostFrom === expected) {
+    await raise("gap", "critical", `${missing} are lost: the agent has them no more`);
+    return await append(at, verified, part);
+  }
+  if (await tx.beginAlarm(node.id, "gap", now))
+    await raise("gap", "high", `${missing} are missing; the agent is asked for them`);
+  return { error: "gap", expected };
+}
+
+interface Forked {
+  readonly part: Part;
+  readonly verdict: Extract<Verdict, { kind: "fork" }>;
+  readonly stored: StoredChain | undefined;
+}
+
+/** Keeps records that conflict with stored ones apart: nothing that a node has signed is lost. */
+async function quarantine(
+  at: Receiving,
+  verified: VerifiedBatch,
+  { part, verdict, stored }: Forked,
+): Promise<Done> {
+  const { tx, node, raise } = at;
+  const { batch } = verified;
+  const { seq, branch } = verdict;
+  const have = await tx.hashOf(batch.chain, seq);
+  const refusal = { error: "fork", seq, have, quarantined: batch.last } as const;
+  if (branch.kind === "known") return refusal;
+  if (branch.kind === "continued") {
+    await store(at, verified, { part, branch: branch.number });
+    return refusal;
+  }
+  const branches = stored?.branches.length ?? 0;
+  if (branches >= mostBranches) return { ...refusal, quarantined: 0 };
+  await store(at, verified, { part, branch: branches + 1 });
+  await raise(
+    "fork",
+    "critical",
+    `record ${seq} differs from the one received before: a clone of the node, an old copy of its state, or a stolen key`,
+  );
+  await tx.beginAlarm(node.id, "fork", at.now);
+  return refusal;
+}

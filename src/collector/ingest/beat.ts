@@ -1,0 +1,57 @@
+import { setBack } from "../../core/record/anchored.ts";
+import type { RecordedBaseline } from "../../core/record/anchored.ts";
+import { publicKeyOf } from "../../core/record/dsse.ts";
+import { openHeartbeat } from "../../core/record/heartbeat.ts";
+import type { Heartbeat } from "../../core/record/heartbeat.ts";
+import type { StoredNode } from "../store/store.ts";
+import type { Part } from "./body.ts";
+import { lastHeartbeat } from "../node-state.ts";
+import { parseHeartbeat } from "./heartbeat.ts";
+import type { Done, Receiving } from "./receiving.ts";
+
+/** Verifies a heartbeat, and compares what it says with what the node's records said. */
+export async function receiveHeartbeat(at: Receiving, part: Part): Promise<Done> {
+  const { node, tx, now, raise } = at;
+  const present = node.keys.filter(({ keyId }) => keyId === node.keyId);
+  const payload = openHeartbeat(
+    part.envelope,
+    present.map(({ publicKey }) => publicKeyOf(publicKey)),
+  );
+  if (!payload) return { error: "signature", reason: "the heartbeat is not by the node's key" };
+  const heartbeat = parseHeartbeat(payload);
+  if (heartbeat?.chain !== part.chain)
+    return { error: "malformed", reason: "the heartbeat is of another form" };
+  const head = (await tx.chain(heartbeat.chain))?.head;
+  if (!isNews(at, heartbeat)) return { records: 0, head };
+  await judge(at, heartbeat, head?.seq ?? 0);
+  const news = { heartbeat: { envelope: part.text, payload: payload.toString("utf8") } };
+  await tx.hear(node.id, news, now);
+  if (await tx.endAlarm(node.id, "silent")) await raise("heard", "info", "it is heard again");
+  return { records: 0, head };
+}
+
+/** Its nonce is ours, and later than that of the last one: a replayed heartbeat keeps no node alive. */
+function isNews({ node, timeOf }: Receiving, { nonce }: Heartbeat): boolean {
+  const made = timeOf(nonce);
+  if (made === undefined) return false;
+  const last = lastHeartbeat(node);
+  return made > (last === undefined ? 0 : (timeOf(last.nonce) ?? 0));
+}
+
+async function judge(at: Receiving, heartbeat: Heartbeat, seq: number): Promise<void> {
+  const { node, tx, now, raise } = at;
+  const baseline = recordedBaseline(node);
+  const isOfChain = node.chain === undefined || node.chain === heartbeat.chain;
+  const why = isOfChain
+    ? setBack(heartbeat, { seq, ...(baseline && { baseline }) })
+    : `its chain is ${heartbeat.chain}, expected ${node.chain}`;
+  if (why === undefined) await tx.endAlarm(node.id, "rollback");
+  else if (await tx.beginAlarm(node.id, "rollback", now)) await raise("rollback", "critical", why);
+}
+
+function recordedBaseline({ baseline }: StoredNode): RecordedBaseline | undefined {
+  const { counter, digest } = JSON.parse(baseline ?? "{}") as Partial<RecordedBaseline>;
+  return typeof counter === "number" && typeof digest === "string"
+    ? { counter, digest }
+    : undefined;
+}

@@ -1,0 +1,95 @@
+import type { Head } from "../../core/record/chain.ts";
+import type { AlarmKind } from "../../core/record/finding.ts";
+import type { Severity } from "../../core/policy/rule.ts";
+import { nodeOf } from "../node-name.ts";
+import type { Nonces } from "../nonce.ts";
+import type { OwnChain } from "../own-chain.ts";
+import type { RateLimit } from "../rate-limit.ts";
+import type { NodeName, Store, StoredNode, Transaction } from "../store/store.ts";
+import { receiveBatch } from "./batch.ts";
+import { receiveHeartbeat } from "./beat.ts";
+import type { Part } from "./body.ts";
+import type { Refusal } from "./receiving.ts";
+
+export interface Collector {
+  readonly store: Store;
+  readonly own: OwnChain;
+  readonly nonces: Nonces;
+  /** How often refusals for one node become an alarm. */
+  readonly rejections: RateLimit;
+  /** Milliseconds since 1970. */
+  readonly clock: () => number;
+}
+
+/** How a request's parts ended: what is stored of the chain, or the first refusal. */
+export type Reply =
+  | { readonly kind: "stored"; readonly ack: Head | undefined; readonly records: number }
+  | { readonly kind: "refused"; readonly error: Refusal; readonly ack: Head | undefined };
+
+/** Stores the parts of a request in order, in one transaction, up to the first that is refused. */
+export async function receive(
+  collector: Collector,
+  parts: readonly Part[],
+  options: { readonly lostFrom?: number } = {},
+): Promise<Reply> {
+  const name = nodeOf(parts[0]?.chain ?? "");
+  if (!name || parts.some(({ chain }) => !isOf(chain, name)))
+    return refused({ error: "malformed", reason: "expected the chains of one node" }, undefined);
+  const { store, clock } = collector;
+  return await store.transact(async (tx) => {
+    let records = 0;
+    let ack: Head | undefined;
+    for (const part of parts) {
+      const node = await tx.node(name);
+      if (!node) return await reject(collector, tx, { name, error: unknown(name), ack });
+      const raise = async (kind: AlarmKind, severity: Severity, reason: string): Promise<void> =>
+        await collector.own.raise(tx, { kind, severity, ...name, reason }, node.id);
+      const timeOf = (nonce: string): number | undefined => collector.nonces.timeOf(nonce);
+      const receiving = { tx, node, now: clock(), raise, timeOf, ...options };
+      const done =
+        part.kind === "batch"
+          ? await receiveBatch(receiving, part)
+          : await receiveHeartbeat(receiving, part);
+      if ("error" in done) return await reject(collector, tx, { name, node, error: done, ack });
+      records += done.records;
+      ack = done.head ?? ack;
+    }
+    return { kind: "stored", ack, records };
+  });
+}
+
+interface Rejected {
+  readonly name: NodeName;
+  readonly node?: StoredNode;
+  readonly error: Refusal;
+  readonly ack: Head | undefined;
+}
+
+/** Someone without the node's key, or without any, sends in its name: an alarm, but not one for each request. */
+async function reject(
+  { own, rejections }: Collector,
+  tx: Transaction,
+  { name, node, error, ack }: Rejected,
+): Promise<Reply> {
+  if (error.error !== "signature" && error.error !== "unknown") return refused(error, ack);
+  // All unknown names share one budget: strangers may invent as many as they like.
+  const budget = node ? `${name.cluster}/${name.node}` : "";
+  if (rejections.take(budget, 1) === 0) {
+    const severity = node ? "high" : "low";
+    const reason = `records in its name were refused: ${error.reason}`;
+    await own.raise(tx, { kind: "rejected", severity, ...name, reason }, node?.id);
+  }
+  return refused(error, ack);
+}
+
+function refused(error: Refusal, ack: Head | undefined): Reply {
+  return { kind: "refused", error, ack };
+}
+
+function unknown({ cluster, node }: NodeName): Refusal {
+  return { error: "unknown", reason: `node ${node} of cluster ${cluster} is not enrolled` };
+}
+
+function isOf(chain: string, { cluster, node }: NodeName): boolean {
+  return chain.startsWith(`${cluster}/${node}/`);
+}

@@ -1,0 +1,123 @@
+import type { Database } from "better-sqlite3";
+import { severities } from "../../../core/policy/rule.ts";
+import type { Severity } from "../../../core/policy/rule.ts";
+import type { AlertQuery, Comment, StoredAlert, StoredNode } from "../store.ts";
+import { nodeColumns, toAlert, toNode } from "./rows.ts";
+import type { AlertRow, KeyRow, NodeRow } from "./rows.ts";
+
+const alertSelect = `SELECT alert.record AS id, alert.uid, node.cluster, node.name AS node, alert.type,
+    alert.severity, alert.change, alert.path, alert.rule, alert.incident, alert.pod, alert.at,
+    alert.received, alert.acknowledged, record.bytes
+  FROM alert JOIN record ON record.id = alert.record LEFT JOIN node ON node.id = alert.node`;
+
+/** What people and the watchdog read, over a connection that writes nothing. */
+export class SqliteReader {
+  readonly #db: Database;
+
+  constructor(db: Database) {
+    this.#db = db;
+  }
+
+  nodes(): readonly StoredNode[] {
+    const keys = Map.groupBy(
+      this.#db
+        .prepare<[], KeyRow>("SELECT node, key_id, public_key FROM node_key ORDER BY since")
+        .all(),
+      ({ node }) => node,
+    );
+    return this.#db
+      .prepare<[], NodeRow>(`SELECT ${nodeColumns} FROM node ORDER BY cluster, name`)
+      .all()
+      .map((row) => toNode(row, keys.get(row.id) ?? []));
+  }
+
+  alerts(query: AlertQuery): readonly StoredAlert[] {
+    const { where, values } = conditionsOf(query);
+    const order = query.after === undefined ? "DESC" : "ASC";
+    const sql = `${alertSelect} ${where} ORDER BY alert.record ${order} LIMIT ?`;
+    return this.#db
+      .prepare<unknown[], AlertRow>(sql)
+      .all(...values, query.limit)
+      .map(toAlert);
+  }
+
+  alert(uid: string): StoredAlert | undefined {
+    const row = this.#db.prepare<[string], AlertRow>(`${alertSelect} WHERE alert.uid = ?`).get(uid);
+    return row && toAlert(row);
+  }
+
+  comments(alertId: number): readonly Comment[] {
+    return this.#db
+      .prepare<[number], { at: number; user: string; acknowledges: number; text: string }>(
+        "SELECT at, user, acknowledges, text FROM comment WHERE record = ? ORDER BY id",
+      )
+      .all(alertId)
+      .map((row) => ({ ...row, acknowledges: row.acknowledges === 1 }));
+  }
+
+  alarms(): readonly { node: number; what: string; since: number }[] {
+    return this.#db
+      .prepare<[], { node: number; what: string; since: number }>(
+        "SELECT node, what, since FROM alarm",
+      )
+      .all();
+  }
+
+  openAlerts(): Readonly<Record<Severity, number>> {
+    const counted = new Map(
+      this.#db
+        .prepare<[], { severity: number; count: number }>(
+          "SELECT severity, count(*) AS count FROM alert WHERE acknowledged = 0 GROUP BY severity",
+        )
+        .all()
+        .map(({ severity, count }) => [severities[severity], count]),
+    );
+    return Object.fromEntries(severities.map((one) => [one, counted.get(one) ?? 0])) as Readonly<
+      Record<Severity, number>
+    >;
+  }
+
+  close(): void {
+    this.#db.close();
+  }
+}
+
+/** A condition for each given part of a query. */
+function conditionsOf(query: AlertQuery): { readonly where: string; readonly values: unknown[] } {
+  const { path } = query;
+  const isGlob = path !== undefined && /[*?]/.test(path);
+  const conditions: readonly (readonly [string, unknown])[] = [
+    ["node.cluster = ?", query.cluster],
+    ["node.name = ?", query.node],
+    ["alert.severity IN (SELECT value FROM json_each(?))", ranksOf(query.severities)],
+    ["alert.change = ?", query.change],
+    ["alert.type = ?", query.type],
+    [isGlob ? "alert.path GLOB ?" : "alert.path = ?", isGlob ? globOf(path) : path],
+    ["alert.rule = ?", query.rule],
+    ["alert.incident = ?", query.incident],
+    ["alert.pod = ?", query.pod],
+    [
+      "alert.acknowledged = ?",
+      query.acknowledged === undefined ? undefined : Number(query.acknowledged),
+    ],
+    ["alert.at >= ?", query.since],
+    ["alert.at < ?", query.until],
+    ["alert.record < ?", query.before],
+    ["alert.record > ?", query.after],
+  ];
+  const given = conditions.filter(([, value]) => value !== undefined);
+  if (given.length === 0) return { where: "", values: [] };
+  return {
+    where: `WHERE ${given.map(([sql]) => sql).join(" AND ")}`,
+    values: given.map(([, value]) => value),
+  };
+}
+
+function ranksOf(wanted: readonly Severity[] | undefined): string | undefined {
+  return wanted && JSON.stringify(wanted.map((one) => severities.indexOf(one)));
+}
+
+/** SQLite's GLOB has sets in brackets; ours has none. */
+function globOf(path: string): string {
+  return path.replaceAll("[", "[[]");
+}

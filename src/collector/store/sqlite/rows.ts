@@ -1,0 +1,78 @@
+import { severities } from "../../../core/policy/rule.ts";
+import { present } from "../../../core/present.ts";
+import type { StoredAlert, StoredNode } from "../store.ts";
+
+export interface NodeRow {
+  readonly id: number;
+  readonly cluster: string;
+  readonly name: string;
+  readonly key_id: string;
+  readonly chain: string | null;
+  readonly enrolled: number;
+  readonly heard: number;
+  readonly heartbeat: string | null;
+  readonly baseline: string | null;
+}
+
+export const nodeColumns = "id, cluster, name, key_id, chain, enrolled, heard, heartbeat, baseline";
+
+export interface KeyRow {
+  readonly node: number;
+  readonly key_id: string;
+  readonly public_key: Buffer;
+}
+
+export function toNode(row: NodeRow, keys: readonly KeyRow[]): StoredNode {
+  const { id, cluster, name: node, enrolled, heard } = row;
+  return present({
+    id,
+    cluster,
+    node,
+    keyId: row.key_id,
+    keys: keys.map((one) => ({ keyId: one.key_id, publicKey: one.public_key })),
+    chain: row.chain ?? undefined,
+    enrolled,
+    heard,
+    heartbeat: row.heartbeat ?? undefined,
+    baseline: row.baseline ?? undefined,
+  });
+}
+
+export interface AlertRow {
+  readonly id: number;
+  readonly uid: string;
+  readonly cluster: string | null;
+  readonly node: string | null;
+  readonly type: string;
+  readonly severity: number;
+  readonly change: string | null;
+  readonly path: string | null;
+  readonly rule: string | null;
+  readonly incident: string | null;
+  readonly pod: string | null;
+  readonly at: number;
+  readonly received: number;
+  readonly acknowledged: number;
+  readonly bytes: Buffer;
+}
+
+export function toAlert(row: AlertRow): StoredAlert {
+  const { id, uid, type, at, received, bytes } = row;
+  return present({
+    id,
+    uid,
+    cluster: row.cluster ?? undefined,
+    node: row.node ?? undefined,
+    type,
+    severity: severities[row.severity] ?? "critical",
+    change: row.change ?? undefined,
+    path: row.path ?? undefined,
+    rule: row.rule ?? undefined,
+    incident: row.incident ?? undefined,
+    pod: row.pod ?? undefined,
+    at,
+    received,
+    acknowledged: row.acknowledged === 1,
+    bytes,
+  });
+}

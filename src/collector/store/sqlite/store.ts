@@ -1,0 +1,128 @@
+import type { Database } from "better-sqlite3";
+import { readMigrations } from "../../../sqlite/migrate.ts";
+import type { Migrations } from "../../../sqlite/migrate.ts";
+import { openDatabase } from "../../../sqlite/open.ts";
+import type {
+  AlertQuery,
+  Comment,
+  Session,
+  Store,
+  StoredAlert,
+  Transaction,
+  Users,
+} from "../store.ts";
+import { SqliteReader } from "./read.ts";
+import { SqliteTransaction } from "./transaction.ts";
+
+const collectorMigrations: Migrations = readMigrations(new URL("./migrations/", import.meta.url));
+
+/** Opens the collector's database; makes it where it is missing. */
+export function openSqliteStore(file: string): Store {
+  const writer = openDatabase(file, { migrations: collectorMigrations });
+  // Reads of people do not wait for, and never see the middle of, what is being stored.
+  const reader = openDatabase(file, { migrations: collectorMigrations, readonly: true });
+  for (const db of [writer, reader]) db.pragma("cache_size = -32000");
+  writer.pragma("wal_autocheckpoint = 4000");
+  return new SqliteStore(writer, new SqliteReader(reader));
+}
+
+class SqliteStore implements Store {
+  readonly #db: Database;
+  readonly #reader: SqliteReader;
+  readonly #tx: SqliteTransaction;
+  readonly users: Users;
+  /** Ends when the transactions so far have ended: one connection has one transaction. */
+  #queue: Promise<unknown> = Promise.resolve();
+
+  constructor(db: Database, reader: SqliteReader) {
+    this.#db = db;
+    this.#reader = reader;
+    this.#tx = new SqliteTransaction(db);
+    this.users = usersOf(db, (work) => this.transact(async () => work()));
+  }
+
+  transact<Result>(work: (tx: Transaction) => Promise<Result>): Promise<Result> {
+    const done = this.#queue.then(() => this.#run(work));
+    this.#queue = done.catch(() => undefined);
+    return done;
+  }
+
+  async #run<Result>(work: (tx: Transaction) => Promise<Result>): Promise<Result> {
+    this.#db.exec("BEGIN IMMEDIATE");
+    try {
+      const result = await work(this.#tx);
+      this.#db.exec("COMMIT");
+      return result;
+    } catch (error) {
+      if (this.#db.inTransaction) this.#db.exec("ROLLBACK");
+      throw error;
+    }
+  }
+
+  nodes = async () => this.#reader.nodes();
+  alerts = async (query: AlertQuery): Promise<readonly StoredAlert[]> => this.#reader.alerts(query);
+  alert = async (uid: string) => this.#reader.alert(uid);
+  comments = async (alertId: number) => this.#reader.comments(alertId);
+  alarms = async () => this.#reader.alarms();
+  openAlerts = async () => this.#reader.openAlerts();
+
+  async addComment(alertId: number, { at, user, acknowledges, text }: Comment): Promise<void> {
+    await this.transact(async () => {
+      this.#db
+        .prepare(
+          "INSERT INTO comment (record, at, user, acknowledges, text) VALUES (?, ?, ?, ?, ?)",
+        )
+        .run(alertId, at, user, acknowledges ? 1 : 0, text);
+      if (acknowledges)
+        this.#db.prepare("UPDATE alert SET acknowledged = 1 WHERE record = ?").run(alertId);
+    });
+  }
+
+  async addToken(hash: string, token: { node: string; expires: number }): Promise<void> {
+    await this.transact(async () => {
+      this.#db
+        .prepare("INSERT INTO token (hash, node, expires) VALUES (?, ?, ?)")
+        .run(hash, token.node, token.expires);
+    });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#queue;
+    this.#reader.close();
+    this.#db.close();
+  }
+}
+
+type Run = <Result>(work: () => Result) => Promise<Result>;
+
+function usersOf(db: Database, run: Run): Users {
+  return {
+    add: (name, password, now) => {
+      const sql =
+        "INSERT INTO user (name, password, created) VALUES (?, ?, ?) ON CONFLICT DO NOTHING";
+      return run(() => db.prepare(sql).run(name, password ?? null, now).changes > 0);
+    },
+    password: async (name) =>
+      db
+        .prepare<[string], string | null>("SELECT password FROM user WHERE name = ?")
+        .pluck()
+        .get(name) ?? undefined,
+    addSession: async (hash, { user, kind, created, expires }) => {
+      const sql = "INSERT INTO session (hash, user, kind, created, expires) VALUES (?, ?, ?, ?, ?)";
+      await run(() => db.prepare(sql).run(hash, user, kind, created, expires ?? null));
+    },
+    session: async (hash, now) => {
+      const row = db
+        .prepare<[string, number], { user: string; kind: Session["kind"]; expires: number | null }>(
+          "SELECT user, kind, expires FROM session WHERE hash = ? AND (expires IS NULL OR expires > ?)",
+        )
+        .get(hash, now);
+      if (!row) return undefined;
+      const { user, kind, expires } = row;
+      return { user, kind, ...(expires !== null && { expires }) };
+    },
+    endSession: async (hash) => {
+      await run(() => db.prepare("DELETE FROM session WHERE hash = ?").run(hash));
+    },
+  };
+}

@@ -1,0 +1,193 @@
+import type { Database, Statement } from "better-sqlite3";
+import { readMeta, writeMeta } from "../../../sqlite/open.ts";
+import type { StoredChain } from "../../../core/record/verdict.ts";
+import { severities } from "../../../core/policy/rule.ts";
+import type {
+  AlertColumns,
+  NewBatch,
+  NewRecord,
+  NodeKey,
+  NodeName,
+  NodeNews,
+  StoredNode,
+  Transaction,
+} from "../store.ts";
+import { nodeColumns, toNode } from "./rows.ts";
+import type { KeyRow, NodeRow } from "./rows.ts";
+
+/** The writes of one transaction. Its caller begins and commits it. */
+export class SqliteTransaction implements Transaction {
+  readonly #db: Database;
+  readonly #prepared = new Map<string, Statement>();
+
+  constructor(db: Database) {
+    this.#db = db;
+  }
+
+  async node({ cluster, node }: NodeName): Promise<StoredNode | undefined> {
+    return this.#node("cluster = ? AND name = ?", cluster, node);
+  }
+
+  async enrol(
+    name: NodeName,
+    key: NodeKey,
+    { envelope, now }: { envelope: string; now: number },
+  ): Promise<StoredNode> {
+    this.#run(
+      `INSERT INTO node (cluster, name, key_id, enrolled, enrolment, heard) VALUES (?, ?, ?, ?, ?, ?)
+       ON CONFLICT (cluster, name)
+       DO UPDATE SET chain = CASE key_id WHEN excluded.key_id THEN chain END,
+         key_id = excluded.key_id, enrolled = excluded.enrolled,
+         enrolment = excluded.enrolment, heard = excluded.heard`,
+      [name.cluster, name.node, key.keyId, now, envelope, now],
+    );
+    const node = this.#node("cluster = ? AND name = ?", name.cluster, name.node);
+    if (!node) throw new Error("an enrolled node is not stored");
+    await this.replaceKey(node.id, key, now);
+    return { ...node, keys: [...node.keys, key] };
+  }
+
+  async replaceKey(node: number, { keyId, publicKey }: NodeKey, now: number): Promise<void> {
+    this.#run("UPDATE node SET key_id = ? WHERE id = ?", [keyId, node]);
+    this.#run(
+      "INSERT INTO node_key (node, key_id, public_key, since) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
+      [node, keyId, publicKey, now],
+    );
+  }
+
+  async chain(name: string): Promise<StoredChain | undefined> {
+    const rows = this.#prepare<{ branch: number; seq: number; hash: string }>(
+      "SELECT branch, seq, hash FROM chain WHERE name = ? ORDER BY branch",
+    ).all(name);
+    const [main, ...branches] = rows;
+    if (!main) return undefined;
+    return {
+      head: { seq: main.seq, hash: main.hash },
+      branches: branches.map(({ branch, seq, hash }) => ({ number: branch, head: { seq, hash } })),
+    };
+  }
+
+  async hashOf(chain: string, seq: number): Promise<string | undefined> {
+    return this.#prepare<{ hash: string }>(
+      `SELECT record.hash FROM record JOIN chain ON chain.id = record.chain
+       WHERE chain.name = ? AND chain.branch = 0 AND record.seq = ?`,
+    ).get(chain, seq)?.hash;
+  }
+
+  async append(node: number | undefined, batch: NewBatch, now: number): Promise<void> {
+    const chain = this.#prepare<{ id: number }>(
+      `INSERT INTO chain (node, name, branch, first, seq, hash, begun) VALUES (?, ?, ?, ?, ?, ?, ?)
+       ON CONFLICT (name, branch) DO UPDATE SET seq = excluded.seq, hash = excluded.hash
+       RETURNING id`,
+    ).get(
+      node ?? null,
+      batch.chain,
+      batch.branch,
+      batch.first,
+      batch.head.seq,
+      batch.head.hash,
+      now,
+    );
+    if (!chain) throw new Error("a chain is not stored");
+    this.#run("INSERT INTO batch (chain, last, first, envelope) VALUES (?, ?, ?, ?)", [
+      chain.id,
+      batch.head.seq,
+      batch.first,
+      batch.envelope,
+    ]);
+    for (const record of batch.records) this.#insert(record, { chain: chain.id, node, now });
+  }
+
+  async hear(node: number, { chain, heartbeat, baseline }: NodeNews, now: number): Promise<void> {
+    this.#run(
+      `UPDATE node SET heard = ?, chain = coalesce(?, chain), envelope = coalesce(?, envelope),
+         heartbeat = coalesce(?, heartbeat), baseline = coalesce(?, baseline) WHERE id = ?`,
+      [
+        now,
+        chain ?? null,
+        heartbeat?.envelope ?? null,
+        heartbeat?.payload ?? null,
+        baseline ?? null,
+        node,
+      ],
+    );
+  }
+
+  async beginAlarm(node: number, what: string, now: number): Promise<boolean> {
+    const sql = "INSERT INTO alarm (node, what, since) VALUES (?, ?, ?) ON CONFLICT DO NOTHING";
+    return this.#run(sql, [node, what, now]) > 0;
+  }
+
+  async endAlarm(node: number, what: string): Promise<boolean> {
+    return this.#run("DELETE FROM alarm WHERE node = ? AND what = ?", [node, what]) > 0;
+  }
+
+  async redeem(tokenHash: string, node: string, now: number): Promise<boolean> {
+    const sql =
+      "UPDATE token SET used = ? WHERE hash = ? AND node = ? AND used IS NULL AND expires > ?";
+    return this.#run(sql, [now, tokenHash, node, now]) > 0;
+  }
+
+  async readMeta(key: string): Promise<string | undefined> {
+    return readMeta(this.#db, key);
+  }
+
+  async writeMeta(key: string, value: string): Promise<void> {
+    writeMeta(this.#db, key, value);
+  }
+
+  #insert(record: NewRecord, at: { chain: number; node: number | undefined; now: number }): void {
+    const { lastInsertRowid } = this.#prepare(
+      "INSERT INTO record (chain, seq, hash, received, bytes) VALUES (?, ?, ?, ?, ?)",
+    ).run(at.chain, record.seq, record.hash, at.now, record.bytes);
+    const { alert, about: node = at.node } = record;
+    if (alert) this.#insertAlert(alert, { ...at, node, record: lastInsertRowid });
+  }
+
+  /** The first of two alerts with one id stays: a branch repeats what the chain holds. */
+  #insertAlert(
+    alert: AlertColumns,
+    at: { record: number | bigint; node: number | undefined; now: number },
+  ): void {
+    this.#run(
+      `INSERT INTO alert
+         (record, uid, node, type, severity, change, path, rule, incident, pod, at, received)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
+      [
+        at.record,
+        alert.uid,
+        at.node ?? null,
+        alert.type,
+        severities.indexOf(alert.severity),
+        alert.change ?? null,
+        alert.path ?? null,
+        alert.rule ?? null,
+        alert.incident ?? null,
+        alert.pod ?? null,
+        alert.at,
+        at.now,
+      ],
+    );
+  }
+
+  #node(where: string, ...values: readonly unknown[]): StoredNode | undefined {
+    const row = this.#prepare<NodeRow>(`SELECT ${nodeColumns} FROM node WHERE ${where}`).get(
+      ...values,
+    );
+    if (!row) return undefined;
+    const keys = this.#prepare<KeyRow>(
+      "SELECT node, key_id, public_key FROM node_key WHERE node = ? ORDER BY since",
+    ).all(row.id);
+    return toNode(row, keys);
+  }
+
+  #run(sql: string, values: readonly unknown[]): number {
+    return this.#prepare(sql).run(...values).changes;
+  }
+
+  #prepare<Row = unknown>(sql: string): Statement<unknown[], Row> {
+    const statement = this.#prepared.get(sql) ?? this.#db.prepare(sql);
+    this.#prepared.set(sql, statement);
+    return statement as Statement<unknown[], Row>;
+  }
+}

@@ -1,0 +1,176 @@
+import type { Head } from "../../core/record/chain.ts";
+import type { Severity } from "../../core/policy/rule.ts";
+import type { StoredChain } from "../../core/record/verdict.ts";
+
+/** "<cluster>/<node>", as every chain of the node begins. */
+export interface NodeName {
+  readonly cluster: string;
+  readonly node: string;
+}
+
+export interface NodeKey {
+  readonly keyId: string;
+  /** Raw Ed25519, 32 bytes. */
+  readonly publicKey: Buffer;
+}
+
+export interface StoredNode extends NodeName {
+  readonly id: number;
+  /** The key that signs now; others of `keys` are former ones. */
+  readonly keyId: string;
+  readonly keys: readonly NodeKey[];
+  /** The chain that it continues. */
+  readonly chain?: string;
+  /** Milliseconds since 1970 of the collector's clock, as are all times here. */
+  readonly enrolled: number;
+  readonly heard: number;
+  /** JSON of the newest heartbeat. */
+  readonly heartbeat?: string;
+  /** JSON body of the last record of kind "baseline". */
+  readonly baseline?: string;
+}
+
+/** A record to keep, with the columns by which people look for it. */
+export interface NewRecord {
+  readonly seq: number;
+  readonly hash: string;
+  readonly bytes: Buffer;
+  readonly alert?: AlertColumns;
+  /** The node that a record of the collector's own is about. */
+  readonly about?: number;
+}
+
+/** A record that people look at: an alert, an event of an agent, an alarm of the collector. */
+export interface AlertColumns {
+  readonly uid: string;
+  /** "fim.alert.modified", "fim.agent.degraded", "fim.collector.silent" */
+  readonly type: string;
+  readonly severity: Severity;
+  readonly change?: string;
+  readonly path?: string;
+  readonly rule?: string;
+  readonly incident?: string;
+  /** "<namespace>/<pod>" */
+  readonly pod?: string;
+  /** When it happened. */
+  readonly at: number;
+}
+
+export interface NewBatch {
+  readonly chain: string;
+  /** 0 for the chain itself, else a branch that conflicts with it. */
+  readonly branch: number;
+  readonly envelope: string;
+  readonly first: number;
+  readonly head: Head;
+  readonly records: readonly NewRecord[];
+}
+
+/** One transaction of the store, under a lock that orders what is stored of a node. */
+export interface Transaction {
+  node(name: NodeName): Promise<StoredNode | undefined>;
+  /** Makes the node known, or gives it this key. */
+  enrol(
+    name: NodeName,
+    key: NodeKey,
+    facts: { envelope: string; now: number },
+  ): Promise<StoredNode>;
+  /** From now on this key signs; the others stay known as former ones. */
+  replaceKey(node: number, key: NodeKey, now: number): Promise<void>;
+  chain(name: string): Promise<StoredChain | undefined>;
+  /** Hash of a record of branch 0. */
+  hashOf(chain: string, seq: number): Promise<string | undefined>;
+  /** Keeps a batch of this node, or of the collector itself. */
+  append(node: number | undefined, batch: NewBatch, now: number): Promise<void>;
+  /** Marks the node as heard and notes what is newly known of it. */
+  hear(node: number, news: NodeNews, now: number): Promise<void>;
+  /** False: it lasts already. */
+  beginAlarm(node: number, what: string, now: number): Promise<boolean>;
+  /** True: it lasted until now. */
+  endAlarm(node: number, what: string): Promise<boolean>;
+  /** True: the token is for this node, unused and not expired. From now on it is used. */
+  redeem(tokenHash: string, node: string, now: number): Promise<boolean>;
+  readMeta(key: string): Promise<string | undefined>;
+  writeMeta(key: string, value: string): Promise<void>;
+}
+
+export interface NodeNews {
+  readonly chain?: string;
+  readonly heartbeat?: { readonly envelope: string; readonly payload: string };
+  readonly baseline?: string;
+}
+
+/** A page of alerts, newest first. */
+export interface AlertQuery {
+  readonly cluster?: string;
+  readonly node?: string;
+  readonly severities?: readonly Severity[];
+  readonly change?: string;
+  readonly type?: string;
+  /** Exact, or a glob with "*" and "?". */
+  readonly path?: string;
+  readonly rule?: string;
+  readonly incident?: string;
+  readonly pod?: string;
+  readonly acknowledged?: boolean;
+  /** Happened at or after, and before. */
+  readonly since?: number;
+  readonly until?: number;
+  /** Only alerts with a lower id. */
+  readonly before?: number;
+  /** Only alerts with a higher id, oldest first. */
+  readonly after?: number;
+  readonly limit: number;
+}
+
+export interface StoredAlert extends AlertColumns {
+  /** Rises in the order of arrival. */
+  readonly id: number;
+  readonly cluster?: string;
+  readonly node?: string;
+  readonly received: number;
+  readonly acknowledged: boolean;
+  /** The record, exactly as signed. */
+  readonly bytes: Buffer;
+}
+
+export interface Comment {
+  readonly at: number;
+  readonly user: string;
+  readonly acknowledges: boolean;
+  readonly text: string;
+}
+
+/** What the collector keeps. Every method is durable when its promise ends. */
+export interface Store extends AsyncDisposable {
+  /** Runs the work in one transaction. What it throws undoes the work. */
+  transact<Result>(work: (tx: Transaction) => Promise<Result>): Promise<Result>;
+  nodes(): Promise<readonly StoredNode[]>;
+  alerts(query: AlertQuery): Promise<readonly StoredAlert[]>;
+  alert(uid: string): Promise<StoredAlert | undefined>;
+  comments(alertId: number): Promise<readonly Comment[]>;
+  addComment(alertId: number, comment: Comment): Promise<void>;
+  /** The lasting alarms of each node. */
+  alarms(): Promise<
+    readonly { readonly node: number; readonly what: string; readonly since: number }[]
+  >;
+  /** How many alerts of each severity no one has acknowledged. */
+  openAlerts(): Promise<Readonly<Record<Severity, number>>>;
+  addToken(hash: string, token: { readonly node: string; readonly expires: number }): Promise<void>;
+  users: Users;
+}
+
+export interface Users {
+  add(name: string, password: string | undefined, now: number): Promise<boolean>;
+  password(name: string): Promise<string | undefined>;
+  addSession(hash: string, session: Session & { readonly created: number }): Promise<void>;
+  session(hash: string, now: number): Promise<Session | undefined>;
+  endSession(hash: string): Promise<void>;
+}
+
+export interface Session {
+  readonly user: string;
+  readonly kind: "token" | "page";
+  /** Absent: it lasts. */
+  readonly expires?: number;
+}
