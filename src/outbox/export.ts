@@ -1,8 +1,9 @@
 import type { Database } from "better-sqlite3";
 import type { KeyObject } from "node:crypto";
-import { followBatch, openBatch } from "../core/record/batch.ts";
-import type { BatchFault, Walk } from "../core/record/batch.ts";
+import type { BatchFault } from "../core/record/batch.ts";
 import { keyIdOf, parseEnvelope, publicKeyOf, rawPublicKey } from "../core/record/dsse.ts";
+import { nextSeq, readChain, readLine } from "../core/record/reader.ts";
+import type { ChainReader } from "../core/record/reader.ts";
 import { IntegrityError } from "../core/error.ts";
 import { inSnapshot, readMeta } from "../sqlite/open.ts";
 import type { ChainReport } from "./verify.ts";
@@ -50,14 +51,14 @@ export async function verifyExport(
   lines: AsyncIterable<string> | Iterable<string>,
   trusted?: readonly KeyObject[],
 ): Promise<ChainReport & { readonly signer?: string }> {
-  let reader: Reader | undefined;
+  let reading: Reading | undefined;
   for await (const line of lines) {
     if (line === "") continue;
-    const step: Reader | BatchFault = reader ? readLine(reader, line) : begin(line);
+    const step: Reading | BatchFault = reading ? goOn(reading, line) : begin(line);
     if ("fault" in step) return { ok: false, ...step };
-    reader = step;
+    reading = step;
   }
-  return reader ? finish(reader, trusted) : { ok: false, seq: 1, fault: "the file is empty" };
+  return reading ? finish(reading, trusted) : { ok: false, seq: 1, fault: "the file is empty" };
 }
 
 /** NaN: not an envelope of ours; it is exported, and its verification fails. */
@@ -71,58 +72,30 @@ function signedAt(envelope: string): number {
   }
 }
 
-interface Reader {
+interface Reading {
   readonly signer: string;
-  /** Key ids that signed a batch, which the hash chain and the rekey records join. */
-  readonly signers: ReadonlySet<string>;
-  readonly chain: string;
-  readonly walk: Walk;
-  readonly first?: number;
-  /** A batch whose records are not complete yet. */
-  readonly open?: { readonly batch: Parameters<typeof followBatch>[1]; readonly records: Buffer[] };
+  readonly chain: ChainReader;
 }
 
-function begin(line: string): Reader | BatchFault {
+function begin(line: string): Reading | BatchFault {
   const head = parseHead(line);
   if (!head) return { seq: 1, fault: `the first line is not a head of format ${format}` };
   const key = publicKeyOf(Buffer.from(head.publicKey, "base64"));
-  return { signer: keyIdOf(key), signers: new Set(), chain: head.chain, walk: { keys: [key] } };
+  return { signer: keyIdOf(key), chain: readChain(head.chain, [key]) };
 }
 
-function readLine(reader: Reader, line: string): Reader | BatchFault {
-  const { open } = reader;
-  if (!open) return readEnvelope(reader, line);
-  open.records.push(Buffer.from(line));
-  if (open.records.length <= open.batch.last - open.batch.first) return reader;
-  const walk = followBatch(reader.walk, open.batch, open.records);
-  if ("fault" in walk) return walk;
-  const { signer, signers, chain, first = open.batch.first } = reader;
-  return { signer, signers, chain, walk, first };
-}
-
-function readEnvelope(reader: Reader, line: string): Reader | BatchFault {
-  const seq = (reader.walk.at?.head.seq ?? 0) + 1;
-  const envelope = parseEnvelope(line);
-  if (!envelope) return { seq, fault: "expected a batch's envelope" };
-  const opened = openBatch(reader.walk, envelope);
-  if ("fault" in opened) return opened;
-  const { batch } = opened;
-  if (batch.chain !== reader.chain)
-    return { seq, fault: `expected chain ${reader.chain}, found ${batch.chain}` };
-  const signers = new Set([...reader.signers, batch.key]);
-  return { ...reader, signers, open: { batch, records: [] } };
+function goOn({ signer, chain }: Reading, line: string): Reading | BatchFault {
+  const read = readLine(chain, Buffer.from(line));
+  return "fault" in read ? read : { signer, chain: read };
 }
 
 function finish(
-  { open, walk, first, signer, signers, chain }: Reader,
+  { signer, chain: read }: Reading,
   trusted: readonly KeyObject[] | undefined,
 ): ChainReport & { signer?: string } {
+  const { chain, walk, first, signers, open } = read;
   if (open)
-    return {
-      ok: false,
-      seq: open.batch.first + open.records.length,
-      fault: "the file ends in the middle of a batch",
-    };
+    return { ok: false, seq: nextSeq(read), fault: "the file ends in the middle of a batch" };
   if (!walk.at || first === undefined)
     return { ok: false, seq: 1, fault: "the file holds no batch" };
   // A batch by a trusted key vouches for all before it by their hashes, and for all after it by its rekey records.

@@ -33,19 +33,35 @@ export function hashNode(left: string, right: string): string {
 
 /** The tree with one more leaf, and the subtrees that it completes, the leaf itself first. */
 export function append(
-  { size, hashes }: RightEdge,
+  edge: RightEdge,
   leafHash: string,
 ): { readonly edge: RightEdge; readonly completed: readonly Subtree[] } {
+  return appendSubtree(edge, { level: 0, hash: leafHash });
+}
+
+/**
+ * The tree with the leaves of a complete subtree. Its size must be a multiple of the subtree's, which has then its
+ * place in the larger tree.
+ */
+export function appendSubtree(
+  { size, hashes }: RightEdge,
+  subtree: Pick<Subtree, "level" | "hash">,
+): { readonly edge: RightEdge; readonly completed: readonly Subtree[] } {
+  let { level, hash } = subtree;
+  const width = 2 ** level;
+  let index = size / width;
+  if (!Number.isSafeInteger(index) || !Number.isSafeInteger(size + width))
+    throw new RangeError(`a subtree of level ${level} after ${size} leaves`);
   const edge = [...hashes];
-  const completed: Subtree[] = [{ level: 0, index: size, hash: leafHash }];
-  let hash = leafHash;
-  // Each trailing 1 bit of the size is a subtree that waits for its right sibling.
-  for (let level = 1, left = size; left % 2 === 1; level += 1) {
-    left = (left - 1) / 2;
+  const completed: Subtree[] = [{ level, index, hash }];
+  // Each trailing 1 bit of the index is a subtree that waits for its right sibling.
+  while (index % 2 === 1) {
+    level += 1;
+    index = (index - 1) / 2;
     hash = hashNode(edge.pop() ?? "", hash);
-    completed.push({ level, index: left, hash });
+    completed.push({ level, index, hash });
   }
-  return { edge: { size: size + 1, hashes: [...edge, hash] }, completed };
+  return { edge: { size: size + width, hashes: [...edge, hash] }, completed };
 }
 
 /** RFC 6962 §2.1: MTH. */
@@ -59,14 +75,11 @@ export interface Span {
   readonly size: number;
 }
 
-/**
- * The complete subtrees that cover a span, from the left, the largest first. The span begins at a multiple of the
- * power of two that is not less than its size, as every span of a proof does.
- */
+/** The fewest complete subtrees that cover a span, from the left. */
 export function subtreesOf({ from, size }: Span): readonly Place[] {
   const places: Place[] = [];
   for (let at = from, left = size; left > 0;) {
-    const level = levelOf(left);
+    const level = levelAt(at, left);
     const width = 2 ** level;
     places.push({ level, index: at / width });
     at += width;
@@ -75,14 +88,14 @@ export function subtreesOf({ from, size }: Span): readonly Place[] {
   return places;
 }
 
-/** The hash over neighbouring complete subtrees, given from the left. At least one. */
+/** RFC 6962 §2.1: the hash over the leaves of neighbouring complete subtrees, each smaller than the one before it. */
 export function joinSubtrees(hashes: readonly string[]): string {
   return hashes.reduceRight((right, left) => hashNode(left, right));
 }
 
-/** Of the largest complete subtree of this many leaves. Without a logarithm, whose rounding is wrong near 2^53. */
-function levelOf(size: number): number {
+/** Of the largest complete subtree that begins at this leaf. Without a logarithm, whose rounding is wrong near 2^53. */
+function levelAt(from: number, size: number): number {
   let level = 0;
-  while (2 ** (level + 1) <= size) level += 1;
+  while (2 ** (level + 1) <= size && from % 2 ** (level + 1) === 0) level += 1;
   return level;
 }

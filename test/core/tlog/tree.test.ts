@@ -9,7 +9,14 @@ import {
   proveInclusion,
 } from "../../../src/core/tlog/proof.ts";
 import type { HashAt } from "../../../src/core/tlog/proof.ts";
-import { append, emptyTree, hashNode, rootOf, subtreesOf } from "../../../src/core/tlog/tree.ts";
+import {
+  append,
+  appendSubtree,
+  emptyTree,
+  hashNode,
+  rootOf,
+  subtreesOf,
+} from "../../../src/core/tlog/tree.ts";
 import type { RightEdge } from "../../../src/core/tlog/tree.ts";
 
 /** Leaves and roots that implementations of Certificate Transparency test themselves with. */
@@ -226,6 +233,29 @@ test("a proof with a changed, missing, doubled or foreign hash shows nothing", a
     t.false(isConsistent(headOf(older), headOf(size), edited(subproof)));
   });
   await fc.assert(property, { numRuns: 500 });
+});
+
+test("a tree that is put together of any neighbouring spans of leaves is the same tree", async (t) => {
+  const { edges, hashAt } = grow(many);
+  const cuts = fc.uniqueArray(fc.integer({ min: 1, max: 129 }), { maxLength: 12 });
+  const property = fc.asyncProperty(cuts, async (unsorted) => {
+    const ends = [...unsorted.toSorted((a, b) => a - b), 130];
+    let edge = emptyTree;
+    for (const end of ends)
+      for (const place of subtreesOf({ from: edge.size, size: end - edge.size }))
+        edge = appendSubtree(edge, { ...place, hash: await hashAt(place) }).edge;
+    t.deepEqual(edge, edges.at(-1));
+  });
+  await fc.assert(property);
+});
+
+test("a subtree is appended only where one of its size can begin", (t) => {
+  const { edges } = grow(leaves);
+  const [hash = ""] = leaves;
+  const [, one = emptyTree, two = emptyTree] = edges;
+  t.throws(() => appendSubtree(one, { level: 1, hash }), { instanceOf: RangeError });
+  t.throws(() => appendSubtree(two, { level: 53, hash }), { instanceOf: RangeError });
+  t.is(appendSubtree(two, { level: 1, hash }).edge.size, 4);
 });
 
 test("no leaf is in an empty tree, and a tree does not go on from a larger one", (t) => {

@@ -1,0 +1,104 @@
+import { Buffer } from "node:buffer";
+import type { BatchFault } from "../../core/record/batch.ts";
+import { hashRecord, parseRecord } from "../../core/record/chain.ts";
+import { parseEnvelope, publicKeyOf } from "../../core/record/dsse.ts";
+import { nextSeq, readChain, readLine } from "../../core/record/reader.ts";
+import type { ChainReader } from "../../core/record/reader.ts";
+import type { ChainLine } from "./format.ts";
+
+/** Records that the node no longer had when the collector asked for them. */
+interface Gap {
+  /** Of the batch after it. */
+  readonly line: number;
+  readonly from: number;
+  readonly to: number;
+}
+
+/** One chain or branch of an evidence file, as far as it was read. */
+export interface ChainState {
+  readonly name: string;
+  readonly reader: ChainReader;
+  /** Line of the envelope of the batch that is being read. */
+  readonly batchLine: number;
+  /** Not yet explained by a record that says they were pruned. */
+  readonly gaps: readonly Gap[];
+  /** How many records pruning and dropping took, as signed records say. */
+  readonly pruned: number;
+  readonly dropped: number;
+}
+
+export interface ChainFault extends BatchFault {
+  readonly line: number;
+}
+
+export function beginChain({ name, publicKey }: ChainLine): ChainState {
+  const reader = readChain(name, [publicKeyOf(Buffer.from(publicKey, "base64"))]);
+  return { name, reader, batchLine: 0, gaps: [], pruned: 0, dropped: 0 };
+}
+
+/** The chain after one more line of a batch. `leaves`: hashes of the records of a batch that is now complete. */
+export function readChainLine(
+  state: ChainState,
+  bytes: Buffer,
+  line: number,
+): { readonly state: ChainState; readonly leaves?: readonly string[] } | ChainFault {
+  const { open } = state.reader;
+  const begun = open ? state : skipGap(state, bytes, line);
+  const read = readLine(begun.reader, bytes);
+  if ("fault" in read) return { ...read, line: lineOf(begun, read.seq, line) };
+  const next = { ...begun, reader: read };
+  if (read.open) return { state: next };
+  const records = open?.records ?? [];
+  return { state: count(next, records), leaves: records.map(hashRecord) };
+}
+
+/** A batch further on begins a new walk with the same keys; its gap must be explained later. */
+function skipGap(state: ChainState, bytes: Buffer, line: number): ChainState {
+  const { walk, ...rest } = state.reader;
+  const begun = { ...state, batchLine: line };
+  const from = nextSeq(state.reader);
+  const first = firstOf(bytes);
+  if (!walk.at || first === undefined || first <= from) return begun;
+  const { at: _, ...keys } = walk;
+  const gaps = [...state.gaps, { line, from, to: first - 1 }];
+  return { ...begun, reader: { ...rest, walk: keys }, gaps };
+}
+
+/** Number of a batch's first record as its envelope has it, not verified. */
+function firstOf(bytes: Buffer): number | undefined {
+  const payload = parseEnvelope(bytes.toString("utf8"))?.payload ?? "";
+  try {
+    const { first } = JSON.parse(Buffer.from(payload, "base64").toString("utf8")) as {
+      first?: unknown;
+    };
+    return Number.isSafeInteger(first) ? Number(first) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function lineOf({ batchLine, reader }: ChainState, seq: number, line: number): number {
+  const { open } = reader;
+  return open && seq >= open.batch.first
+    ? Math.min(batchLine + 1 + seq - open.batch.first, line)
+    : line;
+}
+
+function count(state: ChainState, records: readonly Buffer[]): ChainState {
+  let { gaps, pruned, dropped } = state;
+  for (const bytes of records) {
+    const record = parseRecord(bytes);
+    const body = (record?.body ?? {}) as Readonly<Record<string, unknown>>;
+    if (record?.kind === "dropped") dropped += numberOf(body["count"]);
+    if (record?.kind !== "agent" || body["event"] !== "pruned") continue;
+    const through = numberOf(body["through"]);
+    const explained = gaps.filter(({ to }) => to <= through);
+    for (const { from, to } of explained) pruned += to - from + 1;
+    gaps = gaps.filter(({ to }) => to > through);
+  }
+  return { ...state, gaps, pruned, dropped };
+}
+
+function numberOf(value: unknown): number {
+  return Number.isSafeInteger(value) && Number(value) > 0 ? Number(value) : 0;
+}
