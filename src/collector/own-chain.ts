@@ -61,6 +61,7 @@ export class OwnChain {
         envelope: JSON.stringify(sealBatch(batch, key.privateKey)),
         first: seq,
         head: { seq, hash },
+        nextKeyId: key.id,
         records: [node === undefined ? stored : { ...stored, about: node }],
       },
       now,

@@ -124,6 +124,23 @@ test("a key that was replaced signs nothing new", async (t) => {
   t.false((await serving.types()).includes("fim.collector.rekeyed"));
 });
 
+test("an agent that changed its key before it enrolled sends its chain from the beginning", async (t) => {
+  await using serving = await startCollector();
+  const reporter = new Reporter("cp-1");
+  const first = reporter.batch();
+  const [old, next] = [reporter.key, newKey()];
+  const publicKey = rawPublicKey(createPublicKey(next)).toString("base64");
+  const rekey = reporter.batchOf([{ kind: "rekey", body: { publicKey } }]);
+  reporter.key = next;
+  reporter.past = [createPublicKey(old)];
+  const last = reporter.batch();
+  t.is((await reporter.enrol(serving)).status, 200);
+  const beat = reporter.heartbeat(await nonceOf(serving));
+  for (const lines of [first, beat, rekey, last]) t.is((await send(serving, lines)).status, 200);
+  const fresh = new Reporter("cp-1", { key: old });
+  t.is((await send(serving, fresh.batch())).status, 401, "a chain of its own");
+});
+
 test("a chain that begins again under the same key is a rollback", async (t) => {
   await using serving = await startCollector();
   const reporter = await enrolled(serving);

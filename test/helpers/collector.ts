@@ -84,6 +84,8 @@ export class Reporter {
   readonly node: string;
   readonly cluster: string;
   key: KeyObject;
+  /** Former public keys, newest first. */
+  past: KeyObject[] = [];
   chain: string;
   head: Head;
 
@@ -155,7 +157,7 @@ export class Reporter {
     const { node, cluster } = this;
     const nonce = await nonceOf(serving);
     const given = token ?? (await serving.joinToken(node));
-    const keys = { privateKey: this.key, publicKey: createPublicKey(this.key) };
+    const keys = { privateKey: this.key, publicKey: createPublicKey(this.key), past: this.past };
     const at = new Date().toISOString();
     const enrolment = sealEnrolment({ node, cluster, nonce, at }, given, keys);
     const body = JSON.stringify({ enrolment, token: given });

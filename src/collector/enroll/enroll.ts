@@ -1,6 +1,6 @@
 import { openEnrolment } from "../../core/record/enrolment.ts";
 import type { Enrolment } from "../../core/record/enrolment.ts";
-import { rawPublicKey, parseEnvelope } from "../../core/record/dsse.ts";
+import { keyIdOf, parseEnvelope, publicKeyOf, rawPublicKey } from "../../core/record/dsse.ts";
 import { digestsMatch, tokenDigest } from "./token.ts";
 import type { Collector } from "../ingest/receive.ts";
 import type { NodeKey, NodeName, StoredNode, Transaction } from "../store/store.ts";
@@ -36,7 +36,7 @@ export async function enrol(collector: Collector, request: EnrolRequest): Promis
         kind: "refused",
         reason: "the token is not for this node, was used, or has expired",
       };
-    await admit(collector, tx, { name, key, known, envelope: proof.envelope });
+    await admit(collector, tx, { ...proof, known });
     return enrolled;
   });
 }
@@ -44,6 +44,7 @@ export async function enrol(collector: Collector, request: EnrolRequest): Promis
 interface Proof {
   readonly name: NodeName;
   readonly key: NodeKey;
+  readonly former: readonly NodeKey[];
   readonly envelope: string;
 }
 
@@ -61,7 +62,11 @@ function proofOf(
     return { reason: "the proof is for another token" };
   const name = nameOf(enrolment);
   if (!name) return { reason: "expected the names of a node and its cluster" };
-  return { name, key: { keyId, publicKey: rawPublicKey(key) }, envelope };
+  const former = enrolment.former.map((one) => {
+    const publicKey = Buffer.from(one, "base64");
+    return { keyId: keyIdOf(publicKeyOf(publicKey)), publicKey };
+  });
+  return { name, key: { keyId, publicKey: rawPublicKey(key) }, former, envelope };
 }
 
 /** The names, if they can begin the id of a chain. */
@@ -80,10 +85,10 @@ async function redeem(
 async function admit(
   { own, clock }: Collector,
   tx: Transaction,
-  { name, key, known, envelope }: Proof & { readonly known: StoredNode | undefined },
+  { name, key, known, former, envelope }: Proof & { readonly known: StoredNode | undefined },
 ): Promise<void> {
   const now = clock();
-  const node = await tx.enrol(name, key, { envelope, now });
+  const node = await tx.enrol(name, key, { envelope, former, now });
   if (!known) return;
   const reason = `it enrolled with the new key ${key.keyId}; its key was ${known.keyId}`;
   await own.raise(tx, { kind: "rekeyed", severity: "high", ...name, reason }, node.id);

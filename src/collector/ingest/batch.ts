@@ -17,8 +17,7 @@ export async function receiveBatch(at: Receiving, part: Part): Promise<Done> {
   const { batch } = verified;
   const stored = await at.tx.chain(batch.chain);
   const verdict = stored ? await judge(at, verified, stored) : await judgeFirst(at, verified);
-  // A former key is good for what it signed before it was replaced, not for anything new.
-  if (batch.key !== at.node.keyId && verdict.kind !== "duplicate")
+  if (!maySign(batch.key, at, stored) && verdict.kind !== "duplicate")
     return { error: "signature", reason: `${batch.key} was replaced before` };
   switch (verdict.kind) {
     case "duplicate":
@@ -31,6 +30,15 @@ export async function receiveBatch(at: Receiving, part: Part): Promise<Done> {
     case "fork":
       return await quarantine(at, verified, { part, verdict, stored });
   }
+}
+
+/**
+ * A former key is good for what it signed before it was replaced, not for anything new. An agent may send a chain that
+ * it had before it enrolled, and that began with a former key.
+ */
+function maySign(key: string, { node }: Receiving, stored: StoredChain | undefined): boolean {
+  if (stored) return key === stored.keyId;
+  return key === node.keyId || node.chain === undefined;
 }
 
 async function judge(
@@ -62,7 +70,8 @@ async function append(at: Receiving, verified: VerifiedBatch, part: Part): Promi
   const { tx, node, now, raise } = at;
   const { batch, nextKey } = verified;
   const head = await store(at, verified, { part, branch: 0 });
-  if (nextKey) await tx.replaceKey(node.id, nextKey, now);
+  const isNews = nextKey && !node.keys.some(({ keyId }) => keyId === nextKey.keyId);
+  if (isNews) await tx.replaceKey(node.id, nextKey, now);
   const baseline = verified.read.findLast(({ record }) => record.kind === "baseline");
   await tx.hear(
     node.id,
@@ -79,13 +88,18 @@ async function append(at: Receiving, verified: VerifiedBatch, part: Part): Promi
 
 async function store(
   { tx, node, now }: Receiving,
-  { batch, read }: VerifiedBatch,
+  { batch, read, nextKey }: VerifiedBatch,
   { part, branch }: { readonly part: Part; readonly branch: number },
 ): Promise<Head> {
   const head = { seq: batch.last, hash: batch.head };
   const { chain, first } = batch;
   const records = read.map((one) => toStored(one, now));
-  await tx.append(node.id, { chain, branch, envelope: part.text, first, head, records }, now);
+  const nextKeyId = nextKey?.keyId ?? batch.key;
+  await tx.append(
+    node.id,
+    { chain, branch, envelope: part.text, first, head, nextKeyId, records },
+    now,
+  );
   return head;
 }
 

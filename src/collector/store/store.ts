@@ -63,18 +63,24 @@ export interface NewBatch {
   readonly envelope: string;
   readonly first: number;
   readonly head: Head;
+  /** The key that signs what follows. */
+  readonly nextKeyId: string;
   readonly records: readonly NewRecord[];
+}
+
+interface EnrolmentFacts {
+  /** The signed request. */
+  readonly envelope: string;
+  /** Keys that signed before this one. */
+  readonly former: readonly NodeKey[];
+  readonly now: number;
 }
 
 /** One transaction of the store, under a lock that orders what is stored of a node. */
 export interface Transaction {
   node(name: NodeName): Promise<StoredNode | undefined>;
   /** Makes the node known, or gives it this key. */
-  enrol(
-    name: NodeName,
-    key: NodeKey,
-    facts: { envelope: string; now: number },
-  ): Promise<StoredNode>;
+  enrol(name: NodeName, key: NodeKey, facts: EnrolmentFacts): Promise<StoredNode>;
   /** From now on this key signs; the others stay known as former ones. */
   replaceKey(node: number, key: NodeKey, now: number): Promise<void>;
   chain(name: string): Promise<StoredChain | undefined>;

@@ -17,9 +17,18 @@ export interface Enrolment {
   readonly token: string;
   /** RFC 3339, milliseconds. */
   readonly at: string;
+  /** Base64 of the node's former keys, which signed the beginning of its chain. Newest first. */
+  readonly former: readonly string[];
 }
 
 const enrolmentType = "application/vnd.fim-agent.enrolment.v1+json";
+
+interface EnrolmentKeys {
+  readonly privateKey: KeyObject;
+  readonly publicKey: KeyObject;
+  /** Newest first. */
+  readonly past: readonly KeyObject[];
+}
 
 export function tokenDigest(token: string): string {
   return token === "" ? "" : createHash("sha256").update(token).digest("hex");
@@ -28,7 +37,7 @@ export function tokenDigest(token: string): string {
 export function sealEnrolment(
   facts: Pick<Enrolment, "node" | "cluster" | "nonce" | "at">,
   token: string,
-  keys: { readonly privateKey: KeyObject; readonly publicKey: KeyObject },
+  keys: EnrolmentKeys,
 ): Envelope {
   const { node, cluster, nonce, at } = facts;
   const publicKey = rawPublicKey(keys.publicKey).toString("base64");
@@ -40,6 +49,7 @@ export function sealEnrolment(
     nonce,
     token: tokenDigest(token),
     at,
+    former: keys.past.map((one) => rawPublicKey(one).toString("base64")),
   };
   return seal(enrolmentType, Buffer.from(JSON.stringify(enrolment)), keys.privateKey);
 }
@@ -56,12 +66,19 @@ export function openEnrolment(
   return { enrolment: claimed, key, keyId: keyIdOf(key) };
 }
 
+const mostFormer = 100;
 const texts = ["node", "cluster", "publicKey", "nonce", "token", "at"] as const;
 
 function parse(payload: Buffer): Enrolment | undefined {
   try {
     const value = JSON.parse(payload.toString("utf8")) as Readonly<Record<string, unknown>>;
-    const good = value["v"] === 1 && texts.every((name) => typeof value[name] === "string");
+    const { former } = value;
+    const good =
+      value["v"] === 1 &&
+      texts.every((name) => typeof value[name] === "string") &&
+      Array.isArray(former) &&
+      former.length <= mostFormer &&
+      former.every((one) => typeof one === "string" && Buffer.from(one, "base64").length === 32);
     return good ? (value as unknown as Enrolment) : undefined;
   } catch {
     return undefined;

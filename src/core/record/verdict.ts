@@ -2,6 +2,8 @@ import type { Batch, Head } from "./chain.ts";
 
 /** The part of a stored chain that a batch is compared with. */
 export interface StoredChain {
+  /** The key that signs the next batch. */
+  readonly keyId: string;
   /** The last stored record. */
   readonly head: Head;
   /** The last records of branches: records that once conflicted with this chain, kept apart. */
@@ -34,7 +36,7 @@ type Fork =
 /** Judges a batch, whose signature and records hold, against the chain that it names. */
 export function judgeBatch(
   batch: Pick<Batch, "first" | "last" | "prev" | "head">,
-  stored: StoredChain,
+  stored: Pick<StoredChain, "head" | "branches">,
   hashOf: HashOf,
 ): Verdict {
   const { head, branches } = stored;

@@ -31,7 +31,7 @@ export class SqliteTransaction implements Transaction {
   async enrol(
     name: NodeName,
     key: NodeKey,
-    { envelope, now }: { envelope: string; now: number },
+    { envelope, former, now }: Parameters<Transaction["enrol"]>[2],
   ): Promise<StoredNode> {
     this.#run(
       `INSERT INTO node (cluster, name, key_id, enrolled, enrolment, heard) VALUES (?, ?, ?, ?, ?, ?)
@@ -43,25 +43,24 @@ export class SqliteTransaction implements Transaction {
     );
     const node = this.#node("cluster = ? AND name = ?", name.cluster, name.node);
     if (!node) throw new Error("an enrolled node is not stored");
+    for (const one of former) this.#addKey(node.id, one, now);
     await this.replaceKey(node.id, key, now);
-    return { ...node, keys: [...node.keys, key] };
+    return { ...node, keys: [...node.keys, ...former, key] };
   }
 
-  async replaceKey(node: number, { keyId, publicKey }: NodeKey, now: number): Promise<void> {
-    this.#run("UPDATE node SET key_id = ? WHERE id = ?", [keyId, node]);
-    this.#run(
-      "INSERT INTO node_key (node, key_id, public_key, since) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
-      [node, keyId, publicKey, now],
-    );
+  async replaceKey(node: number, key: NodeKey, now: number): Promise<void> {
+    this.#run("UPDATE node SET key_id = ? WHERE id = ?", [key.keyId, node]);
+    this.#addKey(node, key, now);
   }
 
   async chain(name: string): Promise<StoredChain | undefined> {
-    const rows = this.#prepare<{ branch: number; seq: number; hash: string }>(
-      "SELECT branch, seq, hash FROM chain WHERE name = ? ORDER BY branch",
+    const rows = this.#prepare<{ branch: number; seq: number; hash: string; key_id: string }>(
+      "SELECT branch, seq, hash, key_id FROM chain WHERE name = ? ORDER BY branch",
     ).all(name);
     const [main, ...branches] = rows;
     if (!main) return undefined;
     return {
+      keyId: main.key_id,
       head: { seq: main.seq, hash: main.hash },
       branches: branches.map(({ branch, seq, hash }) => ({ number: branch, head: { seq, hash } })),
     };
@@ -76,8 +75,10 @@ export class SqliteTransaction implements Transaction {
 
   async append(node: number | undefined, batch: NewBatch, now: number): Promise<void> {
     const chain = this.#prepare<{ id: number }>(
-      `INSERT INTO chain (node, name, branch, first, seq, hash, begun) VALUES (?, ?, ?, ?, ?, ?, ?)
-       ON CONFLICT (name, branch) DO UPDATE SET seq = excluded.seq, hash = excluded.hash
+      `INSERT INTO chain (node, name, branch, first, seq, hash, key_id, begun)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+       ON CONFLICT (name, branch)
+       DO UPDATE SET seq = excluded.seq, hash = excluded.hash, key_id = excluded.key_id
        RETURNING id`,
     ).get(
       node ?? null,
@@ -86,6 +87,7 @@ export class SqliteTransaction implements Transaction {
       batch.first,
       batch.head.seq,
       batch.head.hash,
+      batch.nextKeyId,
       now,
     );
     if (!chain) throw new Error("a chain is not stored");
@@ -134,6 +136,13 @@ export class SqliteTransaction implements Transaction {
 
   async writeMeta(key: string, value: string): Promise<void> {
     writeMeta(this.#db, key, value);
+  }
+
+  #addKey(node: number, { keyId, publicKey }: NodeKey, now: number): void {
+    this.#run(
+      "INSERT INTO node_key (node, key_id, public_key, since) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
+      [node, keyId, publicKey, now],
+    );
   }
 
   #insert(record: NewRecord, at: { chain: number; node: number | undefined; now: number }): void {

@@ -40,6 +40,8 @@ CREATE TABLE chain (
   first INTEGER NOT NULL,
   seq INTEGER NOT NULL,
   hash TEXT NOT NULL,
+  -- The key that signs the next batch.
+  key_id TEXT NOT NULL,
   begun INTEGER NOT NULL,
   UNIQUE (name, branch)
 ) STRICT;
