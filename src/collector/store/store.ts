@@ -8,6 +8,7 @@ export interface NodeName {
   readonly node: string;
 }
 
+/** A key by which a node may sign, or once might. */
 export interface NodeKey {
   readonly keyId: string;
   /** Raw Ed25519, 32 bytes. */
@@ -18,6 +19,7 @@ export interface StoredNode extends NodeName {
   readonly id: number;
   /** The key that signs now; others of `keys` are former ones. */
   readonly keyId: string;
+  /** Without those that an enrolment by token has made worthless. */
   readonly keys: readonly NodeKey[];
   /** The chain that it continues. */
   readonly chain?: string;
@@ -79,7 +81,7 @@ interface EnrolmentFacts {
 /** One transaction of the store, under a lock that orders what is stored of a node. */
 export interface Transaction {
   node(name: NodeName): Promise<StoredNode | undefined>;
-  /** Makes the node known, or gives it this key. */
+  /** Makes the node known, or gives it this key; other keys than this and its former ones are worth nothing then. */
   enrol(name: NodeName, key: NodeKey, facts: EnrolmentFacts): Promise<StoredNode>;
   /** From now on this key signs; the others stay known as former ones. */
   replaceKey(node: number, key: NodeKey, now: number): Promise<void>;

@@ -21,7 +21,9 @@ export class SqliteReader {
   nodes(): readonly StoredNode[] {
     const keys = Map.groupBy(
       this.#db
-        .prepare<[], KeyRow>("SELECT node, key_id, public_key FROM node_key ORDER BY since")
+        .prepare<[], KeyRow>(
+          "SELECT node, key_id, public_key FROM node_key WHERE retired IS NULL ORDER BY since",
+        )
         .all(),
       ({ node }) => node,
     );

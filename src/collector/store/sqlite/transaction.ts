@@ -43,9 +43,10 @@ export class SqliteTransaction implements Transaction {
     );
     const node = this.#node("cluster = ? AND name = ?", name.cluster, name.node);
     if (!node) throw new Error("an enrolled node is not stored");
+    this.#run("UPDATE node_key SET retired = ? WHERE node = ? AND retired IS NULL", [now, node.id]);
     for (const one of former) this.#addKey(node.id, one, now);
     await this.replaceKey(node.id, key, now);
-    return { ...node, keys: [...node.keys, ...former, key] };
+    return { ...node, keys: [...former, key] };
   }
 
   async replaceKey(node: number, key: NodeKey, now: number): Promise<void> {
@@ -140,7 +141,7 @@ export class SqliteTransaction implements Transaction {
 
   #addKey(node: number, { keyId, publicKey }: NodeKey, now: number): void {
     this.#run(
-      "INSERT INTO node_key (node, key_id, public_key, since) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
+      "INSERT INTO node_key (node, key_id, public_key, since) VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET retired = NULL",
       [node, keyId, publicKey, now],
     );
   }
@@ -185,7 +186,7 @@ export class SqliteTransaction implements Transaction {
     );
     if (!row) return undefined;
     const keys = this.#prepare<KeyRow>(
-      "SELECT node, key_id, public_key FROM node_key WHERE node = ? ORDER BY since",
+      "SELECT node, key_id, public_key FROM node_key WHERE node = ? AND retired IS NULL ORDER BY since",
     ).all(row.id);
     return toNode(row, keys);
   }

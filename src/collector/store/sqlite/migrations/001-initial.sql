@@ -28,6 +28,8 @@ CREATE TABLE node_key (
   key_id TEXT NOT NULL,
   public_key BLOB NOT NULL,
   since INTEGER NOT NULL,
+  -- When the node enrolled with another key, by a token instead of by this key.
+  retired INTEGER,
   PRIMARY KEY (node, key_id)
 ) STRICT, WITHOUT ROWID;
 
