@@ -43,3 +43,16 @@ export function refusing(answer: StatusAnswer, { now }: Sent): Outcome {
 }
 
 export const json = { "content-type": "application/json", "user-agent": "fim-agent" } as const;
+
+/** For services behind a proxy that asks for a token. */
+export function bearer({ token }: Secret): Readonly<Record<string, string>> {
+  return token === "" ? {} : { authorization: `Bearer ${token}` };
+}
+
+/** The address with this path at its end, unless it ends so already. */
+export function withPath(url: string, path: string): string {
+  const whole = new URL(url);
+  const bare = whole.pathname.replace(/\/+$/, "");
+  whole.pathname = bare.endsWith(path) ? bare : bare + path;
+  return whole.href;
+}

@@ -1,8 +1,9 @@
 import type { Change, ChangeKind, Field, FoldedChange, JudgedChange } from "../change/change.ts";
 import type { Step } from "../change/hint.ts";
 import { toSentence } from "../text/change-text.ts";
+import { toAttack } from "./attack.ts";
 import { ocsfVersion, profiles } from "./ocsf.ts";
-import type { OcsfAttack, OcsfDevice, OcsfEvent, OcsfMetadata } from "./ocsf.ts";
+import type { OcsfDevice, OcsfEvent, OcsfMetadata } from "./ocsf.ts";
 import { printable } from "../path.ts";
 import { present, wellFormed } from "../present.ts";
 import type { Severity } from "../policy/rule.ts";
@@ -236,13 +237,4 @@ function deviceOf(context: EventContext): OcsfDevice {
     } as const),
     agent_list: [{ name: product, uid: context.agentUid, version: context.version }],
   } as const);
-}
-
-/** "TA0003" is a tactic, "T1574" a technique, "T1574.006" a sub-technique of it (attack.mitre.org). */
-function toAttack(id: string): OcsfAttack {
-  if (id.startsWith("TA")) return { tactic: { uid: id } };
-  const [technique = id, sub] = id.split(".");
-  return sub === undefined
-    ? { technique: { uid: technique } }
-    : { technique: { uid: technique }, sub_technique: { uid: id } };
 }

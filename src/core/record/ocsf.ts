@@ -75,6 +75,7 @@ export interface OcsfObservable {
 
 interface OcsfNamed {
   readonly uid: string;
+  readonly name?: string;
 }
 
 export interface OcsfAttack {

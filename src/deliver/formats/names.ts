@@ -17,6 +17,9 @@ const web = { schemes: ["http:", "https:"] } as const;
 const formatNeeds = {
   standard: { ...web, secret: "keys", minSeverity: "info" },
   slack: { ...web, secret: "none", minSeverity: "medium" },
+  splunk: { ...web, secret: "token", minSeverity: "info" },
+  elastic: { ...web, secret: "optional token", minSeverity: "info" },
+  otlp: { ...web, secret: "optional token", minSeverity: "info" },
 } as const satisfies Readonly<Record<string, FormatNeeds>>;
 
 export type FormatName = keyof typeof formatNeeds;

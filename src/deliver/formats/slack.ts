@@ -1,7 +1,7 @@
 import type { Notice } from "../../core/record/notice.ts";
 import { json, refusing } from "../format.ts";
 import type { Format, FormatContext } from "../format.ts";
-import { fit, headline } from "./text.ts";
+import { details, fit, headline } from "./text.ts";
 
 /** docs.slack.dev/reference/block-kit/composition-objects/text-object: characters of one text. */
 const mostText = 3000;
@@ -31,14 +31,10 @@ function blocksOf(notice: Notice, { link }: FormatContext): readonly unknown[] {
   const section = { type: "section", text: plain(`${headline(notice)}\n${notice.message}`) };
   const url = link(notice);
   const elements = [
-    ...(detailsOf(notice) === "" ? [] : [plain(detailsOf(notice))]),
+    ...(details(notice) === "" ? [] : [plain(details(notice))]),
     ...(url === undefined ? [] : [{ type: "mrkdwn", text: `<${escape(url)}|Show the alert>` }]),
   ];
   return elements.length === 0 ? [section] : [section, { type: "context", elements }];
-}
-
-function detailsOf({ rule, attack }: Notice): string {
-  return [...(rule === undefined ? [] : [`rule ${rule}`]), ...attack].join(" · ");
 }
 
 function plain(text: string) {

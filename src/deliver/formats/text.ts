@@ -1,3 +1,4 @@
+import { attackText } from "../../core/record/attack.ts";
 import type { Notice } from "../../core/record/notice.ts";
 
 const keep = (character: string): string => character;
@@ -22,4 +23,9 @@ export function fit(
 /** "CRITICAL prod-eu1/cp-1", without characters that a chat could read as markup. */
 export function headline({ severity, cluster, node }: Notice): string {
   return `${severity.toUpperCase()} ${cluster}/${node}`;
+}
+
+/** "rule kubeadm/static-pods · T1610 Deploy Container (Execution, Defense Evasion)", or nothing. */
+export function details({ rule, attack }: Notice): string {
+  return [...(rule === undefined ? [] : [`rule ${rule}`]), ...attack.map(attackText)].join(" · ");
 }

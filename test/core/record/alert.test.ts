@@ -265,12 +265,19 @@ test("a sequence that OCSF's 32 bits cannot hold is left out", (t) => {
   t.false("sequence" in toEvent(judgedOf(), eventContext({ sequence: 2 ** 31 })).metadata);
 });
 
-test("ATT&CK ids are given as tactic, technique and sub-technique", (t) => {
+test("ATT&CK ids are given as tactic, technique and sub-technique, with their names", (t) => {
   const event = toEvent(judgedOf({ attack: ["T1610", "T1574.006", "TA0003"] }), context);
   t.deepEqual(event.attacks, [
-    { technique: { uid: "T1610" } },
-    { technique: { uid: "T1574" }, sub_technique: { uid: "T1574.006" } },
-    { tactic: { uid: "TA0003" } },
+    {
+      tactic: { uid: "TA0002", name: "Execution" },
+      technique: { uid: "T1610", name: "Deploy Container" },
+    },
+    {
+      tactic: { uid: "TA0003", name: "Persistence" },
+      technique: { uid: "T1574", name: "Hijack Execution Flow" },
+      sub_technique: { uid: "T1574.006", name: "Dynamic Linker Hijacking" },
+    },
+    { tactic: { uid: "TA0003", name: "Persistence" } },
   ]);
 });
 

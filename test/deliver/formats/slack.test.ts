@@ -41,7 +41,11 @@ test("an alert is a section with its place and sentence, and a line with rule, t
       {
         type: "context",
         elements: [
-          { type: "plain_text", emoji: false, text: "rule kubeadm/static-pods · T1610" },
+          {
+            type: "plain_text",
+            emoji: false,
+            text: "rule kubeadm/static-pods · T1610 Deploy Container (Execution, Defense Evasion)",
+          },
           { type: "mrkdwn", text: `<https://fim.example/alerts/${alert.id}|Show the alert>` },
         ],
       },
