@@ -4,6 +4,8 @@ import { createKey, loadKey } from "../baseline/key.ts";
 import type { AgentKey } from "../baseline/key.ts";
 import { IntegrityError } from "../core/error.ts";
 import type { Collector } from "./ingest/receive.ts";
+import { checkLog, checkNewest } from "./log/check.ts";
+import { Checkpoints } from "./log/checkpoints.ts";
 import { Nonces } from "./nonce.ts";
 import { OwnChain } from "./own-chain.ts";
 import { RateLimit } from "./rate-limit.ts";
@@ -12,6 +14,9 @@ import { openSqliteStore } from "./store/sqlite/store.ts";
 
 /** One alarm for a node's refused records, then one in ten minutes. */
 const rejectionRate = { burst: 1, perSecond: 1 / 600 };
+
+/** Newest records that are compared with the log before the collector starts. */
+const checkedRecords = 10_000;
 
 export interface StoreSettings {
   /** "sqlite:FILE" or "postgres://…" */
@@ -46,9 +51,13 @@ export async function openCollector(
     await tx.writeMeta("nonces", made);
     return made;
   });
+  const checkpoints = new Checkpoints({ store, key: key.privateKey, name: settings.name, clock });
+  await checkLog(store.log, checkpoints.key);
+  await checkNewest(store.log, checkedRecords);
   return {
     store,
     clock,
+    checkpoints,
     own: new OwnChain({ key, name: settings.name, clock }),
     rejections: new RateLimit(rejectionRate),
     nonces: new Nonces(Buffer.from(secret, "base64"), clock),

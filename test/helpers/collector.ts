@@ -32,13 +32,21 @@ export interface Serving extends AsyncDisposable {
   skew: number;
   /** GET with a bearer token. */
   read(path: string): Promise<{ readonly status: number; readonly body: Json }>;
+  /** The body of a GET with a bearer token. */
+  text(path: string): Promise<string>;
   /** The types of all alerts, oldest first. */
   types(): Promise<readonly string[]>;
   joinToken(node: string, ttl?: number): Promise<string>;
 }
 
-export async function startCollector(options: { watchdog?: boolean } = {}): Promise<Serving> {
-  const state = mkdtempSync(join(tmpdir(), "fim-collector-"));
+interface StartOptions {
+  readonly watchdog?: boolean;
+  /** Kept at the end. Default: a directory of its own, which is removed. */
+  readonly state?: string;
+}
+
+export async function startCollector(options: StartOptions = {}): Promise<Serving> {
+  const state = options.state ?? mkdtempSync(join(tmpdir(), "fim-collector-"));
   const clock = (): number => Date.now() + serving.skew;
   const collector = await openCollector({ state, name: "test" }, clock);
   const feed = new Feed();
@@ -58,6 +66,10 @@ export async function startCollector(options: { watchdog?: boolean } = {}): Prom
       const answer = await fetch(`${serving.url}${path}`, { headers });
       return { status: answer.status, body: (await answer.json()) as Json };
     },
+    text: async (path) => {
+      const headers = { authorization: `Bearer ${token}` };
+      return await (await fetch(`${serving.url}${path}`, { headers })).text();
+    },
     types: async () => {
       const { body } = await serving.read("/v1/alerts?limit=1000");
       const items = body["items"] as readonly { collector: { type: string } }[];
@@ -72,7 +84,7 @@ export async function startCollector(options: { watchdog?: boolean } = {}): Prom
       await watchdog?.[Symbol.asyncDispose]();
       await server.close();
       await collector[Symbol.asyncDispose]();
-      rmSync(state, { recursive: true, force: true });
+      if (options.state === undefined) rmSync(state, { recursive: true, force: true });
     },
   };
   const watchdog = options.watchdog === true ? new Watchdog({ collector, feed, log }) : undefined;

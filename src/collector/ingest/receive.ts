@@ -1,6 +1,7 @@
 import type { Head } from "../../core/record/chain.ts";
 import type { AlarmKind } from "../../core/record/finding.ts";
 import type { Severity } from "../../core/policy/rule.ts";
+import type { Checkpoints } from "../log/checkpoints.ts";
 import { nodeOf } from "../node-name.ts";
 import type { Nonces } from "../nonce.ts";
 import type { OwnChain } from "../own-chain.ts";
@@ -15,6 +16,7 @@ export interface Collector {
   readonly store: Store;
   readonly own: OwnChain;
   readonly nonces: Nonces;
+  readonly checkpoints: Checkpoints;
   /** How often refusals for one node become an alarm. */
   readonly rejections: RateLimit;
   /** Milliseconds since 1970. */

@@ -6,6 +6,8 @@ import type { EnrolRequest } from "../enroll/enroll.ts";
 import { parseBody } from "../ingest/body.ts";
 import { receive } from "../ingest/receive.ts";
 import type { Reply } from "../ingest/receive.ts";
+import { printVkey } from "../../core/tlog/note.ts";
+import { logHead } from "./log.ts";
 import { nodeOf } from "../node-name.ts";
 import { RateLimit } from "../rate-limit.ts";
 import type { ServerOptions } from "./server.ts";
@@ -42,7 +44,13 @@ function enrolRoute(server: FastifyInstance, { collector, log }: ServerOptions):
     const enrolled = await enrol(collector, request.body ?? { enrolment: null });
     if (enrolled.kind === "enrolled") {
       log.info({ ...enrolled.node, key: enrolled.keyId }, "enrolled");
-      return { ...enrolled.node, key: enrolled.keyId, nonce: collector.nonces.make() };
+      const { nonces, checkpoints } = collector;
+      return {
+        ...enrolled.node,
+        key: enrolled.keyId,
+        nonce: nonces.make(),
+        checkpointKey: printVkey(checkpoints.key),
+      };
     }
     log.warn({ from: request.ip, reason: enrolled.reason }, "enrolment refused");
     return await reply.code(401).send({ error: "token", reason: enrolled.reason });
@@ -69,14 +77,16 @@ function batchRoute(server: FastifyInstance, { collector, metrics, feed }: Serve
     metrics.received(result);
     if (result.kind === "refused") refusals.take(`${request.ip} ${name}`, 1);
     feed.wake();
-    return await answer(reply, result, collector.nonces.make());
+    const known = numberOf(request.headers["fim-checkpoint-size"]);
+    const more = { nonce: collector.nonces.make(), ...(await logHead(collector, known)) };
+    return await answer(reply, result, more);
   });
 }
 
-async function answer(reply: FastifyReply, result: Reply, nonce: string): Promise<FastifyReply> {
-  const stored = { ack: result.ack?.seq ?? null, head: result.ack?.hash ?? null };
-  if (result.kind === "stored") return await reply.send({ ...stored, nonce });
-  return await reply.code(statusOf(result.error.error)).send({ ...result.error, ...stored, nonce });
+async function answer(reply: FastifyReply, result: Reply, more: object): Promise<FastifyReply> {
+  const stored = { ack: result.ack?.seq ?? null, head: result.ack?.hash ?? null, ...more };
+  if (result.kind === "stored") return await reply.send(stored);
+  return await reply.code(statusOf(result.error.error)).send({ ...result.error, ...stored });
 }
 
 function statusOf(error: Extract<Reply, { kind: "refused" }>["error"]["error"]): number {

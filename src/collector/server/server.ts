@@ -6,6 +6,7 @@ import type { Collector } from "../ingest/receive.ts";
 import { alertRoutes } from "./alerts.ts";
 import { ingestRoutes } from "./ingest.ts";
 import { healthRoutes } from "./health.ts";
+import { logRoutes } from "./log.ts";
 import { nodeRoutes } from "./nodes.ts";
 import type { CollectorMetrics } from "../metrics.ts";
 import { streamRoutes } from "./stream.ts";
@@ -49,6 +50,7 @@ export async function makeServer(options: ServerOptions): Promise<FastifyInstanc
   alertRoutes(server, options);
   nodeRoutes(server, options);
   streamRoutes(server, options);
+  logRoutes(server, options);
   return server;
 }
 

@@ -1,6 +1,8 @@
 import type { Head } from "../../core/record/chain.ts";
 import type { Severity } from "../../core/policy/rule.ts";
 import type { StoredChain } from "../../core/record/verdict.ts";
+import type { RightEdge } from "../../core/tlog/tree.ts";
+import type { LogReader } from "./log.ts";
 
 /** "<cluster>/<node>", as every chain of the node begins. */
 export interface NodeName {
@@ -88,7 +90,7 @@ export interface Transaction {
   chain(name: string): Promise<StoredChain | undefined>;
   /** Hash of a record of branch 0. */
   hashOf(chain: string, seq: number): Promise<string | undefined>;
-  /** Keeps a batch of this node, or of the collector itself. */
+  /** Keeps a batch of this node, or of the collector itself, and appends its records to the log. */
   append(node: number | undefined, batch: NewBatch, now: number): Promise<void>;
   /** Marks the node as heard and notes what is newly known of it. */
   hear(node: number, news: NodeNews, now: number): Promise<void>;
@@ -100,6 +102,16 @@ export interface Transaction {
   redeem(tokenHash: string, node: string, now: number): Promise<boolean>;
   readMeta(key: string): Promise<string | undefined>;
   writeMeta(key: string, value: string): Promise<void>;
+  /** The log's tree, with what this transaction appended. */
+  tree(): Promise<RightEdge>;
+  addCheckpoint(checkpoint: NewCheckpoint, now: number): Promise<void>;
+}
+
+export interface NewCheckpoint {
+  readonly origin: string;
+  readonly size: number;
+  /** Signed note. */
+  readonly note: string;
 }
 
 export interface NodeNews {
@@ -165,6 +177,7 @@ export interface Store extends AsyncDisposable {
   /** How many alerts of each severity no one has acknowledged. */
   openAlerts(): Promise<Readonly<Record<Severity, number>>>;
   addToken(hash: string, token: { readonly node: string; readonly expires: number }): Promise<void>;
+  readonly log: LogReader;
   users: Users;
 }
 

@@ -11,6 +11,8 @@ import type {
   Transaction,
   Users,
 } from "../store.ts";
+import type { LogReader } from "../log.ts";
+import { SqliteLog } from "./log.ts";
 import { SqliteReader } from "./read.ts";
 import { SqliteTransaction } from "./transaction.ts";
 
@@ -23,20 +25,22 @@ export function openSqliteStore(file: string): Store {
   const reader = openDatabase(file, { migrations: collectorMigrations, readonly: true });
   for (const db of [writer, reader]) db.pragma("cache_size = -32000");
   writer.pragma("wal_autocheckpoint = 4000");
-  return new SqliteStore(writer, new SqliteReader(reader));
+  return new SqliteStore(writer, new SqliteReader(reader), new SqliteLog(reader));
 }
 
 class SqliteStore implements Store {
   readonly #db: Database;
   readonly #reader: SqliteReader;
   readonly #tx: SqliteTransaction;
+  readonly log: LogReader;
   readonly users: Users;
   /** Ends when the transactions so far have ended: one connection has one transaction. */
   #queue: Promise<unknown> = Promise.resolve();
 
-  constructor(db: Database, reader: SqliteReader) {
+  constructor(db: Database, reader: SqliteReader, log: LogReader) {
     this.#db = db;
     this.#reader = reader;
+    this.log = log;
     this.#tx = new SqliteTransaction(db);
     this.users = usersOf(db, (work) => this.transact(async () => work()));
   }

@@ -1,10 +1,13 @@
 import type { Database, Statement } from "better-sqlite3";
 import { readMeta, writeMeta } from "../../../sqlite/open.ts";
 import type { StoredChain } from "../../../core/record/verdict.ts";
+import type { RightEdge } from "../../../core/tlog/tree.ts";
+import { grow, parseTree, printTree, treeKey } from "../../log/grow.ts";
 import { severities } from "../../../core/policy/rule.ts";
 import type {
   AlertColumns,
   NewBatch,
+  NewCheckpoint,
   NewRecord,
   NodeKey,
   NodeName,
@@ -14,6 +17,9 @@ import type {
 } from "../store.ts";
 import { nodeColumns, toNode } from "./rows.ts";
 import type { KeyRow, NodeRow } from "./rows.ts";
+
+/** Older ones can be made again from the tree. */
+const keptCheckpoints = 1000;
 
 /** The writes of one transaction. Its caller begins and commits it. */
 export class SqliteTransaction implements Transaction {
@@ -92,12 +98,9 @@ export class SqliteTransaction implements Transaction {
       now,
     );
     if (!chain) throw new Error("a chain is not stored");
-    this.#run("INSERT INTO batch (chain, last, first, envelope) VALUES (?, ?, ?, ?)", [
-      chain.id,
-      batch.head.seq,
-      batch.first,
-      batch.envelope,
-    ]);
+    const leaf = this.#log(batch.records);
+    const sql = "INSERT INTO batch (chain, last, first, envelope, leaf) VALUES (?, ?, ?, ?, ?)";
+    this.#run(sql, [chain.id, batch.head.seq, batch.first, batch.envelope, leaf]);
     for (const record of batch.records) this.#insert(record, { chain: chain.id, node, now });
   }
 
@@ -137,6 +140,35 @@ export class SqliteTransaction implements Transaction {
 
   async writeMeta(key: string, value: string): Promise<void> {
     writeMeta(this.#db, key, value);
+  }
+
+  async tree(): Promise<RightEdge> {
+    return parseTree(readMeta(this.#db, treeKey));
+  }
+
+  async addCheckpoint({ origin, size, note }: NewCheckpoint, now: number): Promise<void> {
+    const sql =
+      "INSERT INTO checkpoint (origin, size, at, note) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING";
+    this.#run(sql, [origin, size, now, note]);
+    this.#run(
+      `DELETE FROM checkpoint WHERE origin = ? AND size <= (SELECT size FROM checkpoint
+         WHERE origin = ? ORDER BY size DESC LIMIT 1 OFFSET ?)`,
+      [origin, origin, keptCheckpoints],
+    );
+  }
+
+  /** Appends the records to the log. Returns the leaf of the first. */
+  #log(records: readonly NewRecord[]): number {
+    const before = parseTree(readMeta(this.#db, treeKey));
+    const { tree, completed } = grow(
+      before,
+      records.map(({ hash }) => hash),
+    );
+    const insert = this.#prepare("INSERT INTO subtree (level, place, hash) VALUES (?, ?, ?)");
+    for (const { level, index, hash } of completed)
+      insert.run(level, index, Buffer.from(hash, "hex"));
+    writeMeta(this.#db, treeKey, printTree(tree));
+    return before.size;
   }
 
   #addKey(node: number, { keyId, publicKey }: NodeKey, now: number): void {

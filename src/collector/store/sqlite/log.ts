@@ -1,0 +1,119 @@
+import type { Database } from "better-sqlite3";
+import { readMeta } from "../../../sqlite/open.ts";
+import { present } from "../../../core/present.ts";
+import type { Place, RightEdge } from "../../../core/tlog/tree.ts";
+import { parseTree, treeKey } from "../../log/grow.ts";
+import type { LogQuery, LogReader, LoggedRecord, StoredBatch } from "../log.ts";
+import type { NodeKey } from "../store.ts";
+import type { KeyRow } from "./rows.ts";
+
+interface BatchRow {
+  readonly leaf: number;
+  readonly first: number;
+  readonly last: number;
+  readonly envelope: string;
+  readonly chain: number;
+  readonly name: string;
+  readonly branch: number;
+  readonly node: number | null;
+  readonly enrolment: string | null;
+}
+
+const batchSelect = `SELECT batch.leaf, batch.first, batch.last, batch.envelope, batch.chain, chain.name,
+    chain.branch, chain.node, node.enrolment
+  FROM batch JOIN chain ON chain.id = batch.chain LEFT JOIN node ON node.id = chain.node
+  WHERE batch.leaf >= @from AND batch.leaf < @to
+    AND (@cluster IS NULL OR node.cluster = @cluster AND node.name = @node)
+    AND (@since IS NULL OR EXISTS (SELECT 1 FROM record WHERE record.chain = batch.chain
+      AND record.seq = batch.first AND record.received >= @since))
+  ORDER BY batch.leaf LIMIT @limit`;
+
+/** Reads the log over a connection that writes nothing. */
+export class SqliteLog implements LogReader {
+  readonly #db: Database;
+
+  constructor(db: Database) {
+    this.#db = db;
+  }
+
+  async tree(): Promise<RightEdge> {
+    return parseTree(readMeta(this.#db, treeKey));
+  }
+
+  async hashAt({ level, index }: Place): Promise<string | undefined> {
+    return this.#db
+      .prepare<[number, number], Buffer>("SELECT hash FROM subtree WHERE level = ? AND place = ?")
+      .pluck()
+      .get(level, index)
+      ?.toString("hex");
+  }
+
+  async leaves(from: number, limit: number): Promise<readonly string[]> {
+    const sql =
+      "SELECT place, hash FROM subtree WHERE level = 0 AND place >= ? AND place < ? ORDER BY place";
+    const rows = this.#db
+      .prepare<[number, number], { place: number; hash: Buffer }>(sql)
+      .all(from, from + limit);
+    const hole = rows.findIndex(({ place }, n) => place !== from + n);
+    return rows.slice(0, hole < 0 ? rows.length : hole).map(({ hash }) => hash.toString("hex"));
+  }
+
+  async records(from: number, limit: number): Promise<readonly LoggedRecord[]> {
+    // A batch that begins before `from` may reach beyond it.
+    const sql = `SELECT batch.leaf + record.seq - batch.first AS leaf, record.bytes
+      FROM batch CROSS JOIN record
+        ON record.chain = batch.chain AND record.seq BETWEEN batch.first AND batch.last
+      WHERE batch.leaf >= (SELECT coalesce(max(leaf), 0) FROM batch WHERE leaf <= @from)
+        AND batch.leaf + record.seq - batch.first >= @from
+      ORDER BY batch.leaf, record.seq LIMIT @limit`;
+    return this.#db
+      .prepare<{ from: number; limit: number }, LoggedRecord>(sql)
+      .all({ from, limit });
+  }
+
+  async batches({ from, to, node, since, limit }: LogQuery): Promise<readonly StoredBatch[]> {
+    const given = { cluster: node?.cluster ?? null, node: node?.node ?? null };
+    const rows = this.#db
+      .prepare<unknown[], BatchRow>(batchSelect)
+      .all({ from, to, limit, since: since ?? null, ...given });
+    const keys = new Map(rows.map((row) => [row.node, this.#keysOf(row.node)] as const));
+    return rows.map((row) => this.#toBatch(row, keys.get(row.node) ?? []));
+  }
+
+  async checkpoint(origin: string): Promise<string | undefined> {
+    return this.#db
+      .prepare<[string], string>(
+        "SELECT note FROM checkpoint WHERE origin = ? ORDER BY size DESC LIMIT 1",
+      )
+      .pluck()
+      .get(origin);
+  }
+
+  async leafOf(alertId: number): Promise<number | undefined> {
+    const sql = `SELECT batch.leaf + record.seq - batch.first FROM record
+      JOIN batch ON batch.chain = record.chain AND batch.last >= record.seq
+      WHERE record.id = ? ORDER BY batch.last LIMIT 1`;
+    return this.#db.prepare<[number], number>(sql).pluck().get(alertId);
+  }
+
+  #toBatch(row: BatchRow, keys: readonly NodeKey[]): StoredBatch {
+    const { leaf, first, last, envelope, chain, name, branch } = row;
+    const records = this.#db
+      .prepare<[number, number, number], Buffer>(
+        "SELECT bytes FROM record WHERE chain = ? AND seq BETWEEN ? AND ? ORDER BY seq",
+      )
+      .pluck()
+      .all(chain, first, last);
+    const enrolment = row.enrolment ?? undefined;
+    return present({ leaf, chain: name, branch, keys, enrolment, envelope, records });
+  }
+
+  #keysOf(node: number | null): readonly NodeKey[] {
+    return this.#db
+      .prepare<[number | null], KeyRow>(
+        "SELECT node, key_id, public_key FROM node_key WHERE node = ? ORDER BY since",
+      )
+      .all(node)
+      .map((row) => ({ keyId: row.key_id, publicKey: row.public_key }));
+  }
+}
