@@ -15,6 +15,7 @@ const packages: Readonly<Record<string, string>> = {
   "systemd-analyze": "systemd",
   etcd: "etcd-server",
   etcdctl: "etcd-client",
+  rsyslogd: "rsyslog",
 };
 
 /** The first of these programs, by name or path, that is missing, and how to install it. Undefined: none. */

@@ -17,6 +17,15 @@ const web = { schemes: ["http:", "https:"] } as const;
 const formatNeeds = {
   standard: { ...web, secret: "keys", minSeverity: "info" },
   slack: { ...web, secret: "none", minSeverity: "medium" },
+  teams: { ...web, secret: "none", minSeverity: "medium" },
+  discord: { ...web, secret: "none", minSeverity: "medium" },
+  pagerduty: {
+    ...web,
+    url: "https://events.pagerduty.com/v2/enqueue",
+    secret: "token",
+    minSeverity: "high",
+  },
+  alertmanager: { ...web, secret: "optional token", minSeverity: "high" },
   splunk: { ...web, secret: "token", minSeverity: "info" },
   elastic: { ...web, secret: "optional token", minSeverity: "info" },
   otlp: { ...web, secret: "optional token", minSeverity: "info" },

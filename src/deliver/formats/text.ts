@@ -29,3 +29,9 @@ export function headline({ severity, cluster, node }: Notice): string {
 export function details({ rule, attack }: Notice): string {
   return [...(rule === undefined ? [] : [`rule ${rule}`]), ...attack.map(attackText)].join(" · ");
 }
+
+/** The message with texts as long as possible, in at most this many bytes. */
+export function fitBytes(most: number, texts: number, make: (texts: number) => unknown): Buffer {
+  const body = Buffer.from(JSON.stringify(make(texts)));
+  return body.length <= most || texts <= 1 ? body : fitBytes(most, Math.floor(texts / 2), make);
+}
