@@ -1,0 +1,87 @@
+import { execFileSync, spawnSync } from "node:child_process";
+import { existsSync, openSync } from "node:fs";
+import { join } from "node:path";
+
+/*
+ * The control plane that e2e/run.ts installs on: up.sh of a directory makes it (kubelet, containerd, static pods in a
+ * network namespace), down.sh removes it.
+ */
+
+const scripts = process.env["FIM_LAB"] ?? join(import.meta.dirname, "../../shared/cluster");
+const labHome = process.env["KUBE_HOME"] ?? "/var/lib/kube-lab";
+const inNetwork = ["--net=/run/netns/kube-lab"];
+const kubeEnv = { ...process.env, KUBECONFIG: "/etc/kubernetes/admin.conf" };
+
+const containerd = join(labHome, "run/containerd.sock");
+
+/** Why there is no lab. Undefined: there is one. */
+export function labMissing(): string | undefined {
+  if (process.getuid?.() !== 0) return "needs root";
+  if (!existsSync(join(scripts, "up.sh"))) return `${scripts}/up.sh is missing: set FIM_LAB`;
+  if (!existsSync(join(labHome, "bin/kubelet"))) return `build it first: ${scripts}/build.sh`;
+  return undefined;
+}
+
+export function up(): void {
+  runScript("up.sh");
+}
+
+export function down(): void {
+  runScript("down.sh");
+}
+
+/** To a file: the kubelet and containerd, which up.sh leaves running, would keep a pipe open. */
+function runScript(name: string): void {
+  const log = `/tmp/fim-e2e-${name}.log`;
+  const file = openSync(log, "w");
+  const { status } = spawnSync(join(scripts, name), { stdio: ["ignore", file, file] });
+  if (status !== 0) throw new Error(`${name} ended with ${status}: see ${log}`);
+}
+
+/** kubectl's output. */
+export function kube(...args: readonly string[]): string {
+  return execFileSync("nsenter", [...inNetwork, "kubectl", ...args], {
+    encoding: "utf8",
+    env: kubeEnv,
+    maxBuffer: 2 ** 28,
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+}
+
+/** kubectl's output with exit code, where a failure is an answer. */
+export function tryKube(...args: readonly string[]): {
+  readonly ok: boolean;
+  readonly text: string;
+} {
+  try {
+    return { ok: true, text: kube(...args) };
+  } catch (error) {
+    return { ok: false, text: String((error as { readonly stderr?: unknown }).stderr) };
+  }
+}
+
+/** As `kubectl apply -f -`. */
+export function apply(manifest: string): void {
+  execFileSync("nsenter", [...inNetwork, "kubectl", "apply", "-f", "-"], {
+    env: kubeEnv,
+    input: manifest,
+    stdio: ["pipe", "ignore", "inherit"],
+  });
+}
+
+export function importImage(archive: string): void {
+  ctr("images", "import", archive);
+}
+
+function ctr(...args: readonly string[]): string {
+  return execFileSync("nsenter", [...inNetwork, "ctr", "-a", containerd, "-n", "k8s.io", ...args], {
+    encoding: "utf8",
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+}
+
+/** Runs a command in the running container of this name, beside the API server. */
+export function runInContainer(name: string, command: readonly string[]): void {
+  const id = ctr("containers", "ls", "-q", `labels."io.kubernetes.container.name"==${name}`).trim();
+  ctr("tasks", "exec", "--exec-id", `e2e-${process.hrtime.bigint()}`, id, ...command);
+}
