@@ -10,7 +10,7 @@ import type { UuidClock } from "../core/uuid.ts";
 import type { AgentKey } from "../baseline/key.ts";
 import { version } from "../node/version.ts";
 import { toStored } from "./ingest/columns.ts";
-import type { Transaction } from "./store/store.ts";
+import type { NodeKey, Transaction } from "./store/store.ts";
 
 interface OwnChainOptions {
   readonly key: AgentKey;
@@ -27,6 +27,12 @@ export class OwnChain {
 
   constructor(options: OwnChainOptions) {
     this.#options = options;
+  }
+
+  /** Verifies its records. */
+  get key(): NodeKey {
+    const { id, publicKey } = this.#options.key;
+    return { keyId: id, publicKey: rawPublicKey(publicKey) };
   }
 
   /** Records an alarm in the transaction that found it. */

@@ -3,6 +3,7 @@ import type { KeyObject } from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import Database from "better-sqlite3";
 import pino from "pino";
 import { openCollector } from "../../src/collector/collector.ts";
 import { makeSecret, tokenDigest } from "../../src/collector/enroll/token.ts";
@@ -37,6 +38,8 @@ export interface Serving extends AsyncDisposable {
   /** The types of all alerts, oldest first. */
   types(): Promise<readonly string[]>;
   joinToken(node: string, ttl?: number): Promise<string>;
+  /** Runs SQL on the database behind the collector's back. */
+  alter(sql: string): void;
 }
 
 interface StartOptions {
@@ -79,6 +82,11 @@ export async function startCollector(options: StartOptions = {}): Promise<Servin
       const secret = makeSecret("fimjoin");
       await store.addToken(tokenDigest(secret), { node, expires: clock() + ttl });
       return secret;
+    },
+    alter: (sql) => {
+      const db = new Database(join(state, "collector.db"));
+      db.exec(sql);
+      db.close();
     },
     [Symbol.asyncDispose]: async () => {
       await watchdog?.[Symbol.asyncDispose]();

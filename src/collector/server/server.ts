@@ -1,3 +1,4 @@
+import fastifyCookie from "@fastify/cookie";
 import fastify from "fastify";
 import type { FastifyInstance } from "fastify";
 import { IntegrityError } from "../../core/error.ts";
@@ -7,9 +8,13 @@ import { alertRoutes } from "./alerts.ts";
 import { ingestRoutes } from "./ingest.ts";
 import { healthRoutes } from "./health.ts";
 import { logRoutes } from "./log.ts";
+import { loginRoutes } from "./login.ts";
 import { nodeRoutes } from "./nodes.ts";
+import { pageRoutes } from "./page.ts";
+import { proofRoutes } from "./proof.ts";
 import type { CollectorMetrics } from "../metrics.ts";
 import { streamRoutes } from "./stream.ts";
+import { summaryRoutes } from "./summary.ts";
 import type { Feed } from "../feed.ts";
 import type { Logger } from "pino";
 
@@ -45,9 +50,14 @@ export async function makeServer(options: ServerOptions): Promise<FastifyInstanc
     void reply.code(status).send({ error: status >= 500 ? "internal" : "request", reason });
   });
   server.setNotFoundHandler((_, reply) => reply.code(404).send({ error: "not found" }));
+  await server.register(fastifyCookie);
+  await pageRoutes(server);
+  loginRoutes(server, options);
   healthRoutes(server, options);
   ingestRoutes(server, options);
   alertRoutes(server, options);
+  proofRoutes(server, options);
+  summaryRoutes(server, options);
   nodeRoutes(server, options);
   streamRoutes(server, options);
   logRoutes(server, options);

@@ -1,6 +1,6 @@
 import type { FastifyInstance, FastifyReply } from "fastify";
-import type { ServerResponse } from "node:http";
-import { requireSession } from "./auth.ts";
+import type { OutgoingHttpHeaders, ServerResponse } from "node:http";
+import { requireSession, sessionOf } from "./auth.ts";
 import { alertJson } from "./alerts.ts";
 import { parseQuery } from "./query.ts";
 import type { ServerOptions } from "./server.ts";
@@ -25,7 +25,9 @@ export function streamRoutes(server: FastifyInstance, options: ServerOptions): v
     const last = Number(request.headers["last-event-id"]);
     const [newest] = await collector.store.alerts({ limit: 1 });
     const from = Number.isSafeInteger(last) && last > 0 ? last : (newest?.id ?? 0);
-    follow(options, begin(reply), { ...parsed.query, limit: 100, after: from });
+    const client = begin(reply);
+    keepAlive(client, async () => (await sessionOf(collector, request)) !== undefined);
+    follow(options, client, { ...parsed.query, limit: 100, after: from });
     return reply;
   });
 }
@@ -34,6 +36,7 @@ function begin(reply: FastifyReply): ServerResponse {
   reply.hijack();
   const { raw } = reply;
   raw.writeHead(200, {
+    ...(reply.getHeaders() as OutgoingHttpHeaders),
     "content-type": "text/event-stream",
     "cache-control": "no-store",
     "x-accel-buffering": "no",
@@ -83,15 +86,20 @@ function follow(
       }
     })();
   };
+  client.once("close", feed.follow(wake));
+  wake();
+}
+
+/** A session that ended, by its time or by a logout, ends its stream too. */
+function keepAlive(client: ServerResponse, mayRead: () => Promise<boolean>): void {
   const ping = setInterval(() => {
     if (!client.writableNeedDrain) client.write(": ping\n\n");
+    mayRead().then(
+      (still) => still || client.end(),
+      () => client.destroy(),
+    );
   }, pingEvery);
-  const leave = feed.follow(wake);
-  client.once("close", () => {
-    clearInterval(ping);
-    leave();
-  });
-  wake();
+  client.once("close", () => clearInterval(ping));
 }
 
 async function drained(client: ServerResponse): Promise<void> {

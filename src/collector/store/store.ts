@@ -154,6 +154,27 @@ export interface StoredAlert extends AlertColumns {
   readonly bytes: Buffer;
 }
 
+/** Alerts of one severity that happened within one hour. */
+export interface HourCount {
+  /** When the hour began: a multiple of 3,600,000 ms. */
+  readonly hour: number;
+  readonly severity: Severity;
+  readonly count: number;
+}
+
+/** What proves that a node wrote a record: the batch that its key signed. */
+export interface StoredProof {
+  readonly chain: string;
+  readonly branch: number;
+  readonly seq: number;
+  readonly hash: string;
+  /** The DSSE envelope, as JSON text. */
+  readonly envelope: string;
+  readonly first: number;
+  /** All records of the batch, in order, exactly as signed. */
+  readonly records: readonly Buffer[];
+}
+
 export interface Comment {
   readonly at: number;
   readonly user: string;
@@ -176,6 +197,10 @@ export interface Store extends AsyncDisposable {
   >;
   /** How many alerts of each severity no one has acknowledged. */
   openAlerts(): Promise<Readonly<Record<Severity, number>>>;
+  /** How many alerts happened in each hour, from the one on that holds this time. Hours without alerts are absent. */
+  alertsByHour(since: number): Promise<readonly HourCount[]>;
+  /** The signed batch that holds the record of an alert. */
+  proof(alertId: number): Promise<StoredProof | undefined>;
   addToken(hash: string, token: { readonly node: string; readonly expires: number }): Promise<void>;
   readonly log: LogReader;
   users: Users;
@@ -184,6 +209,7 @@ export interface Store extends AsyncDisposable {
 export interface Users {
   add(name: string, password: string | undefined, now: number): Promise<boolean>;
   password(name: string): Promise<string | undefined>;
+  /** Also forgets the sessions that have expired. */
   addSession(hash: string, session: Session & { readonly created: number }): Promise<void>;
   session(hash: string, now: number): Promise<Session | undefined>;
   endSession(hash: string): Promise<void>;

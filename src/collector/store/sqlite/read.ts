@@ -1,7 +1,14 @@
 import type { Database } from "better-sqlite3";
 import { severities } from "../../../core/policy/rule.ts";
 import type { Severity } from "../../../core/policy/rule.ts";
-import type { AlertQuery, Comment, StoredAlert, StoredNode } from "../store.ts";
+import type {
+  AlertQuery,
+  Comment,
+  HourCount,
+  StoredAlert,
+  StoredNode,
+  StoredProof,
+} from "../store.ts";
 import { nodeColumns, toAlert, toNode } from "./rows.ts";
 import type { AlertRow, KeyRow, NodeRow } from "./rows.ts";
 
@@ -79,10 +86,44 @@ export class SqliteReader {
     >;
   }
 
+  alertsByHour(since: number): readonly HourCount[] {
+    return this.#db
+      .prepare<[number], { hour: number; severity: number; count: number }>(
+        `SELECT at / ${hourLength} * ${hourLength} AS hour, severity, count(*) AS count
+         FROM alert WHERE at >= ? GROUP BY 1, 2 ORDER BY 1, 2`,
+      )
+      .all(since - (since % hourLength))
+      .map((row) => ({ ...row, severity: severities[row.severity] ?? "critical" }));
+  }
+
+  proof(alertId: number): StoredProof | undefined {
+    const found = this.#db
+      .prepare<[number], Omit<StoredProof, "records"> & { id: number; last: number }>(
+        `SELECT chain.id, chain.name AS chain, chain.branch, record.seq, record.hash,
+           batch.envelope, batch.first, batch.last
+         FROM record JOIN chain ON chain.id = record.chain
+           JOIN batch ON batch.chain = chain.id AND batch.last >= record.seq
+         WHERE record.id = ? ORDER BY batch.last LIMIT 1`,
+      )
+      .get(alertId);
+    if (!found) return undefined;
+    const { id, last, ...proof } = found;
+    const records = this.#db
+      .prepare<[number, number, number], Buffer>(
+        "SELECT bytes FROM record WHERE chain = ? AND seq BETWEEN ? AND ? ORDER BY seq",
+      )
+      .pluck()
+      .all(id, proof.first, last);
+    return { ...proof, records };
+  }
+
   close(): void {
     this.#db.close();
   }
 }
+
+/** Milliseconds. */
+const hourLength = 3_600_000;
 
 /** A condition for each given part of a query. */
 function conditionsOf(query: AlertQuery): { readonly where: string; readonly values: unknown[] } {

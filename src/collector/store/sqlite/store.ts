@@ -69,6 +69,8 @@ class SqliteStore implements Store {
   comments = async (alertId: number) => this.#reader.comments(alertId);
   alarms = async () => this.#reader.alarms();
   openAlerts = async () => this.#reader.openAlerts();
+  alertsByHour = async (since: number) => this.#reader.alertsByHour(since);
+  proof = async (alertId: number) => this.#reader.proof(alertId);
 
   async addComment(alertId: number, { at, user, acknowledges, text }: Comment): Promise<void> {
     await this.transact(async () => {
@@ -113,7 +115,10 @@ function usersOf(db: Database, run: Run): Users {
         .get(name) ?? undefined,
     addSession: async (hash, { user, kind, created, expires }) => {
       const sql = "INSERT INTO session (hash, user, kind, created, expires) VALUES (?, ?, ?, ?, ?)";
-      await run(() => db.prepare(sql).run(hash, user, kind, created, expires ?? null));
+      await run(() => {
+        db.prepare("DELETE FROM session WHERE expires <= ?").run(created);
+        db.prepare(sql).run(hash, user, kind, created, expires ?? null);
+      });
     },
     session: async (hash, now) => {
       const row = db

@@ -1,0 +1,78 @@
+import type { FastifyInstance } from "fastify";
+import { severities } from "../../core/policy/rule.ts";
+import type { Severity } from "../../core/policy/rule.ts";
+import type { Collector } from "../ingest/receive.ts";
+import { nodeStates, stateOf } from "../node-state.ts";
+import type { HourCount } from "../store/store.ts";
+import { requireSession } from "./auth.ts";
+import type { ServerOptions } from "./server.ts";
+
+const hour = 3_600_000;
+/** The hour that is not over yet is the last. */
+const hours = 24;
+
+/** Milliseconds for which an answer serves all who ask. */
+const validity = 1000;
+
+type Counts = Readonly<Record<Severity, number>>;
+
+/** What one line says of everything. */
+interface Summary {
+  /** RFC 3339: when it was true. */
+  readonly at: string;
+  /** Alerts that no one has acknowledged. */
+  readonly open: Counts;
+  readonly nodes: Readonly<Record<(typeof nodeStates)[number] | "drifting", number>>;
+  /** Alerts that happened in each of the last 24 hours, oldest first. */
+  readonly hours: readonly (Counts & { readonly at: string })[];
+}
+
+/** GET /v1/summary. */
+export function summaryRoutes(server: FastifyInstance, { collector }: ServerOptions): void {
+  const read = shared(() => summaryOf(collector), collector.clock);
+  server.get("/v1/summary", { preHandler: requireSession(collector) }, async () => await read());
+}
+
+async function summaryOf({ store, clock }: Collector): Promise<Summary> {
+  const now = clock();
+  const first = now - (now % hour) - (hours - 1) * hour;
+  const [open, counts] = await Promise.all([store.openAlerts(), store.alertsByHour(first)]);
+  const [nodes, alarms] = await Promise.all([store.nodes(), store.alarms()]);
+  const seen = nodes.map((node) => stateOf(node, alarms, now));
+  const drifting = seen.filter(({ drift }) => severities.some((one) => (drift?.[one] ?? 0) > 0));
+  return {
+    at: new Date(now).toISOString(),
+    open,
+    nodes: {
+      ...countBy(nodeStates, (state) => seen.filter((node) => node.state === state).length),
+      drifting: drifting.length,
+    },
+    hours: Array.from({ length: hours }, (_, index) => hourOf(first + index * hour, counts)),
+  };
+}
+
+function hourOf(begin: number, counts: readonly HourCount[]): Counts & { readonly at: string } {
+  const own = counts.filter((one) => one.hour === begin);
+  const of = (severity: Severity) => own.find((one) => one.severity === severity)?.count ?? 0;
+  return { at: new Date(begin).toISOString(), ...countBy(severities, of) };
+}
+
+function countBy<Name extends string>(
+  names: readonly Name[],
+  count: (name: Name) => number,
+): Readonly<Record<Name, number>> {
+  return Object.fromEntries(names.map((name) => [name, count(name)])) as Record<Name, number>;
+}
+
+/** Reads once for all who ask within a second, however many pages are open. */
+function shared<Value>(read: () => Promise<Value>, clock: () => number): () => Promise<Value> {
+  let last: { readonly at: number; readonly value: Promise<Value> } | undefined;
+  return () => {
+    const now = clock();
+    if (last && Math.abs(now - last.at) < validity) return last.value;
+    const value = read();
+    last = { at: now, value };
+    value.catch(() => (last = undefined));
+    return value;
+  };
+}
