@@ -396,6 +396,49 @@ export function testStore(declare: Declare, open: () => Promise<OpenedStore>): v
     t.is(await store.transact(async (tx) => await tx.readMeta("count")), "20");
   });
 
+  test("alerts are counted by hour and severity, from the hour that holds the time", async (t, store) => {
+    const node = await enrol(store);
+    const hour = 3_600_000;
+    const first = now - (now % hour);
+    const at = [first - 1, first, first + hour - 1, first + hour];
+    await append(
+      store,
+      node,
+      batch(
+        1,
+        at.map((one) => columns({ at: one })),
+      ),
+    );
+    await append(store, node, batch(5, [columns({ at: first, severity: "critical" })]));
+    t.deepEqual(await store.alertsByHour(first + 7), [
+      { hour: first, severity: "high", count: 2 },
+      { hour: first, severity: "critical", count: 1 },
+      { hour: first + hour, severity: "high", count: 1 },
+    ]);
+  });
+
+  test("the proof of an alert is its batch, whole and in order", async (t, store) => {
+    const node = await enrol(store);
+    const alerts = Array.from({ length: 5 }, () => columns());
+    const [before, kept, after] = [
+      batch(1, alerts.slice(0, 1)),
+      batch(2, alerts.slice(1, 4)),
+      batch(5, alerts.slice(4)),
+    ] as const;
+    await append(store, node, before, kept, after);
+    const { id = 0 } = (await store.alert(alerts[2]?.uid ?? "")) ?? {};
+    t.deepEqual(await store.proof(id), {
+      chain: kept.chain,
+      branch: 0,
+      seq: 3,
+      hash: kept.records[1]?.hash,
+      envelope: kept.envelope,
+      first: 2,
+      records: kept.records.map(({ bytes }) => bytes),
+    });
+    t.is(await store.proof(1e9), undefined);
+  });
+
   test("a token is redeemed by one of many transactions at once", async (t, store) => {
     await store.addToken("h", { node: "cp-1", expires: now + 1 });
     const redeemed = await Promise.all(
