@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { openSqliteStore } from "../../../src/collector/store/sqlite/store.ts";
 import { testStore } from "./contract.ts";
 import type { OpenedStore } from "./contract.ts";
+import { testLog } from "./log-contract.ts";
 
 async function open(): Promise<OpenedStore> {
   const dir = mkdtempSync(join(tmpdir(), "fim-store-"));
@@ -19,3 +20,4 @@ async function open(): Promise<OpenedStore> {
 }
 
 testStore(test, open);
+testLog(test, open);
