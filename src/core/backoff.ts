@@ -9,6 +9,8 @@ export type Answer =
       /** The beginning of the answer's text, for formats that read it. Hostile. */
       readonly body?: string;
     }
+  /** Given to the network; the receiver confirms nothing. */
+  | { readonly kind: "sent" }
   | { readonly kind: "network"; readonly detail: string }
   | { readonly kind: "timeout"; readonly detail: string };
 
@@ -78,6 +80,7 @@ export function delayAfter(
 
 /** What an answer means by its status alone. The clock (milliseconds since 1970) is for a Retry-After with a date. */
 export function classify(answer: Answer, now: number): Outcome {
+  if (answer.kind === "sent") return { kind: "delivered" };
   if (answer.kind !== "status") return { kind: "retry", why: `${answer.kind}: ${answer.detail}` };
   const { status } = answer;
   if (status >= 200 && status < 300) return { kind: "delivered" };

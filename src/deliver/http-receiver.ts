@@ -1,14 +1,11 @@
 import { classify } from "../core/backoff.ts";
 import type { Answer, Outcome } from "../core/backoff.ts";
-import { readNotice } from "../core/record/notice.ts";
-import type { Notice } from "../core/record/notice.ts";
 import type { Leased } from "../core/record/queued.ts";
 import type { Receiver } from "./deliver.ts";
-import { isWanted } from "./filter.ts";
 import type { Format } from "./format.ts";
 import { needsOf } from "./formats/names.ts";
 import { Poster } from "./http.ts";
-import { linkTo } from "./link.ts";
+import { Notices } from "./notices.ts";
 import { SecretFile, noSecret } from "./secret.ts";
 import { isForgeable } from "./sink.ts";
 import type { SinkSettings } from "./sink.ts";
@@ -29,13 +26,14 @@ export class HttpReceiver implements Receiver, Disposable {
   readonly #clock: () => number;
   readonly #secret: SecretFile | undefined;
   readonly #poster: Poster;
-  readonly #notices = new WeakMap<Leased, { readonly notice: Notice | undefined }>();
+  readonly #notices: Notices;
 
   constructor(settings: SinkSettings, format: Format, context: ReceiverContext) {
     this.maxPerPost = format.maxPerPost;
     this.#settings = settings;
     this.#format = format;
     this.#clock = context.clock;
+    this.#notices = new Notices(settings, format.isForPeople);
     const kind = needsOf(settings.format).secret === "keys" ? "keys" : "token";
     this.#secret =
       settings.secret === undefined
@@ -50,16 +48,14 @@ export class HttpReceiver implements Receiver, Disposable {
   }
 
   wants(record: Leased): boolean {
-    const notice = this.#noticeOf(record);
-    return notice !== undefined && isWanted(notice, this.#settings, this.#format.isForPeople);
+    return this.#notices.wants(record);
   }
 
   async post(records: readonly Leased[], signal: AbortSignal): Promise<Answer | undefined> {
-    const notices = records.flatMap((record) => this.#noticeOf(record) ?? []);
-    const message = this.#format.message(notices, {
+    const message = this.#format.message(this.#notices.of(records), {
       now: this.#clock(),
       secret: this.#secret?.secret ?? noSecret,
-      link: (notice) => linkTo(notice, this.#settings.link),
+      link: (notice) => this.#notices.link(notice),
     });
     const answer = await this.#poster.post(message, signal);
     return answer?.kind === "status" && isForgeable(this.#settings.url)
@@ -79,11 +75,5 @@ export class HttpReceiver implements Receiver, Disposable {
 
   [Symbol.dispose](): void {
     this.#poster[Symbol.dispose]();
-  }
-
-  #noticeOf(record: Leased): Notice | undefined {
-    const known = this.#notices.get(record) ?? { notice: readNotice(record.bytes) };
-    this.#notices.set(record, known);
-    return known.notice;
   }
 }

@@ -134,14 +134,15 @@ function receive(
   response.on("close", () => done({ kind: "network", detail: "the answer was cut off" }));
 }
 
-function describe(error: NodeJS.ErrnoException): string {
+/** A failure of the network in words, without secrets. */
+export function describe(error: NodeJS.ErrnoException): string {
   // Of several addresses tried, the first failure stands for all.
   const [first] = error instanceof AggregateError ? (error.errors as unknown[]) : [];
   const cause = first instanceof Error ? first : error;
   return redactText(cause.message || error.code || "unknown error");
 }
 
-function readAuthorities(file: string): Buffer {
+export function readAuthorities(file: string): Buffer {
   try {
     return readFileSync(file);
   } catch (error) {

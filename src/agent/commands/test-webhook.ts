@@ -101,5 +101,13 @@ async function send(
 const aborted: Answer = { kind: "network", detail: "aborted" };
 
 function textOf(answer: Answer): string {
-  return answer.kind === "status" ? `status ${answer.status}` : `${answer.kind}: ${answer.detail}`;
+  switch (answer.kind) {
+    case "status":
+      return `status ${answer.status}`;
+    case "sent":
+      return "sent; syslog confirms nothing, look for it at the receiver";
+    case "network":
+    case "timeout":
+      return `${answer.kind}: ${answer.detail}`;
+  }
 }

@@ -3,6 +3,7 @@ import type { Format } from "../format.ts";
 import { HttpReceiver } from "../http-receiver.ts";
 import type { ReceiverContext } from "../http-receiver.ts";
 import type { SinkSettings } from "../sink.ts";
+import { SyslogReceiver } from "../syslog-receiver.ts";
 import type { FormatName } from "./names.ts";
 import { alertmanager } from "./alertmanager.ts";
 import { discord } from "./discord.ts";
@@ -15,7 +16,7 @@ import { standard } from "./standard.ts";
 import { teams } from "./teams.ts";
 
 /** One entry for each format: a new sink is its file, its name and its entry here. */
-const formats: Readonly<Record<FormatName, Format>> = {
+const formats: Readonly<Record<Exclude<FormatName, "syslog">, Format>> = {
   standard,
   slack,
   teams,
@@ -32,5 +33,7 @@ export function makeReceiver(
   settings: SinkSettings,
   context: ReceiverContext,
 ): Receiver & Disposable {
-  return new HttpReceiver(settings, formats[settings.format], context);
+  const { format } = settings;
+  if (format === "syslog") return new SyslogReceiver(settings, context);
+  return new HttpReceiver(settings, formats[format], context);
 }

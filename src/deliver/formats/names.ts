@@ -28,6 +28,7 @@ const formatNeeds = {
   alertmanager: { ...web, secret: "optional token", minSeverity: "high" },
   splunk: { ...web, secret: "token", minSeverity: "info" },
   elastic: { ...web, secret: "optional token", minSeverity: "info" },
+  syslog: { schemes: ["tcp:", "tls:"], secret: "none", minSeverity: "info" },
   otlp: { ...web, secret: "optional token", minSeverity: "info" },
 } as const satisfies Readonly<Record<string, FormatNeeds>>;
 
