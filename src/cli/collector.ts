@@ -1,6 +1,6 @@
 import yargs from "yargs";
 import type { Argv } from "yargs";
-import { logLevels } from "../config/options.ts";
+import { formats, logLevels } from "../config/options.ts";
 import { collectorSettings } from "../collector/settings.ts";
 import type { CollectorSettings } from "../collector/settings.ts";
 import { IntegrityError } from "../core/error.ts";
@@ -44,7 +44,7 @@ function run(load: () => Promise<Run>, operand?: string) {
 }
 
 function commands(parser: Argv): Argv {
-  return options(parser)
+  return evidenceCommands(options(parser))
     .scriptName(program)
     .usage("$0 COMMAND [OPTIONS]\n\nReceives, verifies and keeps what the agents of a fleet report")
     .command(
@@ -80,6 +80,44 @@ function commands(parser: Argv): Argv {
       if (error && error.name !== "YError") throw error;
       throw wrongUsage(message.split("\n").join("; "));
     });
+}
+
+function evidenceCommands(parser: Argv): Argv {
+  return parser
+    .command(
+      "export",
+      "write records, signatures and proofs to stdout, as evidence",
+      (args) =>
+        args
+          .option("node", { ...text, describe: "only the records of this node" })
+          .option("since", { ...text, describe: "only what was received since, such as 24h" }),
+      run(async () => (await import("./collector/export.ts")).exportEvidence),
+    )
+    .command(
+      "verify <file>",
+      "verify an exported file, offline",
+      (args) =>
+        args
+          .positional("file", { type: "string" })
+          .option("key", { ...text, describe: "file with the collector's public key" })
+          .option("format", {
+            ...text,
+            choices: formats,
+            describe: "how to print",
+            default: "table",
+          }),
+      run(async () => (await import("./collector/verify.ts")).verify, "file"),
+    )
+    .command("key", "this collector's public key: show", (args) =>
+      args
+        .command(
+          "show",
+          "print it, for verify --key",
+          (none) => none,
+          run(async () => (await import("./collector/key.ts")).showKey),
+        )
+        .demandCommand(1, "key: show is needed"),
+    );
 }
 
 function userCommands(parser: Argv): Argv {

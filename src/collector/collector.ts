@@ -3,11 +3,12 @@ import { join } from "node:path";
 import { createKey, loadKey } from "../baseline/key.ts";
 import type { AgentKey } from "../baseline/key.ts";
 import { IntegrityError } from "../core/error.ts";
+import { rawPublicKey } from "../core/record/dsse.ts";
 import type { Collector } from "./ingest/receive.ts";
 import { checkLog, checkNewest } from "./log/check.ts";
 import { Checkpoints } from "./log/checkpoints.ts";
 import { Nonces } from "./nonce.ts";
-import { OwnChain } from "./own-chain.ts";
+import { OwnChain, collectorKeyName } from "./own-chain.ts";
 import { RateLimit } from "./rate-limit.ts";
 import type { Store } from "./store/store.ts";
 import { openSqliteStore } from "./store/sqlite/store.ts";
@@ -33,6 +34,15 @@ export async function openStore({ store, state }: StoreSettings): Promise<Store>
   });
 }
 
+/** The key of a collector that has run. Makes none. */
+export function requireKey(state: string): AgentKey {
+  const key = loadKey(state);
+  if (key) return key;
+  throw new IntegrityError("KEY_INVALID", `key: there is none in ${state}`, {
+    hint: "check --state; the key is made when the collector first runs: fim-collector serve",
+  });
+}
+
 /** The key with which this collector signs; made at the first start, with the state directory. */
 export function openKey(state: string): AgentKey {
   return loadKey(state) ?? createKey(state);
@@ -44,7 +54,9 @@ export async function openCollector(
 ): Promise<Collector & AsyncDisposable> {
   const key = openKey(settings.state);
   const store = await openStore(settings);
+  const raw = rawPublicKey(key.publicKey).toString("base64");
   const secret = await store.transact(async (tx) => {
+    await tx.writeMeta(collectorKeyName(key.id), raw);
     const known = await tx.readMeta("nonces");
     if (known !== undefined) return known;
     const made = randomBytes(32).toString("base64");
@@ -52,8 +64,13 @@ export async function openCollector(
     return made;
   });
   const checkpoints = new Checkpoints({ store, key: key.privateKey, name: settings.name, clock });
-  await checkLog(store.log, checkpoints.key);
-  await checkNewest(store.log, checkedRecords);
+  try {
+    await checkLog(store.log, checkpoints.key);
+    await checkNewest(store.log, checkedRecords);
+  } catch (error) {
+    await store[Symbol.asyncDispose]();
+    throw error;
+  }
   return {
     store,
     clock,

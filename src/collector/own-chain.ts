@@ -20,6 +20,9 @@ interface OwnChainOptions {
   readonly clock: () => number;
 }
 
+/** Begins the names of the collectors' own chains, in place of a cluster. */
+export const ownCluster = "fim-collector";
+
 /** The collector's own records: its alarms, in a chain that it signs as an agent signs its own. */
 export class OwnChain {
   readonly #options: OwnChainOptions;
@@ -76,10 +79,15 @@ export class OwnChain {
 
   async #begin(tx: Transaction): Promise<string> {
     const { key, name } = this.#options;
-    const chain = `fim-collector/${name}/${randomBytes(8).toString("hex")}`;
+    const chain = `${ownCluster}/${name}/${randomBytes(8).toString("hex")}`;
     await tx.writeMeta(metaName(key), chain);
     return chain;
   }
+}
+
+/** Where the store keeps the public key of each collector that shares it. */
+export function collectorKeyName(keyId: string): string {
+  return `key of ${keyId}`;
 }
 
 /** Several collectors share a store; each has a key and a chain of its own. */

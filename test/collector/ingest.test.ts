@@ -91,6 +91,13 @@ test("a clone's records are a fork: refused, kept apart, one alarm", async (t) =
   t.is(types.filter((type) => type === "fim.alert.modified").length, 8);
 });
 
+test("no node enrols under the name of a collector's own chains", async (t) => {
+  await using serving = await startCollector();
+  const { status, body } = await new Reporter("test", { cluster: "fim-collector" }).enrol(serving);
+  t.is(status, 401);
+  t.regex(body, /expected the names of a node and its cluster/);
+});
+
 test("no signature but that of the node's own key is accepted", async (t) => {
   await using serving = await startCollector();
   const reporter = await enrolled(serving);

@@ -11,6 +11,7 @@ import { sealBatch } from "../../src/core/record/batch.ts";
 import { genesisHead, hashRecord, link } from "../../src/core/record/chain.ts";
 import type { Head, RecordKind } from "../../src/core/record/chain.ts";
 import { rawPublicKey } from "../../src/core/record/dsse.ts";
+import { sealEnrolment } from "../../src/core/record/enrolment.ts";
 import { append, emptyTree } from "../../src/core/tlog/tree.ts";
 import type { RightEdge } from "../../src/core/tlog/tree.ts";
 
@@ -32,9 +33,13 @@ export class Writer {
   readonly chain: string;
   keys: Keys;
   head: Head;
+  readonly #enrolment: string;
 
   constructor(chain: string, keys: Keys = newKeys()) {
     this.chain = chain;
+    const [cluster = "", node = ""] = chain.split("/");
+    const facts = { cluster, node, nonce: "", at };
+    this.#enrolment = JSON.stringify(sealEnrolment(facts, "token", { ...keys, past: [] }));
     this.keys = keys;
     this.head = genesisHead(rawPublicKey(keys.publicKey));
   }
@@ -55,6 +60,7 @@ export class Writer {
       signer: rawPublicKey(keys.publicKey),
       envelope: JSON.stringify(sealBatch({ ...facts, at }, keys.privateKey)),
       records: linked.map(({ bytes }) => bytes),
+      enrolment: this.#enrolment,
     };
   }
 

@@ -1,18 +1,16 @@
-import { createReadStream, readFileSync } from "node:fs";
+import { createReadStream } from "node:fs";
 import { createInterface } from "node:readline";
-import { createPublicKey } from "node:crypto";
-import type { KeyObject } from "node:crypto";
 import { openState } from "../../node/state.ts";
 import type { State } from "../../node/state.ts";
 import type { Settings } from "../../config/settings.ts";
 import { verifyState } from "../../agent/commands/verify.ts";
-import { publicKeyOf } from "../../core/record/dsse.ts";
 import { IntegrityError } from "../../core/error.ts";
 import { verifyExport } from "../../outbox/export.ts";
 import type { ChainReport } from "../../outbox/verify.ts";
 import { exit, fail } from "../fail.ts";
 import type { Exit } from "../fail.ts";
 import { printResult, say } from "../print.ts";
+import { readPublicKey } from "../public-key.ts";
 
 /** `verify [EXPORT]` */
 export async function verify(
@@ -84,21 +82,5 @@ async function* linesOf(file: string): AsyncIterable<string> {
     yield* createInterface({ input: createReadStream(file), crlfDelay: Infinity });
   } catch (cause) {
     throw new IntegrityError("USAGE", `export ${file}: ${(cause as Error).message}`, { cause });
-  }
-}
-
-/** What `key show` printed, PEM, or the raw 32 bytes in base64 with or without "whpk_" before them. */
-function readPublicKey(file: string): KeyObject {
-  try {
-    const text = readFileSync(file, "utf8").trim();
-    const pem = /-----BEGIN PUBLIC KEY-----[^-]*-----END PUBLIC KEY-----/.exec(text)?.[0];
-    return pem !== undefined
-      ? createPublicKey(pem.replaceAll("\\n", "\n"))
-      : publicKeyOf(Buffer.from(text.replace(/^whpk_/, ""), "base64"));
-  } catch (cause) {
-    throw new IntegrityError("USAGE", `key ${file}: expected an Ed25519 public key`, {
-      hint: "PEM, or the base64 that key show prints",
-      cause,
-    });
   }
 }

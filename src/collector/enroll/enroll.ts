@@ -5,6 +5,7 @@ import { digestsMatch, tokenDigest } from "./token.ts";
 import type { Collector } from "../ingest/receive.ts";
 import type { NodeKey, NodeName, StoredNode, Transaction } from "../store/store.ts";
 import { nodeOf } from "../node-name.ts";
+import { ownCluster } from "../own-chain.ts";
 
 /** The body of POST /v1/enroll. */
 export interface EnrolRequest {
@@ -69,9 +70,10 @@ function proofOf(
   return { name, key: { keyId, publicKey: rawPublicKey(key) }, former, envelope };
 }
 
-/** The names, if they can begin the id of a chain. */
+/** The names, if they can begin the id of a chain that is not a collector's own. */
 function nameOf({ cluster, node }: Enrolment): NodeName | undefined {
-  return nodeOf(`${cluster}/${node}/0`);
+  const name = nodeOf(`${cluster}/${node}/0`);
+  return name?.cluster === ownCluster ? undefined : name;
 }
 
 async function redeem(

@@ -1,9 +1,12 @@
 import { Buffer } from "node:buffer";
 import type { BatchFault } from "../../core/record/batch.ts";
 import { hashRecord, parseRecord } from "../../core/record/chain.ts";
-import { parseEnvelope, publicKeyOf } from "../../core/record/dsse.ts";
+import { keyIdOf, parseEnvelope, publicKeyOf } from "../../core/record/dsse.ts";
+import type { Envelope } from "../../core/record/dsse.ts";
+import { openEnrolment } from "../../core/record/enrolment.ts";
 import { nextSeq, readChain, readLine } from "../../core/record/reader.ts";
 import type { ChainReader } from "../../core/record/reader.ts";
+import { ownCluster } from "../own-chain.ts";
 import type { ChainLine } from "./format.ts";
 
 /** Records that the node no longer had when the collector asked for them. */
@@ -18,6 +21,8 @@ interface Gap {
 export interface ChainState {
   readonly name: string;
   readonly reader: ChainReader;
+  /** Ids of the keys that the node enrolled with last. Absent: the chain is a collector's own. */
+  readonly enrolled?: readonly string[];
   /** Line of the envelope of the batch that is being read. */
   readonly batchLine: number;
   /** Not yet explained by a record that says they were pruned. */
@@ -31,9 +36,29 @@ export interface ChainFault extends BatchFault {
   readonly line: number;
 }
 
-export function beginChain({ name, publicKey }: ChainLine): ChainState {
+/** A chain that no record is known of yet, or why its introduction does not hold. */
+export function beginChain(line: ChainLine): ChainState | { readonly fault: string } {
+  const { name, publicKey, enrolment } = line;
+  const enrolled = enrolment ? enrolledKeys(name, enrolment) : undefined;
+  if (enrolled && "fault" in enrolled) return enrolled;
+  if (!enrolled && !name.startsWith(`${ownCluster}/`))
+    return { fault: "the chain comes without an enrolment, and is no collector's own" };
   const reader = readChain(name, [publicKeyOf(Buffer.from(publicKey, "base64"))]);
-  return { name, reader, batchLine: 0, gaps: [], pruned: 0, dropped: 0 };
+  const none = { batchLine: 0, gaps: [], pruned: 0, dropped: 0 };
+  return { name, reader, ...none, ...(enrolled && { enrolled }) };
+}
+
+/** Key ids of the enrolment that a chain's node signed. */
+function enrolledKeys(
+  name: string,
+  envelope: Envelope,
+): readonly string[] | { readonly fault: string } {
+  const opened = openEnrolment(envelope);
+  if (!opened) return { fault: "the enrolment is not signed by the key that it names" };
+  const { cluster, node, former } = opened.enrolment;
+  if (!name.startsWith(`${cluster}/${node}/`))
+    return { fault: `the enrolment is of node ${cluster}/${node}` };
+  return [opened.keyId, ...former.map((one) => keyIdOf(publicKeyOf(Buffer.from(one, "base64"))))];
 }
 
 /** The chain after one more line of a batch. `leaves`: hashes of the records of a batch that is now complete. */

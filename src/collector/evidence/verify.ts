@@ -30,6 +30,8 @@ export type EvidenceReport =
       /** Records that nodes deleted or never wrote, as their signed records say. */
       readonly pruned: number;
       readonly dropped: number;
+      /** Chains without a signer that the last enrolment of their node names: an earlier one did. */
+      readonly formerKeys: number;
     }
   | {
       readonly ok: false;
@@ -125,7 +127,9 @@ function introduce(reading: Reading, line: ChainLine): Reading | Fault {
   const { chains } = reading;
   if (line.chain !== chains.length)
     return { fault: `expected chain number ${chains.length}, found ${line.chain}` };
-  chains.push(beginChain(line));
+  const begun = beginChain(line);
+  if ("fault" in begun) return { ...begun, chain: line.name };
+  chains.push(begun);
   return reading;
 }
 
@@ -202,5 +206,10 @@ function reportOf({ head, checkpoint, chains, records }: Reading): EvidenceRepor
     withheld: checkpoint.size - records,
     pruned: sum(({ pruned }) => pruned),
     dropped: sum(({ dropped }) => dropped),
+    formerKeys: sum((chain) => Number(isOfFormerKey(chain))),
   };
+}
+
+function isOfFormerKey({ enrolled, reader }: ChainState): boolean {
+  return enrolled !== undefined && !enrolled.some((id) => reader.signers.has(id));
 }

@@ -28,7 +28,7 @@ export interface SignedCheckpoint extends Checkpoint {
 }
 
 /** "fim-collector/<name>": identity of the log, and name of the key that signs it. */
-function originOf(name: string): string {
+export function originOf(name: string): string {
   return `fim-collector/${name}`;
 }
 

@@ -6,7 +6,7 @@ import type { LogReader } from "../store/log.ts";
 import type { Checkpoints, SignedCheckpoint } from "./checkpoints.ts";
 
 /** Reads a subtree that is complete, so it must be stored. */
-function hashAtOf(log: LogReader): HashAt {
+export function hashAtOf(log: LogReader): HashAt {
   return async (place) => {
     const hash = await log.hashAt(place);
     if (hash !== undefined) return hash;

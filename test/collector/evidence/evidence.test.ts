@@ -178,8 +178,13 @@ test("reordered lines and swapped chains are named", async (t) => {
   const [one = "", two = ""] = [lines[1], lines[6]];
   const renamed = lines.with(1, one.replace(nameOf(one), nameOf(two)));
   t.like(faultOf(await verifyEvidence([fileOf(renamed)])), {
+    line: 2,
+    fault: "the enrolment is of node prod/cp-1",
+  });
+  const elsewhere = lines.with(1, one.replace(nameOf(one), "prod/cp-1/zz"));
+  t.like(faultOf(await verifyEvidence([fileOf(elsewhere)])), {
     line: 4,
-    fault: "expected chain prod/cp-2/bb, found prod/cp-1/aa",
+    fault: "expected chain prod/cp-1/zz, found prod/cp-1/aa",
   });
   const rekeyed = lines.with(1, one.replace(keyOf(one), keyOf(two)));
   t.regex(faultOf(await verifyEvidence([fileOf(rekeyed)])).fault ?? "", /not trusted$/);
@@ -283,6 +288,43 @@ test("no change of a byte, no lost and no added byte is ever called good", async
   });
   await fc.assert(property, { numRuns: 1500 });
   t.pass();
+});
+
+const exported = async (chain: string, enrolment: string | undefined) => {
+  const { enrolment: _, ...rest } = new Writer(chain).batch(alert("/a"));
+  const batch = { ...rest, ...(enrolment !== undefined && { enrolment }) };
+  return faultOf(
+    await verifyEvidence([await evidenceFile(new TestLog().add(batch).evidence(), key)]),
+  );
+};
+
+test("a chain without an enrolment of its node is refused, unless it is a collector's own", async (t) => {
+  const { log } = twoNodes();
+  const [one, two] = log.batches;
+  t.like(await exported("fim-collector/soc/1", undefined), { fault: "none" });
+  t.like(await exported("prod/cp-1/1", undefined), {
+    line: 2,
+    chain: "prod/cp-1/1",
+    fault: "the chain comes without an enrolment, and is no collector's own",
+  });
+  t.like(await exported("prod/cp-1/1", two?.enrolment), {
+    fault: "the enrolment is of node prod/cp-2",
+  });
+  const forged = one?.enrolment?.replace(/"sig":"(.)(.)/, '"sig":"$2$1');
+  t.like(await exported("prod/cp-1/1", forged), {
+    fault: "the enrolment is not signed by the key that it names",
+  });
+});
+
+test("a chain by a key that its node no longer uses is counted", async (t) => {
+  const { log } = twoNodes();
+  const before = new Writer("prod/cp-1/zz");
+  const { enrolment = "" } = log.batches[0] ?? {};
+  log.add({ ...before.batch(alert("/a")), enrolment });
+  t.like(await verifyEvidence([await evidenceFile(log.evidence(), key)]), {
+    ok: true,
+    formerKeys: 1,
+  });
 });
 
 test("a key that was replaced signs on in the same chain, and its old one no more", async (t) => {
