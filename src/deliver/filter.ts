@@ -5,20 +5,22 @@ import type { SinkSettings } from "./sink.ts";
 type Filter = Pick<SinkSettings, "minSeverity" | "clusters" | "rules">;
 
 /**
- * Whether a sink's filters let a notice pass. Events of the agent have no rule; a format for people holds them to the
- * least severity too, a format for machines gets all.
+ * Whether a sink's filters let a notice pass. Only changes of files have a rule of a policy. A format for machines gets
+ * every event of an agent, one for people only those of the least severity.
  */
 export function isWanted(notice: Notice, filter: Filter, isForPeople: boolean): boolean {
   if (filter.clusters && !filter.clusters.includes(notice.cluster)) return false;
-  if (!notice.isAlert) return !isForPeople || isAtLeast(importanceOf(notice), filter.minSeverity);
-  if (!isAtLeast(notice.severity, filter.minSeverity)) return false;
-  return !filter.rules || filter.rules.some((glob) => matchesRule(notice.rule ?? "", glob));
+  if (notice.kind === "event" && !isForPeople) return true;
+  if (!isAtLeast(importanceOf(notice), filter.minSeverity)) return false;
+  if (notice.kind !== "change" || !filter.rules) return true;
+  return filter.rules.some((glob) => matchesRule(notice.rule ?? "", glob));
 }
 
 /** The end of a trouble is for those who got its beginning, and a test is for all. */
-function importanceOf({ type, severity }: Notice): Notice["severity"] {
+function importanceOf({ type, severity, isOver, trouble }: Notice): Notice["severity"] {
   if (type === "fim.agent.test") return "critical";
-  return type === "fim.agent.recovered" ? "high" : severity;
+  if (isOver) return trouble === "silent" ? "critical" : "high";
+  return severity;
 }
 
 /** "kubeadm/*" matches "kubeadm/static-pods". Takes linear time, because a node names its rules. */

@@ -8,7 +8,7 @@ export interface FormatContext {
   /** Milliseconds since 1970: this attempt. */
   readonly now: number;
   readonly secret: Secret;
-  /** The address of an alert's page, where one is configured. */
+  /** The address of a record's page, where one is configured. */
   readonly link: (notice: Notice) => string | undefined;
 }
 

@@ -7,9 +7,9 @@ const members = {
   "{cluster}": ({ cluster }: Notice) => cluster,
 } as const;
 
-/** The address of an alert's page. An event of the agent has none. */
+/** The address of a record's page at the collector. */
 export function linkTo(notice: Notice, template: string | undefined): string | undefined {
-  if (template === undefined || !notice.isAlert) return undefined;
+  if (template === undefined) return undefined;
   const filled = template.replaceAll(/\{(?:uid|node|cluster)\}/g, (name) =>
     encodeURIComponent(members[name as keyof typeof members](notice)),
   );

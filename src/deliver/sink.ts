@@ -18,7 +18,7 @@ export interface SinkSettings {
   readonly clusters?: readonly string[];
   /** Sends alerts of these rules only: ids, in which "*" stands for any text. */
   readonly rules?: readonly string[];
-  /** The address of an alert's page, with {uid}, {node} and {cluster} in it. */
+  /** The address of a record's page at the collector, with {uid}, {node} and {cluster} in it. */
   readonly link?: string;
 }
 

@@ -6,6 +6,7 @@ import { isWanted, matchesRule } from "../../src/deliver/filter.ts";
 import { linkProblem, linkTo } from "../../src/deliver/link.ts";
 import { isForgeable, sinkName } from "../../src/deliver/sink.ts";
 import type { SinkSettings } from "../../src/deliver/sink.ts";
+import { alarmOf } from "../helpers/notices.ts";
 import { alertRecord, record } from "../helpers/queue.ts";
 
 const uid = "01a2b3c4-0000-7000-8000-00000000000a";
@@ -16,7 +17,8 @@ function noticeOf(bytes: Buffer, changes: Partial<Notice> = {}): Notice {
   return { ...notice, ...changes };
 }
 
-const event = (name: string): Notice => noticeOf(record("agent", { uid, event: name }));
+const event = (name: string): Notice =>
+  noticeOf(record("agent", { uid, event: name, trouble: "engine" }));
 
 const nameOf = (changes: Partial<SinkSettings>): string =>
   sinkName({ format: "standard", url: "https://soc.example/", minSeverity: "info", ...changes });
@@ -72,6 +74,17 @@ test("events of the agent go to machines always, to people by their severity, an
   t.false(isWanted(event("degraded"), { ...filter, clusters: ["other"] }, false));
 });
 
+test("an alarm of a collector has a severity and no rule, and its end goes to those who got it", (t) => {
+  const silent = noticeOf(alarmOf("silent"));
+  const heard = noticeOf(alarmOf("heard", "info"));
+  for (const isForPeople of [true, false]) {
+    const filter = { minSeverity: "critical", rules: ["kubeadm/*"] } as const;
+    t.true(isWanted(silent, filter, isForPeople));
+    t.true(isWanted(heard, filter, isForPeople));
+    t.false(isWanted({ ...silent, severity: "high" }, filter, isForPeople));
+  }
+});
+
 test("a star in a rule's pattern stands for any text, and nothing else is special", (t) => {
   for (const [rule, glob, expected] of [
     ["kubeadm/static-pods", "kubeadm/*", true],
@@ -97,14 +110,13 @@ test("a pattern made of a rule by replacing parts with stars matches that rule",
   t.pass();
 });
 
-test("a link holds the alert's id, encoded, and an event of the agent has none", (t) => {
+test("a link holds the record's id, node and cluster, encoded", (t) => {
   const alert = noticeOf(alertRecord(uid), { node: "a/b|<x>" });
   t.is(
     linkTo(alert, "https://fim.example/a/{uid}?n={node}&c={cluster}"),
     `https://fim.example/a/${uid}?n=a%2Fb%7C%3Cx%3E&c=lab`,
   );
   t.is(linkTo(alert, undefined), undefined);
-  t.is(linkTo(noticeOf(record("agent", { event: "test" })), "https://fim.example/"), undefined);
 });
 
 test("a template of a link is an address of the web with known names", (t) => {

@@ -1,7 +1,10 @@
 import fc from "fast-check";
 import { toEvent } from "../../src/core/record/alert.ts";
+import { toFinding } from "../../src/core/record/finding.ts";
+import type { AlarmKind } from "../../src/core/record/finding.ts";
 import { readNotice } from "../../src/core/record/notice.ts";
 import type { Notice } from "../../src/core/record/notice.ts";
+import type { Severity } from "../../src/core/policy/rule.ts";
 import type { FormatContext } from "../../src/deliver/format.ts";
 import { noSecret } from "../../src/deliver/secret.ts";
 import { eventContext, judgedOf, seen } from "./judged.ts";
@@ -47,3 +50,10 @@ export const plainContext: FormatContext = {
   secret: noSecret,
   link: ({ id }) => `https://fim.example/alerts/${id}`,
 };
+
+/** An alarm that a collector raised. */
+export function alarmOf(kind: AlarmKind, severity: Severity = "critical"): Buffer {
+  const alarm = { kind, cluster: "lab", node: "cp-1", severity, reason: `it is ${kind}` };
+  const context = { uid: `uid-${kind}`, now: Date.now(), version: "0.1.0", collector: "main" };
+  return record("collector", toFinding(alarm, context));
+}

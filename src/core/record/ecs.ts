@@ -22,7 +22,7 @@ export function toEcs(notice: Notice, link: string | undefined): Document {
     ecs: { version: ecsVersion },
     message: notice.message,
     event: eventOf(notice, link),
-    ...(notice.isAlert ? subjectsOf(notice) : {}),
+    ...(notice.kind === "change" ? subjectsOf(notice) : {}),
     orchestrator: {
       type: "kubernetes",
       cluster: { name: notice.cluster },
@@ -42,26 +42,29 @@ export function toEcs(notice: Notice, link: string | undefined): Document {
       description: textAt(body, "policy", "desc"),
     }),
     threat: threatOf(notice.attack),
-    fim: notice.isAlert ? fimOf(body) : { event: notice.type, detail: notice.message },
+    fim: notice.kind === "change" ? fimOf(body) : { event: notice.type, detail: notice.message },
     tags: ["fim"],
   });
 }
 
 const severityNumbers = { info: 1, low: 2, medium: 3, high: 4, critical: 5 } as const;
 
+const datasets = { change: "fim.event", alarm: "fim.collector", event: "fim.agent" } as const;
+
 function eventOf(notice: Notice, link: string | undefined): Document {
   const { body, bytes } = notice;
   const logged = numberAt(body, "metadata", "logged_time");
-  const isAlert = notice.isAlert && body["is_alert"] !== false;
+  const isChange = notice.kind === "change";
+  const isAlert = notice.kind !== "event" && body["is_alert"] !== false;
   return known({
     id: notice.id,
     kind: isAlert ? "alert" : "event",
-    category: [notice.isAlert ? "file" : "host"],
-    type: notice.isAlert ? [typeOf(body)] : ["info"],
-    action: notice.isAlert ? actionsOf(body) : [notice.type],
+    category: [isChange ? "file" : "host"],
+    type: isChange ? [typeOf(body)] : ["info"],
+    action: isChange ? actionsOf(body) : [notice.type],
     created: logged === undefined ? undefined : dateOf(logged),
     module: "file_integrity",
-    dataset: notice.isAlert ? "fim.event" : "fim.agent",
+    dataset: datasets[notice.kind],
     outcome: "success",
     severity: severityNumbers[notice.severity],
     sequence: numberAt(body, "metadata", "sequence"),

@@ -14,8 +14,8 @@ export interface Notice {
   readonly id: string;
   /** "fim.alert.modified", "fim.agent.degraded" */
   readonly type: string;
-  /** A change of a file, not an event of the agent. */
-  readonly isAlert: boolean;
+  /** The change of a file, an alarm of a collector about a node, or an event of an agent. */
+  readonly kind: "change" | "alarm" | "event";
   /** When the record was written, as it says. */
   readonly at: string;
   /** When it happened, milliseconds since 1970. */
@@ -27,6 +27,9 @@ export interface Notice {
   readonly message: string;
   /** Of an alert. */
   readonly rule?: string;
+  /** Names what lasts on the node until a notice of the same name that `isOver`. */
+  readonly trouble?: string;
+  readonly isOver?: true;
   /** ATT&CK ids: "T1610", "T1574.006". */
   readonly attack: readonly string[];
   /** The record's body. */
@@ -74,7 +77,7 @@ function alertNotice(record: ChainRecord, body: Fields, bytes: Buffer): Notice {
   return {
     id: idOf(textAt(body, "metadata", "uid")) ?? hashRecord(bytes),
     type: `fim.alert.${harmless(change)}`,
-    isAlert: true,
+    kind: "change",
     at: record.at,
     time: timeOf(record, numberAt(body, "time")),
     ...place,
@@ -92,11 +95,15 @@ function alertNotice(record: ChainRecord, body: Fields, bytes: Buffer): Notice {
 function findingNotice(record: ChainRecord, body: Fields, bytes: Buffer): Notice {
   const fim = fieldsOf(fieldsOf(body["unmapped"])["fim"]);
   const [cluster = "", node = ""] = [textAt(fim, "cluster"), textAt(fim, "node")];
+  const event = textAt(fim, "event") ?? "unknown";
   return {
     ...alertNotice(record, body, bytes),
-    type: harmless(textAt(fim, "type") ?? "fim.collector.unknown"),
+    kind: "alarm",
+    type: `fim.collector.${harmless(event)}`,
     cluster: harmless(cluster),
     node: harmless(node),
+    ...(event === "silent" && { trouble: "silent" }),
+    ...(event === "heard" && { trouble: "silent", isOver: true }),
   };
 }
 
@@ -119,16 +126,24 @@ function eventNotice(event: string, record: ChainRecord, bytes: Buffer): Notice 
   return {
     id: idOf(textAt(body, "uid")) ?? hashRecord(bytes),
     type: `fim.agent.${event}`,
-    isAlert: false,
+    kind: "event",
     at: record.at,
     time: timeOf(record),
     ...place,
     severity: severities.find((one) => one === textAt(body, "severity")) ?? defaultSeverity(event),
     message: eventMessage(place.node, event, body),
+    ...troubleOf(event, body),
     attack: [],
     body,
     bytes,
   };
+}
+
+function troubleOf(event: string, body: Fields): Pick<Notice, "trouble" | "isOver"> {
+  const trouble = textAt(body, "trouble");
+  if (trouble === undefined) return {};
+  if (event === "recovered") return { trouble: harmless(trouble), isOver: true };
+  return event === "degraded" ? { trouble: harmless(trouble) } : {};
 }
 
 function defaultSeverity(event: string): Severity {

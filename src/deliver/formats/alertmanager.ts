@@ -6,7 +6,7 @@ import { present } from "../../core/present.ts";
 import { isoTime } from "../../core/text/change-json.ts";
 import { bearer, json, refusing, withPath } from "../format.ts";
 import type { Format, FormatContext } from "../format.ts";
-import { fit } from "./text.ts";
+import { fit, reasonOf } from "./text.ts";
 
 /** Alertmanager holds states, not events: an alert ends by itself after this many milliseconds. */
 const changeLasts = 3_600_000;
@@ -30,10 +30,10 @@ export const alertmanager: Format = {
 function alertOf(notice: Notice, { now, link }: FormatContext) {
   const url = link(notice);
   return {
-    labels: notice.isAlert ? changeLabels(notice) : eventLabels(notice),
+    labels: labelsOf(notice),
     annotations: present({
       summary: fit(notice.message, mostAnnotation),
-      reason: annotation(textAt(notice.body, "policy", "desc") ?? textAt(notice.body, "reason")),
+      reason: annotation(reasonOf(notice)),
       techniques: annotation(notice.attack.map(attackText).join("; ")),
     }),
     startsAt: isoTime(Math.min(notice.time, now)),
@@ -42,39 +42,42 @@ function alertOf(notice: Notice, { now, link }: FormatContext) {
   };
 }
 
-/** Each change has labels of its own: a second change of a file is not the first one still lasting. */
-function changeLabels(notice: Notice) {
-  const { body, id, rule } = notice;
+const names = { change: "FimFileChanged", alarm: "FimAlarm", event: "FimAgentEvent" } as const;
+
+/**
+ * The end of a trouble has the labels of its beginning. Anything else has a label of its own: a second change of a file
+ * is not the first one still lasting.
+ */
+function labelsOf(notice: Notice) {
+  const { body, cluster, node, severity, trouble } = notice;
+  const place = { cluster: label(cluster), node: label(node) };
+  if (trouble !== undefined) {
+    const alertname = trouble === "silent" ? "FimAgentSilent" : "FimAgentDegraded";
+    return { alertname, ...place, severity: troubleSeverity(trouble), trouble: label(trouble) };
+  }
   return present({
-    alertname: "FimFileChanged",
-    ...placeOf(notice),
-    rule: rule === undefined ? undefined : label(rule),
-    change: label(textAt(body, "unmapped", "fim", "change") ?? "unknown"),
-    path: label(textAt(body, "unmapped", "fim", "path") ?? ""),
-    uid: id,
+    alertname: names[notice.kind],
+    ...place,
+    severity,
+    rule: notice.rule === undefined ? undefined : label(notice.rule),
+    event: notice.kind === "change" ? undefined : notice.type,
+    change: optional(textAt(body, "unmapped", "fim", "change")),
+    path: optional(textAt(body, "unmapped", "fim", "path")),
+    uid: notice.id,
   });
 }
 
-/** The end of a trouble has the labels of its beginning, but for its severity. */
-function eventLabels(notice: Notice) {
-  const trouble = textAt(notice.body, "trouble");
-  const isTrouble = /^fim\.agent\.(?:degraded|recovered)$/.test(notice.type);
-  return present({
-    alertname: isTrouble ? "FimAgentDegraded" : "FimAgentEvent",
-    ...placeOf(notice),
-    severity: isTrouble ? "high" : notice.severity,
-    event: isTrouble ? undefined : notice.type,
-    trouble: trouble === undefined ? undefined : label(trouble),
-  });
+function troubleSeverity(trouble: string): Notice["severity"] {
+  return trouble === "silent" ? "critical" : "high";
 }
 
-function placeOf({ cluster, node, severity }: Notice) {
-  return { cluster: label(cluster), node: label(node), severity };
+function endOf({ trouble, isOver }: Notice, now: number): number {
+  if (isOver) return now;
+  return now + (trouble === undefined ? changeLasts : troubleLasts);
 }
 
-function endOf({ type, isAlert }: Notice, now: number): number {
-  if (type === "fim.agent.recovered") return now;
-  return now + (type === "fim.agent.degraded" && !isAlert ? troubleLasts : changeLasts);
+function optional(text: string | undefined): string | undefined {
+  return text === undefined ? undefined : label(text);
 }
 
 function label(text: string): string {

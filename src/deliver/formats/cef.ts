@@ -3,7 +3,7 @@ import { hashRecord } from "../../core/record/chain.ts";
 import { fieldsOf, numberAt, textAt } from "../../core/record/fields.ts";
 import type { Notice } from "../../core/record/notice.ts";
 import { harmless, nameOf } from "../../core/path.ts";
-import { fit } from "./text.ts";
+import { fit, reasonOf } from "./text.ts";
 
 /** Bytes. RFC 5425 §4.3.1 asks receivers for 8192; syslog's own head takes less than 400 of them. */
 const mostBytes = 8192 - 400;
@@ -45,9 +45,9 @@ function* extensionOf(notice: Notice, link: string | undefined): Generator<Membe
   yield ["dvchost", notice.node, 100];
   yield ["externalId", notice.id, 40];
   yield* custom(1, "cluster", notice.cluster);
-  if (notice.isAlert) yield* changeOf(notice.body);
+  if (notice.kind === "change") yield* changeOf(notice.body);
   yield ["msg", notice.message, 1023];
-  yield ["reason", textAt(notice.body, "policy", "desc") ?? textAt(notice.body, "reason"), 1023];
+  yield ["reason", reasonOf(notice), 1023];
   yield* custom(2, "techniques", notice.attack.map(attackText).join("; "));
   yield* custom(3, "recordHash", hashRecord(notice.bytes));
   yield* custom(4, "link", link);

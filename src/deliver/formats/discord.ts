@@ -38,11 +38,13 @@ const colors = {
   critical: 0xdc_26_26,
 } as const;
 
+const titles = { change: "File changed", alarm: "Alarm", event: "Agent event" } as const;
+
 function embedOf(notice: Notice, { link }: FormatContext, most: number) {
   const url = link(notice);
   const text = [headline(notice), notice.message, details(notice)].filter((line) => line !== "");
   return {
-    title: notice.isAlert ? "File changed" : "Agent event",
+    title: titles[notice.kind],
     ...(url !== undefined && { url }),
     description: `\`\`\`\n${fit(text.join("\n"), most, tame)}\n\`\`\``,
     color: colors[notice.severity],

@@ -8,7 +8,7 @@ import { isoTime } from "../../core/text/change-json.ts";
 import { json, refusing } from "../format.ts";
 import type { Format, FormatContext } from "../format.ts";
 import { parseJson, reason } from "./answer.ts";
-import { fit } from "./text.ts";
+import { fit, reasonOf } from "./text.ts";
 
 /** developer.pagerduty.com/docs/send-alert-event: characters. An event holds at most 512 KB. */
 const mostSummary = 1024;
@@ -22,7 +22,7 @@ export const pagerduty: Format = {
   readsBody: true,
   message([notice], context) {
     if (!notice) throw new Error("PagerDuty takes one event at a time");
-    const body = isEnd(notice) ? endOf(notice, context) : triggerOf(notice, context);
+    const body = notice.isOver ? endOf(notice, context) : triggerOf(notice, context);
     return { headers: json, body: Buffer.from(JSON.stringify(body)) };
   },
   outcome(answer, sent) {
@@ -39,10 +39,6 @@ export const pagerduty: Format = {
 
 function isOfKey(why: string): boolean {
   return /routing[ _]key/i.test(why);
-}
-
-function isEnd({ type }: Notice): boolean {
-  return type === "fim.agent.recovered";
 }
 
 function endOf(notice: Notice, { secret }: FormatContext) {
@@ -79,14 +75,10 @@ function triggerOf(notice: Notice, { secret, link }: FormatContext) {
 }
 
 /** The same for each attempt, for the changes of one procedure, and for the beginning and end of one trouble. */
-function keyOf({ cluster, node, id, isAlert, body }: Notice): string {
-  const about = isAlert ? (textAt(body, "unmapped", "fim", "incident") ?? id) : troubleOf(body, id);
+function keyOf({ cluster, node, id, trouble, body }: Notice): string {
+  const about = trouble ?? textAt(body, "unmapped", "fim", "incident") ?? id;
   const key = `${cluster}/${node}/${about}`;
   return key.length <= mostKey ? key : createHash("sha256").update(key).digest("hex");
-}
-
-function troubleOf(body: Notice["body"], id: string): string {
-  return textAt(body, "trouble") ?? id;
 }
 
 function detailsOf(notice: Notice) {
@@ -107,7 +99,7 @@ function detailsOf(notice: Notice) {
     pid: numberAt(fim, "actor", "pid"),
     before_sha256: shown(textAt(fim, "before", "sha256")),
     after_sha256: shown(textAt(fim, "after", "sha256")),
-    reason: shown(textAt(body, "reason")),
+    reason: shown(reasonOf(notice)),
   });
 }
 

@@ -41,15 +41,16 @@ function codeText(code: number | undefined): string | undefined {
 
 /** The event is the record's own text; an event of the agent is put under its type. */
 function eventOf(notice: Notice, { link }: FormatContext): string {
-  const { time, node, cluster, severity, type, isAlert, bytes } = notice;
+  const { time, node, cluster, severity, type, kind, bytes } = notice;
   const url = link(notice);
   const head = {
     time: time / 1000,
     host: node,
     source: "fim-agent",
-    sourcetype: isAlert ? "fim:ocsf" : "fim:agent",
+    sourcetype: kind === "event" ? "fim:agent" : "fim:ocsf",
     fields: { cluster, severity, type, ...(url !== undefined && { link: url }) },
   };
-  const event = isAlert ? bodyText(bytes) : `{"type":"${type}","data":${bodyText(bytes)}}`;
+  const text = bodyText(bytes);
+  const event = kind === "event" ? `{"type":"${type}","data":${text}}` : text;
   return `${JSON.stringify(head).slice(0, -1)},"event":${event}}`;
 }

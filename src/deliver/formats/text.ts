@@ -1,4 +1,5 @@
 import { attackText } from "../../core/record/attack.ts";
+import { textAt } from "../../core/record/fields.ts";
 import type { Notice } from "../../core/record/notice.ts";
 
 const keep = (character: string): string => character;
@@ -28,6 +29,15 @@ export function headline({ severity, cluster, node }: Notice): string {
 /** "rule kubeadm/static-pods · T1610 Deploy Container (Execution, Defense Evasion)", or nothing. */
 export function details({ rule, attack }: Notice): string {
   return [...(rule === undefined ? [] : [`rule ${rule}`]), ...attack.map(attackText)].join(" · ");
+}
+
+/** Why the rule is there, or why the event happened. */
+export function reasonOf({ body }: Notice): string | undefined {
+  return (
+    textAt(body, "policy", "desc") ??
+    textAt(body, "finding_info", "title") ??
+    textAt(body, "reason")
+  );
 }
 
 /** The message with texts as long as possible, in at most this many bytes. */

@@ -1,6 +1,7 @@
 import test from "ava";
 import fc from "fast-check";
 import { genesisHead, link } from "../../../src/core/record/chain.ts";
+import { toFinding } from "../../../src/core/record/finding.ts";
 import { bodyText, readNotice } from "../../../src/core/record/notice.ts";
 import { toEvent } from "../../../src/core/record/alert.ts";
 import { eventContext, judgedOf } from "../../helpers/judged.ts";
@@ -13,7 +14,7 @@ test("an alert becomes a notice with its place, severity, rule and techniques", 
   t.like(readNotice(record("alert", event)), {
     id: event.metadata.uid,
     type: "fim.alert.modified",
-    isAlert: true,
+    kind: "change",
     time: event.time,
     cluster: "lab",
     node: "cp-1",
@@ -28,10 +29,31 @@ test("an event of the agent says what is in trouble and why", (t) => {
   const body = { uid, event: "degraded", trouble: "engine", reason: "no \u202efanotify" };
   t.like(readNotice(record("agent", body)), {
     type: "fim.agent.degraded",
-    isAlert: false,
+    kind: "event",
     severity: "high",
+    trouble: "engine",
     message: "cp-1: agent degraded, engine: no \\u202efanotify",
   });
+});
+
+test("an alarm of a collector is about its node, and its end names what it ends", (t) => {
+  const alarm = (kind: "silent" | "heard" | "fork") => {
+    const about = { kind, cluster: "prod", node: "cp-2", severity: "high", reason: "why" } as const;
+    const context = { uid, now: 0, version: "1", collector: "main" };
+    return readNotice(record("collector", toFinding(about, context)));
+  };
+  t.like(alarm("silent"), {
+    id: uid,
+    type: "fim.collector.silent",
+    kind: "alarm",
+    cluster: "prod",
+    node: "cp-2",
+    severity: "high",
+    message: "cp-2: why",
+    trouble: "silent",
+  });
+  t.like(alarm("heard"), { type: "fim.collector.heard", trouble: "silent", isOver: true });
+  t.is(alarm("fork")?.trouble, undefined);
 });
 
 test("a record that no sink carries has no notice, and bytes that are no record are a broken chain", (t) => {

@@ -9,7 +9,14 @@ import { freePort, get } from "../../helpers/http.ts";
 import { eventContext, judgedOf, seen } from "../../helpers/judged.ts";
 import { missingProgram } from "../../helpers/missing.ts";
 import { needing } from "../../helpers/needs.ts";
-import { alertOf, anyName, hostileNames, noticeOf, plainContext } from "../../helpers/notices.ts";
+import {
+  alarmOf,
+  alertOf,
+  anyName,
+  hostileNames,
+  noticeOf,
+  plainContext,
+} from "../../helpers/notices.ts";
 import { record } from "../../helpers/queue.ts";
 import { startService } from "../../helpers/service.ts";
 import { deliverAll } from "../../helpers/sink.ts";
@@ -119,7 +126,17 @@ real("a trouble lasts in a real Alertmanager until its end arrives", async (t) =
   });
   await deliverAll(settings, [event("recovered", "b")]);
   await until(async () => (await manager.held()).length === 0);
-  t.pass();
+  await deliverAll(settings, [alarmOf("silent"), alarmOf("fork")]);
+  await until(async () => (await manager.held()).length === 2);
+  await deliverAll(settings, [alarmOf("heard", "info")]);
+  const rest = await until(async () => {
+    const all = await manager.held();
+    return all.length === 1 && all;
+  });
+  t.like(rest[0], {
+    labels: { alertname: "FimAlarm", event: "fim.collector.fork", uid: "uid-fork" },
+    annotations: { summary: "cp-1: it is fork", reason: "Two histories of one node" },
+  });
 });
 
 interface Posted {

@@ -5,7 +5,7 @@ import { cef } from "../../../src/deliver/formats/cef.ts";
 import { syslogFrame } from "../../../src/deliver/formats/syslog.ts";
 import { judgedOf, seen } from "../../helpers/judged.ts";
 import { parseCef } from "../../helpers/cef.ts";
-import { alertOf, anyName, hostileNames, noticeOf } from "../../helpers/notices.ts";
+import { alarmOf, alertOf, anyName, hostileNames, noticeOf } from "../../helpers/notices.ts";
 import { record } from "../../helpers/queue.ts";
 
 test("an alert has the file before and after, the process and its own members under labels", (t) => {
@@ -48,12 +48,15 @@ test("an alert has the file before and after, the process and its own members un
   });
 });
 
-test("an event of the agent has a message and no file", (t) => {
+test("an event of an agent and an alarm of a collector have a message and no file", (t) => {
   const notice = noticeOf(record("agent", { uid: "u", event: "degraded", trouble: "engine" }));
   const { head, extension } = parseCef(cef(notice, undefined));
   t.is(head[5], "fim.agent.degraded");
   t.is(extension["msg"], "cp-1: agent degraded, engine");
   t.false("filePath" in extension || "cs4" in extension);
+  const alarm = parseCef(cef(noticeOf(alarmOf("fork")), undefined));
+  t.like(alarm.extension, { reason: "Two histories of one node", msg: "cp-1: it is fork" });
+  t.false("filePath" in alarm.extension);
 });
 
 /** The members of an alert about a file with an ordinary name. */

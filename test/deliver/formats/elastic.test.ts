@@ -3,7 +3,14 @@ import fc from "fast-check";
 import { hashRecord } from "../../../src/core/record/chain.ts";
 import { textAt } from "../../../src/core/record/fields.ts";
 import { elastic } from "../../../src/deliver/formats/elastic.ts";
-import { alertOf, anyName, hostileNames, noticeOf, plainContext } from "../../helpers/notices.ts";
+import {
+  alarmOf,
+  alertOf,
+  anyName,
+  hostileNames,
+  noticeOf,
+  plainContext,
+} from "../../helpers/notices.ts";
 import { alertRecord, record } from "../../helpers/queue.ts";
 import { startService } from "../../helpers/service.ts";
 import type { Service } from "../../helpers/service.ts";
@@ -155,7 +162,7 @@ test("no name of a file adds a line or a document", (t) => {
   );
 });
 
-test("an event of the agent is a document too, with the hash of its record", (t) => {
+test("an event of an agent and an alarm of a collector are documents too, with the hash of its record", (t) => {
   const bytes = record("agent", { uid: "u", event: "degraded", trouble: "engine" });
   const [, doc = ""] = elastic
     .message([noticeOf(bytes)], plainContext)
@@ -170,5 +177,11 @@ test("an event of the agent is a document too, with the hash of its record", (t)
       action: ["fim.agent.degraded"],
       hash: hashRecord(bytes),
     },
+  });
+  const alarm = elastic.message([noticeOf(alarmOf("silent"))], plainContext).body.toString();
+  t.like(JSON.parse(alarm.split("\n")[1] ?? ""), {
+    event: { kind: "alert", category: ["host"], action: ["fim.collector.silent"] },
+    host: { name: "cp-1" },
+    orchestrator: { cluster: { name: "lab" } },
   });
 });

@@ -2,7 +2,14 @@ import test from "ava";
 import fc from "fast-check";
 import type { StatusAnswer } from "../../../src/core/backoff.ts";
 import { pagerduty } from "../../../src/deliver/formats/pagerduty.ts";
-import { alertOf, anyName, hostileNames, noticeOf, plainContext } from "../../helpers/notices.ts";
+import {
+  alarmOf,
+  alertOf,
+  anyName,
+  hostileNames,
+  noticeOf,
+  plainContext,
+} from "../../helpers/notices.ts";
 import type { Notice } from "../../../src/core/record/notice.ts";
 import { alertRecord, record } from "../../helpers/queue.ts";
 import { startService } from "../../helpers/service.ts";
@@ -77,6 +84,10 @@ test("the changes of one procedure share an incident, and the end of a trouble r
   t.is(event("degraded").event_action, "trigger");
   t.is(event("recovered").event_action, "resolve");
   t.is(event("degraded").dedup_key, event("recovered").dedup_key);
+  const [silent, heard] = [noticeOf(alarmOf("silent")), noticeOf(alarmOf("heard", "info"))];
+  t.is(send(silent).event_action, "trigger");
+  t.is(send(heard).event_action, "resolve");
+  t.is(send(silent).dedup_key, send(heard).dedup_key);
 });
 
 test("events arrive one by one, through a limit of the rate", async (t) => {
