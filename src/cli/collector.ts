@@ -144,7 +144,7 @@ function options(parser: Argv): Argv {
     })
     .option("store", {
       ...text,
-      describe: "sqlite:FILE",
+      describe: "sqlite:FILE, or postgres://USER:PASSWORD@HOST/DATABASE",
       defaultDescription: "a database in --state",
     })
     .option("listen", { ...text, describe: "HOST:PORT", defaultDescription: "127.0.0.1:8686" })

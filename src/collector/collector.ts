@@ -10,6 +10,7 @@ import { Checkpoints } from "./log/checkpoints.ts";
 import { Nonces } from "./nonce.ts";
 import { OwnChain, collectorKeyName } from "./own-chain.ts";
 import { RateLimit } from "./rate-limit.ts";
+import { openPostgresStore } from "./store/postgres/store.ts";
 import type { Store } from "./store/store.ts";
 import { openSqliteStore } from "./store/sqlite/store.ts";
 
@@ -29,8 +30,10 @@ export interface StoreSettings {
 export async function openStore({ store, state }: StoreSettings): Promise<Store> {
   const where = store ?? `sqlite:${join(state, "collector.db")}`;
   if (where.startsWith("sqlite:")) return openSqliteStore(where.slice("sqlite:".length));
-  throw new IntegrityError("CONFIG_INVALID", `--store: expected sqlite:FILE, found another form`, {
-    hint: "name a database file: --store sqlite:/var/lib/fim-collector/collector.db",
+  if (/^postgres(?:ql)?:\/\//.test(where)) return await openPostgresStore(where);
+  // The message must not repeat what was given: it may hold a password.
+  throw new IntegrityError("CONFIG_INVALID", "--store: expected sqlite:FILE or postgres://…", {
+    hint: "such as sqlite:/var/lib/fim-collector/collector.db or postgres://USER@HOST/DATABASE",
   });
 }
 

@@ -1,10 +1,10 @@
-import test from "ava";
 import { createPublicKey } from "node:crypto";
 import { gzipSync } from "node:zlib";
 import { request } from "node:http";
 import { rawPublicKey } from "../../src/core/record/dsse.ts";
-import { Reporter, alert, newKey, nonceOf, send, startCollector } from "../helpers/collector.ts";
+import { Reporter, alert, newKey, nonceOf, send } from "../helpers/collector.ts";
 import type { Serving } from "../helpers/collector.ts";
+import { onEachStore } from "../helpers/stores.ts";
 
 async function enrolled(serving: Serving, node = "cp-1"): Promise<Reporter> {
   const reporter = new Reporter(node);
@@ -13,8 +13,8 @@ async function enrolled(serving: Serving, node = "cp-1"): Promise<Reporter> {
   return reporter;
 }
 
-test("a batch is stored, and its alert is found as it was signed", async (t) => {
-  await using serving = await startCollector();
+onEachStore("a batch is stored, and its alert is found as it was signed", async (t, start) => {
+  await using serving = await start();
   const reporter = await enrolled(serving);
   const { status, body } = await send(serving, reporter.batch(2));
   t.is(status, 200);
@@ -34,8 +34,8 @@ test("a batch is stored, and its alert is found as it was signed", async (t) => 
   t.deepEqual((one["metadata"] as { uid: string }).uid, uid);
 });
 
-test("a batch that comes again is confirmed and stored once", async (t) => {
-  await using serving = await startCollector();
+onEachStore("a batch that comes again is confirmed and stored once", async (t, start) => {
+  await using serving = await start();
   const reporter = await enrolled(serving);
   const lines = reporter.batch(3);
   await send(serving, lines);
@@ -45,37 +45,43 @@ test("a batch that comes again is confirmed and stored once", async (t) => {
   t.is((await serving.types()).length, 3);
 });
 
-test("a missing batch is asked for; when it comes, all is stored in order", async (t) => {
-  await using serving = await startCollector();
-  const reporter = await enrolled(serving);
-  const [first, second, third] = [reporter.batch(), reporter.batch(), reporter.batch()];
-  await send(serving, first);
-  const gap = await send(serving, third);
-  t.is(gap.status, 409);
-  t.like(gap.body, { error: "gap", expected: 2, ack: null });
-  t.is((await send(serving, second)).status, 200);
-  t.is((await send(serving, third)).body["ack"], 3);
-  t.deepEqual(await serving.types(), [
-    "fim.alert.modified",
-    "fim.collector.gap",
-    "fim.alert.modified",
-    "fim.alert.modified",
-  ]);
-});
+onEachStore(
+  "a missing batch is asked for; when it comes, all is stored in order",
+  async (t, start) => {
+    await using serving = await start();
+    const reporter = await enrolled(serving);
+    const [first, second, third] = [reporter.batch(), reporter.batch(), reporter.batch()];
+    await send(serving, first);
+    const gap = await send(serving, third);
+    t.is(gap.status, 409);
+    t.like(gap.body, { error: "gap", expected: 2, ack: null });
+    t.is((await send(serving, second)).status, 200);
+    t.is((await send(serving, third)).body["ack"], 3);
+    t.deepEqual(await serving.types(), [
+      "fim.alert.modified",
+      "fim.collector.gap",
+      "fim.alert.modified",
+      "fim.alert.modified",
+    ]);
+  },
+);
 
-test("an agent that has lost records says so: the rest is stored, with an alarm", async (t) => {
-  await using serving = await startCollector();
-  const reporter = await enrolled(serving);
-  await send(serving, reporter.batch());
-  reporter.batch(5);
-  const { status, body } = await send(serving, reporter.batch(), { "fim-lost-from": "2" });
-  t.is(status, 200);
-  t.is(body["ack"], 7);
-  t.true((await serving.types()).includes("fim.collector.gap"));
-});
+onEachStore(
+  "an agent that has lost records says so: the rest is stored, with an alarm",
+  async (t, start) => {
+    await using serving = await start();
+    const reporter = await enrolled(serving);
+    await send(serving, reporter.batch());
+    reporter.batch(5);
+    const { status, body } = await send(serving, reporter.batch(), { "fim-lost-from": "2" });
+    t.is(status, 200);
+    t.is(body["ack"], 7);
+    t.true((await serving.types()).includes("fim.collector.gap"));
+  },
+);
 
-test("a clone's records are a fork: refused, kept apart, one alarm", async (t) => {
-  await using serving = await startCollector();
+onEachStore("a clone's records are a fork: refused, kept apart, one alarm", async (t, start) => {
+  await using serving = await start();
   const reporter = await enrolled(serving);
   await send(serving, reporter.batch());
   const clone = reporter.clone();
@@ -91,15 +97,15 @@ test("a clone's records are a fork: refused, kept apart, one alarm", async (t) =
   t.is(types.filter((type) => type === "fim.alert.modified").length, 8);
 });
 
-test("no node enrols under the name of a collector's own chains", async (t) => {
-  await using serving = await startCollector();
+onEachStore("no node enrols under the name of a collector's own chains", async (t, start) => {
+  await using serving = await start();
   const { status, body } = await new Reporter("test", { cluster: "fim-collector" }).enrol(serving);
   t.is(status, 401);
   t.regex(body, /expected the names of a node and its cluster/);
 });
 
-test("no signature but that of the node's own key is accepted", async (t) => {
-  await using serving = await startCollector();
+onEachStore("no signature but that of the node's own key is accepted", async (t, start) => {
+  await using serving = await start();
   const reporter = await enrolled(serving);
   const other = await enrolled(serving, "cp-2");
   const stolen = reporter.clone().batch(1, other.key);
@@ -115,8 +121,8 @@ test("no signature but that of the node's own key is accepted", async (t) => {
   t.is((await send(serving, reporter.batch())).status, 200);
 });
 
-test("a key that was replaced signs nothing new", async (t) => {
-  await using serving = await startCollector();
+onEachStore("a key that was replaced signs nothing new", async (t, start) => {
+  await using serving = await start();
   const reporter = await enrolled(serving);
   const before = reporter.batch();
   await send(serving, before);
@@ -131,25 +137,28 @@ test("a key that was replaced signs nothing new", async (t) => {
   t.false((await serving.types()).includes("fim.collector.rekeyed"));
 });
 
-test("an agent that changed its key before it enrolled sends its chain from the beginning", async (t) => {
-  await using serving = await startCollector();
-  const reporter = new Reporter("cp-1");
-  const first = reporter.batch();
-  const [old, next] = [reporter.key, newKey()];
-  const publicKey = rawPublicKey(createPublicKey(next)).toString("base64");
-  const rekey = reporter.batchOf([{ kind: "rekey", body: { publicKey } }]);
-  reporter.key = next;
-  reporter.past = [createPublicKey(old)];
-  const last = reporter.batch();
-  t.is((await reporter.enrol(serving)).status, 200);
-  const beat = reporter.heartbeat(await nonceOf(serving));
-  for (const lines of [first, beat, rekey, last]) t.is((await send(serving, lines)).status, 200);
-  const fresh = new Reporter("cp-1", { key: old });
-  t.is((await send(serving, fresh.batch())).status, 401, "a chain of its own");
-});
+onEachStore(
+  "an agent that changed its key before it enrolled sends its chain from the beginning",
+  async (t, start) => {
+    await using serving = await start();
+    const reporter = new Reporter("cp-1");
+    const first = reporter.batch();
+    const [old, next] = [reporter.key, newKey()];
+    const publicKey = rawPublicKey(createPublicKey(next)).toString("base64");
+    const rekey = reporter.batchOf([{ kind: "rekey", body: { publicKey } }]);
+    reporter.key = next;
+    reporter.past = [createPublicKey(old)];
+    const last = reporter.batch();
+    t.is((await reporter.enrol(serving)).status, 200);
+    const beat = reporter.heartbeat(await nonceOf(serving));
+    for (const lines of [first, beat, rekey, last]) t.is((await send(serving, lines)).status, 200);
+    const fresh = new Reporter("cp-1", { key: old });
+    t.is((await send(serving, fresh.batch())).status, 401, "a chain of its own");
+  },
+);
 
-test("a chain that begins again under the same key is a rollback", async (t) => {
-  await using serving = await startCollector();
+onEachStore("a chain that begins again under the same key is a rollback", async (t, start) => {
+  await using serving = await start();
   const reporter = await enrolled(serving);
   await send(serving, reporter.batch(3));
   const fresh = new Reporter("cp-1", { key: reporter.key });
@@ -157,43 +166,52 @@ test("a chain that begins again under the same key is a rollback", async (t) => 
   t.true((await serving.types()).includes("fim.collector.rollback"));
 });
 
-test("a node enrols with a token for it, once, and not with that of another", async (t) => {
-  await using serving = await startCollector();
-  const token = await serving.joinToken("cp-1");
-  t.is((await new Reporter("cp-2").enrol(serving, token)).status, 401);
-  const reporter = new Reporter("cp-1");
-  t.is((await reporter.enrol(serving, token)).status, 200);
-  t.is((await reporter.enrol(serving, token)).status, 200, "the answer was lost: same key");
-  t.is((await new Reporter("cp-1").enrol(serving, token)).status, 401, "used");
-  const late = await serving.joinToken("cp-3", 1000);
-  serving.skew = 2000;
-  t.is((await new Reporter("cp-3").enrol(serving, late)).status, 401, "expired");
-});
+onEachStore(
+  "a node enrols with a token for it, once, and not with that of another",
+  async (t, start) => {
+    await using serving = await start();
+    const token = await serving.joinToken("cp-1");
+    t.is((await new Reporter("cp-2").enrol(serving, token)).status, 401);
+    const reporter = new Reporter("cp-1");
+    t.is((await reporter.enrol(serving, token)).status, 200);
+    t.is((await reporter.enrol(serving, token)).status, 200, "the answer was lost: same key");
+    t.is((await new Reporter("cp-1").enrol(serving, token)).status, 401, "used");
+    const late = await serving.joinToken("cp-3", 1000);
+    serving.skew = 2000;
+    t.is((await new Reporter("cp-3").enrol(serving, late)).status, 401, "expired");
+  },
+);
 
-test("a new key for a known node raises an alarm, and the old one is worth nothing", async (t) => {
-  await using serving = await startCollector();
-  const reporter = await enrolled(serving);
-  await send(serving, reporter.batch());
-  const again = await enrolled(serving);
-  t.deepEqual((await serving.types()).at(-1), "fim.collector.rekeyed");
-  t.is((await send(serving, again.batch())).status, 200);
-  t.is((await send(serving, reporter.batch())).status, 401);
-});
+onEachStore(
+  "a new key for a known node raises an alarm, and the old one is worth nothing",
+  async (t, start) => {
+    await using serving = await start();
+    const reporter = await enrolled(serving);
+    await send(serving, reporter.batch());
+    const again = await enrolled(serving);
+    t.deepEqual((await serving.types()).at(-1), "fim.collector.rekeyed");
+    t.is((await send(serving, again.batch())).status, 200);
+    t.is((await send(serving, reporter.batch())).status, 401);
+  },
+);
 
-test("heartbeats make a node well; a replayed one does not keep it alive", async (t) => {
-  await using serving = await startCollector();
-  const reporter = await enrolled(serving);
-  const beat = reporter.heartbeat(await nonceOf(serving));
-  t.is((await send(serving, beat)).status, 200);
-  const [before] = await nodesOf(serving);
-  t.like(before, { node: "cp-1", state: "well", engine: "fanotify", attribution: "full" });
-  serving.skew = 200_000;
-  t.is((await send(serving, beat)).status, 200);
-  t.is((await nodesOf(serving))[0]?.["state"], "silent");
-});
+onEachStore(
+  "heartbeats make a node well; a replayed one does not keep it alive",
+  async (t, start) => {
+    await using serving = await start();
+    const reporter = await enrolled(serving);
+    const beat = reporter.heartbeat(await nonceOf(serving));
+    t.is((await send(serving, beat)).status, 200);
+    const [before] = await nodesOf(serving);
+    t.like(before, { node: "cp-1", state: "well", engine: "fanotify", attribution: "full" });
+    serving.skew = 200_000;
+    t.is((await send(serving, beat)).status, 200);
+    t.is((await nodesOf(serving))[0]?.["state"], "silent");
+  },
+);
 
-test("a heartbeat shows a chain or a baseline that was set back", async (t) => {
-  await using serving = await startCollector();
+onEachStore("a heartbeat shows a chain or a baseline that was set back", async (t, start) => {
+  await using serving = await start();
   const reporter = await enrolled(serving);
   const old = reporter.clone();
   const recorded = { uid: "b", event: "baseline", counter: 2, digest: "cc" };
@@ -216,8 +234,8 @@ test("a heartbeat shows a chain or a baseline that was set back", async (t) => {
   }
 });
 
-test("hostile bodies are refused with a reason, and nothing is stored", async (t) => {
-  await using serving = await startCollector();
+onEachStore("hostile bodies are refused with a reason, and nothing is stored", async (t, start) => {
+  await using serving = await start();
   const reporter = await enrolled(serving);
   const lines = reporter.clone().batch(2);
   const [envelope = "", first = ""] = lines.split("\n");
@@ -234,8 +252,8 @@ test("hostile bodies are refused with a reason, and nothing is stored", async (t
   t.is(await sendBytes(serving, gzipSync(lines)), 200);
 });
 
-test("a record that is not written as agents write it is refused", async (t) => {
-  await using serving = await startCollector();
+onEachStore("a record that is not written as agents write it is refused", async (t, start) => {
+  await using serving = await start();
   const reporter = await enrolled(serving);
   for (const body of ["text", ["a"], null, 7]) {
     const clone = reporter.clone();

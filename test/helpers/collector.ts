@@ -46,12 +46,16 @@ interface StartOptions {
   readonly watchdog?: boolean;
   /** Kept at the end. Default: a directory of its own, which is removed. */
   readonly state?: string;
+  /** Default: SQLite in the state directory. */
+  readonly store?: string;
 }
 
 export async function startCollector(options: StartOptions = {}): Promise<Serving> {
   const state = options.state ?? mkdtempSync(join(tmpdir(), "fim-collector-"));
   const clock = (): number => Date.now() + serving.skew;
-  const collector = await openCollector({ state, name: "test" }, clock);
+  const { store: where } = options;
+  const settings = { state, name: "test", ...(where !== undefined && { store: where }) };
+  const collector = await openCollector(settings, clock);
   const feed = new Feed();
   const log = pino({ level: "silent" });
   const { store } = collector;

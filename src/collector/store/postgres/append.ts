@@ -1,0 +1,140 @@
+import type { RightEdge } from "../../../core/tlog/tree.ts";
+import { severities } from "../../../core/policy/rule.ts";
+import { grow, parseTree, printTree, treeKey } from "../../log/grow.ts";
+import type { NewBatch, NewRecord } from "../store.ts";
+import type { TransactionSql } from "./connect.ts";
+import { arrayOf } from "./values.ts";
+
+interface Appended {
+  readonly batch: NewBatch;
+  readonly chain: number;
+  readonly node?: number;
+  readonly now: number;
+}
+
+interface Row extends Pick<Appended, "chain" | "node" | "now"> {
+  readonly id: number;
+  readonly record: NewRecord;
+}
+
+/**
+ * The batches of a transaction, kept until its end: appending to the log's tree locks it for all, so it is done last
+ * and at once.
+ */
+export class Appending {
+  readonly #sql: TransactionSql;
+  #waiting: readonly Appended[] = [];
+
+  constructor(sql: TransactionSql) {
+    this.#sql = sql;
+  }
+
+  add(one: Appended): void {
+    this.#waiting = [...this.#waiting, one];
+  }
+
+  /** Hash of a record of branch 0 that waits. */
+  hashOf(chain: string, seq: number): string | undefined {
+    return this.#waiting
+      .filter(({ batch }) => batch.chain === chain && batch.branch === 0)
+      .flatMap(({ batch }) => batch.records)
+      .find((record) => record.seq === seq)?.hash;
+  }
+
+  async tree(): Promise<RightEdge> {
+    const [row] = await this.#sql<{ value: string }[]>`
+      SELECT value FROM meta WHERE key = ${treeKey}`;
+    return parseTree(row?.value);
+  }
+
+  /** Appends the waiting records to the log and stores them. */
+  async flush(): Promise<void> {
+    const sql = this.#sql;
+    const appended = this.#waiting;
+    if (appended.length === 0) return;
+    this.#waiting = [];
+    const [row] = await sql<{ value: string }[]>`
+      SELECT value FROM meta WHERE key = ${treeKey} FOR UPDATE`;
+    const before = parseTree(row?.value);
+    const hashes = appended.flatMap(({ batch }) => batch.records.map(({ hash }) => hash));
+    const { tree, completed } = grow(before, hashes);
+    const rows = rowsOf(appended, before.size);
+    // Sent at once: the server runs them in order.
+    await Promise.all([
+      sql`UPDATE meta SET value = ${printTree(tree)} WHERE key = ${treeKey}`,
+      sql`INSERT INTO subtree (level, place, hash) SELECT * FROM unnest(
+        ${arrayOf(completed.map(({ level }) => level))}::smallint[],
+        ${arrayOf(completed.map(({ index }) => index))}::bigint[],
+        ${arrayOf(completed.map(({ hash }) => Buffer.from(hash, "hex")))}::bytea[])`,
+      insertBatches(sql, appended, before.size),
+      insertRecords(sql, rows),
+      insertAlerts(
+        sql,
+        rows.filter(({ record }) => record.alert),
+      ),
+    ]);
+  }
+}
+
+/** The records with their ids: the leaf of each, and one. */
+function rowsOf(appended: readonly Appended[], size: number): readonly Row[] {
+  let id = size;
+  return appended.flatMap(({ batch, chain, node, now }) =>
+    batch.records.map((record): Row => {
+      id += 1;
+      const about = record.about ?? node;
+      return { id, record, chain, now, ...(about !== undefined && { node: about }) };
+    }),
+  );
+}
+
+async function insertBatches(
+  sql: TransactionSql,
+  appended: readonly Appended[],
+  size: number,
+): Promise<void> {
+  let leaf = size;
+  for (const { batch, chain, now } of appended) {
+    const { first, head, envelope } = batch;
+    await sql`INSERT INTO batch (chain, first, last, leaf, received, envelope)
+      VALUES (${chain}, ${first}, ${head.seq}, ${leaf}, ${now}, ${envelope})`;
+    leaf += batch.records.length;
+  }
+}
+
+async function insertRecords(sql: TransactionSql, rows: readonly Row[]): Promise<void> {
+  const records = rows.map(({ record }) => record);
+  await sql`INSERT INTO record (id, chain, seq, received, hash, bytes) SELECT * FROM unnest(
+    ${arrayOf(rows.map(({ id }) => id))}::bigint[],
+    ${arrayOf(rows.map(({ chain }) => chain))}::bigint[],
+    ${arrayOf(records.map(({ seq }) => seq))}::bigint[],
+    ${arrayOf(rows.map(({ now }) => now))}::bigint[],
+    ${arrayOf(records.map(({ hash }) => Buffer.from(hash, "hex")))}::bytea[],
+    ${arrayOf(records.map(({ bytes }) => bytes))}::bytea[])`;
+}
+
+/** The first of two alerts with one id stays: a branch repeats what the chain holds. */
+async function insertAlerts(sql: TransactionSql, rows: readonly Row[]): Promise<void> {
+  if (rows.length === 0) return;
+  const alerts = rows.flatMap(({ record: { alert } }) => (alert ? [alert] : []));
+  await sql`WITH given AS (SELECT * FROM unnest(
+      ${arrayOf(rows.map(({ id }) => id))}::bigint[],
+      ${arrayOf(alerts.map(({ uid }) => uid))}::text[],
+      ${arrayOf(rows.map(({ node }) => node))}::bigint[],
+      ${arrayOf(alerts.map(({ type }) => type))}::text[],
+      ${arrayOf(alerts.map(({ severity }) => severities.indexOf(severity)))}::smallint[],
+      ${arrayOf(alerts.map(({ change }) => change))}::text[],
+      ${arrayOf(alerts.map(({ path }) => path))}::text[],
+      ${arrayOf(alerts.map(({ rule }) => rule))}::text[],
+      ${arrayOf(alerts.map(({ incident }) => incident))}::text[],
+      ${arrayOf(alerts.map(({ pod }) => pod))}::text[],
+      ${arrayOf(alerts.map(({ at }) => at))}::bigint[],
+      ${arrayOf(rows.map(({ now }) => now))}::bigint[])
+      AS given (record, uid, node, type, severity, change, path, rule, incident, pod, at, received)),
+    fresh AS (
+      INSERT INTO alert_uid (uid, record, received) SELECT uid, record, received FROM given
+      ORDER BY record ON CONFLICT DO NOTHING RETURNING record)
+    INSERT INTO alert
+      (record, uid, node, type, severity, change, path, rule, incident, pod, at, received)
+    SELECT given.* FROM given JOIN fresh ON fresh.record = given.record`;
+}

@@ -1,0 +1,62 @@
+import { severities } from "../../../core/policy/rule.ts";
+import type { AlertQuery } from "../store.ts";
+import { arrayOf, plain } from "./values.ts";
+
+type Value = string | number;
+
+/** Characters that the index of paths holds of each, and that of incidents. */
+const indexedPath = 512;
+const indexedIncident = 128;
+
+/** A condition for each given part of a query, with numbered parameters. */
+export function conditionsOf(query: AlertQuery): {
+  readonly where: string;
+  readonly values: readonly Value[];
+} {
+  const { path, severities: wanted, acknowledged, incident } = query;
+  const conditions: readonly (readonly [string, Value | undefined])[] = [
+    ["node IN (SELECT id FROM node WHERE cluster = ?)", query.cluster],
+    ["node IN (SELECT id FROM node WHERE name = ?)", query.node],
+    ["severity = ANY (?::smallint[])", wanted && arrayOf(wanted.map(rankOf))],
+    ["change = ?", query.change],
+    ["type = ?", query.type],
+    ...pathConditions(path),
+    ["rule = ?", query.rule],
+    [`left(incident, ${indexedIncident}) = ?`, incident?.slice(0, indexedIncident)],
+    ["incident = ?", incident],
+    ["pod = ?", query.pod],
+    ["acknowledged = ?", acknowledged === undefined ? undefined : Number(acknowledged)],
+    ["at >= ?", query.since],
+    ["at < ?", query.until],
+    ["record < ?", query.before],
+    ["record > ?", query.after],
+  ];
+  const given = conditions.filter(([, value]) => value !== undefined);
+  const texts = given.map(([sql], at) => sql.replace("?", `$${at + 1}`));
+  return {
+    where: texts.length === 0 ? "" : `WHERE ${texts.join(" AND ")}`,
+    values: given.flatMap(([, value]) =>
+      typeof value === "string" ? plain(value) : (value ?? []),
+    ),
+  };
+}
+
+function rankOf(severity: AlertQuery["type"]): number {
+  return severities.findIndex((one) => one === severity);
+}
+
+/** Of a glob its literal beginning, by which the index finds it, and the whole as a pattern of LIKE. */
+function pathConditions(path: string | undefined): readonly (readonly [string, string])[] {
+  if (path === undefined) return [];
+  const [literal = ""] = /^[^*?]*/.exec(path) ?? [];
+  const begin = escaped(Array.from(literal).slice(0, indexedPath).join(""));
+  const indexed = [`left(path, ${indexedPath}) LIKE ?`, `${begin}%`] as const;
+  if (literal === path) return [indexed, ["path = ?", path]];
+  const pattern = escaped(path).replaceAll("*", "%").replaceAll("?", "_");
+  return [...(begin === "" ? [] : [indexed]), ["path LIKE ?", pattern]];
+}
+
+/** A text that LIKE takes literally. */
+function escaped(text: string): string {
+  return text.replaceAll(/[\\%_]/g, "\\$&");
+}

@@ -1,0 +1,115 @@
+import { severities } from "../../../core/policy/rule.ts";
+import type { Severity } from "../../../core/policy/rule.ts";
+import { toAlert, toNode } from "../sqlite/rows.ts";
+import type { AlertRow, KeyRow, NodeRow } from "../sqlite/rows.ts";
+import type {
+  AlertQuery,
+  Comment,
+  HourCount,
+  StoredAlert,
+  StoredNode,
+  StoredProof,
+} from "../store.ts";
+import type { Sql } from "./connect.ts";
+import { conditionsOf } from "./conditions.ts";
+import { plain } from "./values.ts";
+
+const columns = `record, uid, node, type, severity, change, path, rule, incident, pod, at, received,
+  acknowledged`;
+
+const alertSelect = `SELECT alert.record AS id, alert.uid, node.cluster, node.name AS node, alert.type,
+  alert.severity, alert.change, alert.path, alert.rule, alert.incident, alert.pod, alert.at,
+  alert.received, alert.acknowledged, record.bytes`;
+
+const alertJoin = `JOIN record ON record.id = alert.record AND record.received = alert.received
+  LEFT JOIN node ON node.id = alert.node`;
+
+/** What people and the watchdog read: what was committed. */
+export class PostgresReader {
+  readonly #sql: Sql;
+
+  constructor(sql: Sql) {
+    this.#sql = sql;
+  }
+
+  async nodes(): Promise<readonly StoredNode[]> {
+    const [rows, keys] = await Promise.all([
+      this.#sql<NodeRow[]>`
+        SELECT id, cluster, name, key_id, chain, enrolled, heard, heartbeat, baseline
+        FROM node ORDER BY cluster, name`,
+      this.#sql<KeyRow[]>`
+        SELECT node, key_id, public_key FROM node_key WHERE retired IS NULL ORDER BY since`,
+    ]);
+    const byNode = Map.groupBy(keys, ({ node }) => node);
+    return rows.map((row) => toNode(row, byNode.get(row.id) ?? []));
+  }
+
+  async alerts(query: AlertQuery): Promise<readonly StoredAlert[]> {
+    const { where, values } = conditionsOf(query);
+    const order = query.after === undefined ? "DESC" : "ASC";
+    const sql = `${alertSelect} FROM (SELECT ${columns} FROM alert ${where}
+      ORDER BY record ${order} LIMIT $${values.length + 1}) AS alert ${alertJoin}
+      ORDER BY alert.record ${order}`;
+    const rows = await this.#sql.unsafe<AlertRow[]>(sql, [...values, query.limit], {
+      prepare: true,
+    });
+    return rows.map(toAlert);
+  }
+
+  async alert(uid: string): Promise<StoredAlert | undefined> {
+    const sql = `${alertSelect} FROM alert_uid
+      JOIN alert ON alert.record = alert_uid.record AND alert.received = alert_uid.received
+      ${alertJoin} WHERE alert_uid.uid = $1`;
+    const [row] = await this.#sql.unsafe<AlertRow[]>(sql, [plain(uid)], { prepare: true });
+    return row && toAlert(row);
+  }
+
+  async comments(alertId: number): Promise<readonly Comment[]> {
+    const rows = await this.#sql<Comment[]>`SELECT at, login AS user, acknowledges, text
+      FROM comment WHERE record = ${alertId} ORDER BY id`;
+    return [...rows];
+  }
+
+  async alarms(): Promise<readonly { node: number; what: string; since: number }[]> {
+    const rows = await this.#sql<{ node: number; what: string; since: number }[]>`
+      SELECT node, what, since FROM alarm`;
+    return [...rows];
+  }
+
+  async openAlerts(): Promise<Readonly<Record<Severity, number>>> {
+    const rows = await this.#sql<{ severity: number; count: number }[]>`
+      SELECT severity, count(*) AS count FROM alert WHERE acknowledged = 0 GROUP BY severity`;
+    const counted = new Map(rows.map(({ severity, count }) => [severities[severity], count]));
+    return Object.fromEntries(severities.map((one) => [one, counted.get(one) ?? 0])) as Readonly<
+      Record<Severity, number>
+    >;
+  }
+
+  async alertsByHour(since: number): Promise<readonly HourCount[]> {
+    const rows = await this.#sql<{ hour: number; severity: number; count: number }[]>`
+      SELECT at / ${hourLength}::bigint * ${hourLength}::bigint AS hour, severity, count(*) AS count
+      FROM alert WHERE at >= ${since - (since % hourLength)} GROUP BY 1, 2 ORDER BY 1, 2`;
+    return rows.map((row) => ({ ...row, severity: severities[row.severity] ?? "critical" }));
+  }
+
+  async proof(alertId: number): Promise<StoredProof | undefined> {
+    // A record's id is its leaf, and one: the batch that begins nearest before it holds it.
+    const [found] = await this.#sql<(Omit<StoredProof, "records"> & { leaf: number })[]>`
+      SELECT chain.name AS chain, chain.branch, record.seq, encode(record.hash, 'hex') AS hash,
+        batch.envelope, batch.first, batch.leaf
+      FROM record JOIN chain ON chain.id = record.chain
+        JOIN batch ON batch.leaf < record.id AND batch.received = record.received
+      WHERE record.id = ${alertId} ORDER BY batch.leaf DESC LIMIT 1`;
+    if (!found) return undefined;
+    const { leaf, ...proof } = found;
+    const rows = await this.#sql<{ bytes: Buffer }[]>`
+      SELECT record.bytes FROM batch
+        JOIN record ON record.id > batch.leaf AND record.id <= batch.leaf + 1 + last - batch.first
+          AND record.received = batch.received
+      WHERE batch.leaf = ${leaf} ORDER BY record.id`;
+    return { ...proof, records: rows.map(({ bytes }) => bytes) };
+  }
+}
+
+/** Milliseconds. */
+const hourLength = 3_600_000;
