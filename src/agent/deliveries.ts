@@ -11,10 +11,15 @@ import { makeReceiver } from "../deliver/formats/formats.ts";
 import { isForgeable, sinkName } from "../deliver/sink.ts";
 import type { Metrics } from "../health/metrics.ts";
 import type { Settings } from "../config/settings.ts";
+import type { Node } from "../node/node.ts";
 import type { State } from "../node/state.ts";
+import { report } from "../deliver/collector/report.ts";
+import { makeCollectorSink } from "./collector-sink.ts";
+import { collectorName } from "./heartbeat.ts";
 import type { HealthStatus } from "../health/status.ts";
 
 interface DeliveryOptions {
+  readonly node: Node;
   readonly settings: Settings;
   readonly state: State;
   readonly log: Logger;
@@ -49,9 +54,13 @@ export class Deliveries implements AsyncDisposable {
     state.queue.onAltered = (sink, found) =>
       options.health.incident(`delivery ${sink}`, `another process altered the sink: ${found}`);
     const from = state.queue.isFirst() ? "oldest" : "head";
-    const sinks = settings.webhooks.map((one) => ({ name: sinkName(one), from }) as const);
-    state.queue.register(sinks);
+    const { collector } = settings;
+    state.queue.register([
+      ...settings.webhooks.map((one) => ({ name: sinkName(one), from }) as const),
+      ...(collector ? [{ name: collectorName, from: "oldest" } as const] : []),
+    ]);
     for (const webhook of settings.webhooks) this.#start(webhook);
+    if (collector) this.#startCollector(collector);
     this.#seen = state.outbox.head().seq;
     this.#timer = setInterval(() => this.#lookForOthers(), lookEvery);
     this.#timer.unref();
@@ -100,26 +109,47 @@ export class Deliveries implements AsyncDisposable {
       random: Math.random,
       onAttempt: (attempted: Attempted) => this.#note(attempted),
     };
-    const loop = this.#run(sink).finally(() => receiver[Symbol.dispose]());
-    this.#loops.push(loop);
+    const loop = this.#run(name, async (signal) => {
+      if ((await deliver(sink, signal)) === "stopped") return;
+      this.#fail(name, "the receiver answered 410: it is gone");
+      await this.#untilEnabled(sink);
+    });
+    this.#loops.push(loop.finally(() => receiver[Symbol.dispose]()));
   }
 
-  /** Runs until the agent stops or the sink is disabled. After a failed write to the queue it tries again. */
-  async #run(sink: Sink): Promise<void> {
+  #startCollector(collector: NonNullable<Settings["collector"]>): void {
+    const { metrics, health } = this.#options;
+    const wakeup = new Wakeup();
+    this.#wakeups.push(wakeup);
+    this.#names.push(redactUrl(collector.url));
+    metrics.sink(collectorName);
+    const sink = makeCollectorSink(collector, {
+      ...this.#options,
+      wakeup,
+      onAttempt: (attempted) => this.#note(attempted),
+      onFork: (seq) =>
+        health.trouble(
+          "collector",
+          `it holds another record ${seq} of this chain: this state is a copy, or an older one`,
+        ),
+    });
+    const loop = this.#run(collectorName, async (signal) => await report(sink, signal));
+    this.#loops.push(loop.finally(() => sink.client[Symbol.dispose]()));
+  }
+
+  /** Runs a sink's loop until the agent stops. After a failed write to the queue it tries again. */
+  async #run(name: string, loop: (signal: AbortSignal) => Promise<void>): Promise<void> {
     const { signal } = this.#stop;
     while (!signal.aborted) {
       try {
-        const end = await deliver(sink, signal);
-        if (end === "stopped") return;
-        this.#fail(sink.name, "the receiver answered 410: it is gone");
-        await this.#untilEnabled(sink);
+        await loop(signal);
       } catch (error) {
         if (isBusy(error)) {
           await untilUnlocked({ ...this.#options, signal });
           continue;
         }
-        this.#fail(sink.name, messageOf(error));
-        await sink.wakeup.pause(lookEvery, signal);
+        this.#fail(name, messageOf(error));
+        await new Wakeup().pause(lookEvery, signal);
       }
     }
   }
@@ -185,8 +215,8 @@ export class Deliveries implements AsyncDisposable {
 
   #isBusy(): boolean {
     const { state, settings } = this.#options;
-    return settings.webhooks.some((webhook) => {
-      const name = sinkName(webhook);
+    const names = settings.webhooks.map(sinkName);
+    return [...names, ...(settings.collector ? [collectorName] : [])].some((name) => {
       const sink = state.queue.state(name);
       return (
         sink !== undefined &&

@@ -46,7 +46,7 @@ export async function watchNode(
   const metrics = createMetrics({ clock: Date.now, outbox: () => state.queue.backlog() });
   const committer = makeCommitter(node, state, settings);
   using health = new HealthStatus(committer.announce.bind(committer), log);
-  await using deliveries = new Deliveries({ settings, state, log, metrics, health });
+  await using deliveries = new Deliveries({ node, settings, state, log, metrics, health });
   await requireTrust({ state, committer, deliveries, metrics });
   waitBriefly(state.db);
   // A restart cannot end this, so /healthz must not ask for one.

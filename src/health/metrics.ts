@@ -41,7 +41,16 @@ export interface Metrics {
   sweepRounds(rounds: { readonly high: number; readonly low: number }): void;
   /** Paths that differ from the baseline and were not approved. */
   drift(paths: Readonly<Record<Severity, number>>): void;
+  /** The last values of some. */
+  latest(): Latest;
   text(): Promise<{ readonly type: string; readonly text: string }>;
+}
+
+interface Latest {
+  engine: string;
+  attribution: string;
+  watched: number;
+  drift: Readonly<Record<Severity, number>>;
 }
 
 const latencyBuckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
@@ -57,12 +66,20 @@ const misleading = ["min", "max", "mean", "stddev", "p50", "p90", "p99"].map(
 /** Gauges that are named like counters. */
 const misnamed = ["handles", "requests", "resources"].map((name) => `nodejs_active_${name}_total`);
 
+const nothingYet: Readonly<Latest> = {
+  engine: "none",
+  attribution: "none",
+  watched: 0,
+  drift: { info: 0, low: 0, medium: 0, high: 0, critical: 0 },
+};
+
 export function createMetrics(sources: MetricSources): Metrics {
   const registry = processMetrics();
   readAtScrape(registry, sources);
   const events = eventMetrics(registry);
   const state = stateMetrics(registry, sources.clock);
   beginAtZero(events);
+  const latest: Latest = { ...nothingYet };
   return {
     hint: (engine) => events.hints.inc({ engine }),
     change: ({ kind, severity, verdict }) =>
@@ -72,6 +89,7 @@ export function createMetrics(sources: MetricSources): Metrics {
       events.deliveryLatency.observe({ sink }, Math.max(0, seconds)),
     ...sinkMetrics(events, state, sources.clock),
     engine: (engine) => {
+      latest.engine = engine;
       state.engine.reset();
       state.engine.set({ engine }, 1);
       // A counter that begins at 0 lets a first increase be seen (prometheus.io, instrumentation).
@@ -79,24 +97,30 @@ export function createMetrics(sources: MetricSources): Metrics {
       events.overflows.inc({ engine }, 0);
     },
     attributionMode: (mode) => {
+      latest.attribution = mode;
       state.attributionMode.reset();
       state.attributionMode.set({ mode }, 1);
     },
     overflow: (engine) => events.overflows.inc({ engine }),
     attribution: (result) => events.attribution.inc({ result }),
     baselineGeneration: (counter) => state.baselineGeneration.set(counter),
-    watchedPaths: (count) => state.watchedPaths.set(count),
+    watchedPaths: (count) => {
+      latest.watched = count;
+      state.watchedPaths.set(count);
+    },
     sweep: (sweep, seconds) => {
       state.sweepDuration.set({ sweep }, seconds);
       state.sweepEnds.set(sweep, sources.clock());
     },
     sweepRounds: (rounds) => {
-      for (const severity of ["high", "low"] as const)
-        state.sweepRound.set({ severity }, rounds[severity]);
+      state.sweepRound.set({ severity: "high" }, rounds.high);
+      state.sweepRound.set({ severity: "low" }, rounds.low);
     },
     drift: (paths) => {
+      latest.drift = paths;
       for (const severity of severities) state.drift.set({ severity }, paths[severity]);
     },
+    latest: () => latest,
     text: async () => ({ type: registry.contentType, text: await registry.metrics() }),
   };
 }

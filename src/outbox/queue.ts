@@ -128,6 +128,13 @@ export class Queue {
     this.#remember(sink);
   }
 
+  /** Sends what comes after this record again. */
+  rewind(sink: string, seq: number): void {
+    const update = this.#db.prepare("UPDATE sink SET seq = ? WHERE name = ? AND seq > ?");
+    transact(this.#db, () => update.run(seq, sink, seq));
+    this.#remember(sink);
+  }
+
   defer(sink: string, attempts: number, nextAt: number): void {
     const update = this.#db.prepare("UPDATE sink SET attempts = ?, next_at = ? WHERE name = ?");
     transact(this.#db, () => update.run(attempts, Math.ceil(nextAt), sink));
@@ -215,8 +222,7 @@ export class Queue {
   #rewindBeyondHead(sink: string): void {
     const row = this.#sink.get(sink);
     if (!row || row.seq <= this.#head().seq) return;
-    const rewind = this.#db.prepare("UPDATE sink SET seq = ? WHERE name = ?");
-    transact(this.#db, () => rewind.run(this.#oldest() - 1, sink));
+    this.rewind(sink, this.#oldest() - 1);
     this.onAltered?.(sink, `its cursor was at ${row.seq}, beyond the chain's head`);
   }
 

@@ -27,7 +27,9 @@ const unzip = promisify<Buffer, { maxOutputLength: number }, Buffer>(gunzip);
 /** GET /v1/nonce, POST /v1/enroll, POST /v1/batches. */
 export function ingestRoutes(server: FastifyInstance, options: ServerOptions): void {
   const { collector } = options;
-  server.get("/v1/nonce", async () => ({ nonce: collector.nonces.make() }));
+  const nonce = async () => ({ nonce: collector.nonces.make() });
+  server.get("/v1/nonce", nonce);
+  server.post("/v1/nonce", nonce);
   const asBuffer = { parseAs: "buffer", bodyLimit: mostCompressed } as const;
   server.addContentTypeParser("application/x-ndjson", asBuffer, (_, body, done) =>
     done(null, body),

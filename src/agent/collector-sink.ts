@@ -1,0 +1,48 @@
+import type { CollectorSettings } from "../deliver/collector/client.ts";
+import { CollectorClient } from "../deliver/collector/client.ts";
+import type { CollectorSink } from "../deliver/collector/report.ts";
+import type { Settings } from "../config/settings.ts";
+import type { Metrics } from "../health/metrics.ts";
+import type { HealthStatus } from "../health/status.ts";
+import type { Node } from "../node/node.ts";
+import type { State } from "../node/state.ts";
+import { readMeta, writeMeta } from "../sqlite/open.ts";
+import { collectorName, heartbeatMaker } from "./heartbeat.ts";
+
+interface SinkSources extends Pick<CollectorSink, "wakeup" | "onAttempt" | "onFork"> {
+  readonly node: Node;
+  readonly state: State;
+  readonly settings: Settings;
+  readonly metrics: Metrics;
+  readonly health: HealthStatus;
+}
+
+/** The address at which this state's node is enrolled. Unsigned memory: at worst the agent enrols again. */
+const enrolledAt = "enrolled at";
+
+/** The collector as a sink of this agent's outbox. */
+export function makeCollectorSink(
+  collector: CollectorSettings,
+  sources: SinkSources,
+): CollectorSink {
+  const { state, settings, wakeup, onAttempt, onFork } = sources;
+  const { heartbeatEvery } = settings.watch;
+  const { node, cluster } = settings;
+  return {
+    name: collectorName,
+    queue: state.queue,
+    client: new CollectorClient(collector, Date.now),
+    wakeup,
+    identity: () => ({ node, cluster, key: state.key }),
+    heartbeat: heartbeatMaker({ ...sources, every: heartbeatEvery }),
+    heartbeatEvery,
+    enrolled: {
+      get: () => readMeta(state.db, enrolledAt) === collector.url,
+      set: (is) => writeMeta(state.db, enrolledAt, is ? collector.url : ""),
+    },
+    clock: Date.now,
+    random: Math.random,
+    onAttempt,
+    onFork,
+  };
+}

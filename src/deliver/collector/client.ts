@@ -1,0 +1,119 @@
+import { readFileSync } from "node:fs";
+import type { KeyObject } from "node:crypto";
+import { promisify } from "node:util";
+import { constants, gzip } from "node:zlib";
+import { classify } from "../../core/backoff.ts";
+import type { Failure } from "../../core/backoff.ts";
+import { sealEnrolment } from "../../core/record/enrolment.ts";
+import { textAt } from "../../core/record/fields.ts";
+import { Poster } from "../http.ts";
+import { bodyOf, failureOf, readSent } from "./answer.ts";
+import type { Sent } from "./answer.ts";
+
+export interface CollectorSettings {
+  readonly url: string;
+  /** File with the only trusted certificate authorities (PEM). */
+  readonly ca?: string;
+  /** File with a join token, or with a service account's token. */
+  readonly joinToken?: string;
+}
+
+/** The node that reports, and its keys of the moment. */
+export interface Identity {
+  readonly node: string;
+  readonly cluster: string;
+  readonly key: {
+    readonly privateKey: KeyObject;
+    readonly publicKey: KeyObject;
+    readonly past: readonly KeyObject[];
+  };
+}
+
+const compress = promisify<Buffer, { level: number }, Buffer>(gzip);
+const mostTokenBytes = 16 * 1024;
+
+/** The collector's HTTP interface, as the agent uses it. */
+export class CollectorClient implements Disposable {
+  readonly #settings: CollectorSettings;
+  readonly #clock: () => number;
+  readonly #posters: Readonly<Record<"nonce" | "enroll" | "batches", Poster>>;
+
+  /** The clock gives milliseconds since 1970. */
+  constructor(settings: CollectorSettings, clock: () => number) {
+    this.#settings = settings;
+    this.#clock = clock;
+    const { url, ca } = settings;
+    const posterOf = (path: string): Poster =>
+      new Poster({
+        url: `${url.replace(/\/+$/, "")}/v1/${path}`,
+        ...(ca !== undefined && { ca }),
+        readsBody: true,
+      });
+    this.#posters = {
+      nonce: posterOf("nonce"),
+      enroll: posterOf("enroll"),
+      batches: posterOf("batches"),
+    };
+  }
+
+  /** A nonce for what is signed next. Undefined only when the signal aborted. */
+  async nonce(signal: AbortSignal): Promise<string | Failure | undefined> {
+    const answer = await this.#posters.nonce.post({ headers: {}, body: Buffer.alloc(0) }, signal);
+    if (!answer) return undefined;
+    const nonce = textAt(bodyOf(answer), "nonce");
+    const failure = failureOf(classify(answer, this.#clock()), undefined);
+    return nonce ?? failure ?? { kind: "rejected", why: "it is no collector: it gave no nonce" };
+  }
+
+  /** Makes this node's key known. Undefined: it is, or the signal aborted. */
+  async enrol(
+    identity: Identity,
+    nonce: string,
+    signal: AbortSignal,
+  ): Promise<Failure | undefined> {
+    const token = this.#token();
+    if (typeof token !== "string") return token;
+    const { node, cluster, key } = identity;
+    const at = new Date(this.#clock()).toISOString();
+    const enrolment = sealEnrolment({ node, cluster, nonce, at }, token, key);
+    const body = Buffer.from(JSON.stringify({ enrolment, token }));
+    const headers = { "content-type": "application/json" };
+    const answer = await this.#posters.enroll.post({ headers, body }, signal);
+    if (!answer) return undefined;
+    return failureOf(classify(answer, this.#clock()), textAt(bodyOf(answer), "reason"));
+  }
+
+  /** Sends signed lines. Undefined only when the signal aborted. */
+  async send(
+    lines: readonly Buffer[],
+    lostFrom: number | undefined,
+    signal: AbortSignal,
+  ): Promise<Sent | undefined> {
+    const body = await compress(Buffer.concat(lines), { level: constants.Z_BEST_SPEED });
+    const headers = {
+      "content-type": "application/x-ndjson",
+      "content-encoding": "gzip",
+      ...(lostFrom !== undefined && { "fim-lost-from": String(lostFrom) }),
+    };
+    const answer = await this.#posters.batches.post({ headers, body }, signal);
+    return answer && readSent(answer, this.#clock());
+  }
+
+  [Symbol.dispose](): void {
+    for (const poster of Object.values(this.#posters)) poster[Symbol.dispose]();
+  }
+
+  /** Read for each attempt: the kubelet renews a service account's token. */
+  #token(): string | Failure {
+    const { joinToken } = this.#settings;
+    if (joinToken === undefined) return "";
+    try {
+      const text = readFileSync(joinToken, "utf8").trim();
+      if (text.length <= mostTokenBytes) return text;
+      return { kind: "rejected", why: `join token ${joinToken}: too long` };
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      return { kind: "rejected", why: `join token ${joinToken}: cannot be read (${code})` };
+    }
+  }
+}

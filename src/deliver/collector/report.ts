@@ -1,0 +1,194 @@
+import { brokenAfter, defaultLimits, delayAfter } from "../../core/backoff.ts";
+import type { Failure, Limits, Outcome } from "../../core/backoff.ts";
+import type { Leased, LeaseLimits, SinkState } from "../../core/record/queued.ts";
+import type { Attempted } from "../deliver.ts";
+import type { Wakeup } from "../wakeup.ts";
+import type { CollectorClient, Identity } from "./client.ts";
+import type { Sent } from "./answer.ts";
+
+/** A signed batch with its records. */
+interface LeasedBatch {
+  readonly first: number;
+  readonly last: number;
+  readonly envelope: string;
+  readonly records: readonly Leased[];
+}
+
+/** The outbox as this loop needs it. Each call is one durable commit. */
+interface BatchQueue {
+  leaseBatches(sink: string, limits: LeaseLimits): readonly LeasedBatch[];
+  settle(sink: string, seq: number): void;
+  /** Sends what comes after this number again. */
+  rewind(sink: string, seq: number): void;
+  defer(sink: string, attempts: number, nextAt: number): void;
+  state(sink: string): SinkState | undefined;
+}
+
+export interface CollectorSink {
+  readonly name: string;
+  readonly queue: BatchQueue;
+  readonly client: CollectorClient;
+  readonly wakeup: Wakeup;
+  readonly identity: () => Identity;
+  /** The line of a signed heartbeat with this nonce. */
+  readonly heartbeat: (nonce: string) => Buffer;
+  /** Milliseconds between heartbeats. */
+  readonly heartbeatEvery: number;
+  /** Whether this key was enrolled at this address, through restarts. */
+  readonly enrolled: { get(): boolean; set(is: boolean): void };
+  /** Milliseconds since 1970. */
+  readonly clock: () => number;
+  /** In [0, 1). */
+  readonly random: () => number;
+  readonly onAttempt: (attempted: Attempted) => void;
+  /** The collector holds other records of this chain than this agent. */
+  readonly onFork: (seq: number) => void;
+  /** The collector's newest checkpoint. */
+  readonly onCheckpoint?: (checkpoint: string) => void;
+}
+
+const mostRecords = 2048;
+const mostBytes = 2 * 1024 * 1024;
+
+/** A collector that is started again is found soon: the records of an outage wait for it. */
+const whileAway: Limits = { ...defaultLimits, base: 250, cap: 2000 };
+
+/** Sends the queue's batches and a heartbeat at each interval, until the signal aborts. */
+export async function report(sink: CollectorSink, signal: AbortSignal): Promise<void> {
+  const loop = new Loop(sink, signal);
+  while (!signal.aborted) await loop.step();
+}
+
+class Loop {
+  readonly #sink: CollectorSink;
+  readonly #signal: AbortSignal;
+  #nonce: string | undefined;
+  /** Of performance.now(). */
+  #nextHeartbeat = 0;
+  #lostFrom: number | undefined;
+
+  constructor(sink: CollectorSink, signal: AbortSignal) {
+    this.#sink = sink;
+    this.#signal = signal;
+  }
+
+  async step(): Promise<void> {
+    const { queue, name, clock, wakeup } = this.#sink;
+    const nextAt = queue.state(name)?.nextAt ?? 0;
+    const wait = Math.min(nextAt - clock(), defaultLimits.retryAfterCap);
+    if (wait > 0) return await wakeup.pause(wait, this.#signal);
+    const limits = { maxRecords: mostRecords, maxBytes: mostBytes, now: Number.MAX_SAFE_INTEGER };
+    const batches = queue.leaseBatches(name, limits);
+    const untilHeartbeat = this.#nextHeartbeat - performance.now();
+    if (batches.length === 0 && untilHeartbeat > 0) return await this.#idle(untilHeartbeat);
+    const ready = await this.#prepare();
+    if (ready === undefined) return;
+    if (ready !== "ready") return this.#fail(ready, batches);
+    await this.#send(batches);
+  }
+
+  /** Waits for a record, at most until the next heartbeat. */
+  async #idle(ms: number): Promise<void> {
+    const due = new AbortController();
+    const timer = setTimeout(() => due.abort(), ms);
+    try {
+      await this.#sink.wakeup.idle(AbortSignal.any([this.#signal, due.signal]));
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** Has a nonce, and is enrolled. Undefined: the signal aborted. */
+  async #prepare(): Promise<"ready" | Failure | undefined> {
+    const { client, identity, enrolled } = this.#sink;
+    if (this.#nonce === undefined) {
+      const nonce = await client.nonce(this.#signal);
+      if (typeof nonce !== "string") return nonce;
+      this.#nonce = nonce;
+    }
+    if (enrolled.get()) return "ready";
+    const failure = await client.enrol(identity(), this.#nonce, this.#signal);
+    this.#nonce = undefined;
+    if (this.#signal.aborted) return undefined;
+    if (failure) return { ...failure, why: `not enrolled: ${failure.why}` };
+    enrolled.set(true);
+    return await this.#prepare();
+  }
+
+  async #send(batches: readonly LeasedBatch[]): Promise<void> {
+    const { client, heartbeat, heartbeatEvery } = this.#sink;
+    const lines = batches.flatMap(({ envelope, records }) => [
+      Buffer.from(`${envelope}\n`),
+      ...records.flatMap(({ bytes }) => [bytes, newline]),
+    ]);
+    if (performance.now() >= this.#nextHeartbeat && this.#nonce !== undefined)
+      lines.push(heartbeat(this.#nonce));
+    const sent = await client.send(lines, this.#lostFrom, this.#signal);
+    if (!sent) return;
+    this.#nonce = sent.nonce;
+    if (sent.kind !== "failed" && sent.kind !== "unknown")
+      this.#nextHeartbeat = Math.max(this.#nextHeartbeat, performance.now() + heartbeatEvery);
+    this.#take(sent, batches);
+  }
+
+  #take(sent: Sent, batches: readonly LeasedBatch[]): void {
+    const { name, queue, enrolled, onFork, onCheckpoint } = this.#sink;
+    if (sent.checkpoint !== undefined) onCheckpoint?.(sent.checkpoint);
+    switch (sent.kind) {
+      case "stored":
+        this.#lostFrom = undefined;
+        return this.#settle(batches.at(-1)?.last, batches);
+      case "gap":
+        this.#settle(sent.ack, batches);
+        return this.#goBack(sent.expected, batches);
+      case "fork":
+        onFork(sent.seq);
+        if (sent.quarantined === 0)
+          return this.#fail({ kind: "rejected", why: "it keeps no more of this fork" }, batches);
+        return this.#settle(sent.quarantined, batches);
+      case "unknown":
+        enrolled.set(false);
+        return queue.defer(name, 0, 0);
+      case "failed":
+        return this.#fail(sent.outcome, batches);
+    }
+  }
+
+  /** Sends again from this number on; what the outbox no longer has is lost, which the next request says. */
+  #goBack(expected: number, batches: readonly LeasedBatch[]): void {
+    const { name, queue } = this.#sink;
+    const [oldest] = batches;
+    if (this.#lostFrom === expected || !oldest || expected > oldest.first)
+      return this.#fail({ kind: "rejected", why: `it asks for record ${expected}` }, batches);
+    queue.rewind(name, expected - 1);
+    const limits = { maxRecords: 1, maxBytes: 1, now: Number.MAX_SAFE_INTEGER };
+    const [next] = queue.leaseBatches(name, limits);
+    this.#lostFrom = next && next.first > expected ? expected : undefined;
+  }
+
+  #settle(seq: number | undefined, batches: readonly LeasedBatch[]): void {
+    const { name, queue, onAttempt } = this.#sink;
+    if (seq !== undefined && batches.length > 0) queue.settle(name, seq);
+    else if ((queue.state(name)?.attempts ?? 0) > 0) queue.defer(name, 0, 0);
+    const records = batches.flatMap((one) => one.records);
+    const outcome: Outcome = { kind: "delivered" };
+    onAttempt({ sink: name, outcome, records, failures: 0, broken: false });
+  }
+
+  #fail(outcome: Failure, batches: readonly LeasedBatch[]): void {
+    const { name, queue, clock, random, onAttempt } = this.#sink;
+    const failures = (queue.state(name)?.attempts ?? 0) + 1;
+    const limits = isAway(outcome) ? whileAway : defaultLimits;
+    const delay = delayAfter(outcome, failures, { random: random(), limits });
+    queue.defer(name, failures, clock() + delay);
+    const records = batches.flatMap((one) => one.records);
+    onAttempt({ sink: name, outcome, records, failures, broken: failures >= brokenAfter, delay });
+  }
+}
+
+const newline = Buffer.from("\n");
+
+/** No collector answers at the address. */
+function isAway({ kind, why }: Failure): boolean {
+  return kind === "retry" && /^(?:not enrolled: )?(?:network|timeout):/.test(why);
+}

@@ -1,0 +1,92 @@
+import { spawn } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { join } from "node:path";
+import { text } from "node:stream/consumers";
+import { freePort } from "./http.ts";
+import { until } from "./wait.ts";
+
+const launcher = join(import.meta.dirname, "../../bin/fim-collector");
+
+type Json = Readonly<Record<string, unknown>>;
+
+/** What a collector shows of an alert. */
+interface Shown extends Json {
+  readonly collector: Json & { readonly type: string; readonly uid: string };
+  readonly unmapped?: { readonly fim?: Json & { readonly path?: string } };
+}
+
+/** bin/fim-collector serve, as its own process on a port of its own. */
+export interface CollectorProcess extends AsyncDisposable {
+  readonly url: string;
+  readonly pid: () => number;
+  start(): Promise<void>;
+  /** SIGKILL, and its end. */
+  kill9(): Promise<void>;
+  /** SIGTERM, and its exit code. */
+  stop(): Promise<number | null>;
+  run(
+    ...args: readonly string[]
+  ): Promise<{ readonly code: number | null; readonly stdout: string }>;
+  /** Every alert so far, oldest first. */
+  alerts(): Promise<readonly Shown[]>;
+  nodes(): Promise<readonly Json[]>;
+}
+
+export async function startCollectorProcess(state: string): Promise<CollectorProcess> {
+  const listen = `127.0.0.1:${await freePort()}`;
+  const url = `http://${listen}`;
+  let child: ChildProcess | undefined;
+  const end = async (signal: "SIGTERM" | "SIGKILL"): Promise<number | null> => {
+    if (!child || child.exitCode !== null || child.signalCode !== null) return null;
+    const ended = once(child, "exit");
+    child.kill(signal);
+    const [code] = (await ended) as [number | null];
+    return code;
+  };
+  process.once("exit", () => child?.kill("SIGKILL"));
+  const run: CollectorProcess["run"] = async (...args) => {
+    const one = spawn(launcher, [...args, "--state", state], {
+      stdio: ["ignore", "pipe", "ignore"],
+    });
+    const [stdout, [code]] = await Promise.all([text(one.stdout), once(one, "close")]);
+    return { code: code as number | null, stdout: stdout.trim() };
+  };
+  let token = "";
+  const read = async (path: string): Promise<Json> => {
+    const answer = await fetch(`${url}${path}`, { headers: { authorization: `Bearer ${token}` } });
+    return (await answer.json()) as Json;
+  };
+  const collector: CollectorProcess = {
+    url,
+    pid: () => child?.pid ?? 0,
+    start: async () => {
+      const args = ["serve", "--state", state, "--listen", listen];
+      const started = spawn(launcher, args, { stdio: ["ignore", "ignore", "pipe"] });
+      child = started;
+      let said = "";
+      started.stderr.setEncoding("utf8").on("data", (chunk: string) => (said += chunk));
+      await until(async () => {
+        if (started.exitCode !== null) throw new Error(`the collector ended: ${said}`);
+        return (await fetch(`${url}/readyz`).catch(() => undefined))?.ok;
+      }, 30_000);
+    },
+    kill9: async () => void (await end("SIGKILL")),
+    stop: async () => await end("SIGTERM"),
+    run,
+    alerts: async () => {
+      const all: Shown[] = [];
+      for (let next: unknown = ""; typeof next === "string";) {
+        const page = await read(`/v1/alerts?limit=1000${next === "" ? "" : `&cursor=${next}`}`);
+        all.push(...(page["items"] as Shown[]));
+        next = page["next"];
+      }
+      return all.toReversed();
+    },
+    nodes: async () => (await read("/v1/nodes"))["items"] as readonly Json[],
+    [Symbol.asyncDispose]: async () => void (await end("SIGKILL")),
+  };
+  await collector.start();
+  token = (await run("user", "add", "tester", "--token")).stdout;
+  return collector;
+}

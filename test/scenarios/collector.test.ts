@@ -1,0 +1,193 @@
+import test from "ava";
+import { cpSync, rmSync, writeFileSync } from "node:fs";
+import { hostname } from "node:os";
+import { startCollectorProcess } from "../helpers/collector-process.ts";
+import type { CollectorProcess } from "../helpers/collector-process.ts";
+import { makeNode } from "../helpers/node.ts";
+import type { TestNode } from "../helpers/node.ts";
+import { until } from "../helpers/wait.ts";
+
+const patience = 60_000;
+const isAbsence = (type: string): boolean => /\.(?:silent|heard)$/.test(type);
+
+interface Pair extends Disposable {
+  readonly node: TestNode;
+  readonly collector: CollectorProcess;
+  readonly config: Readonly<Record<string, unknown>>;
+}
+
+/** A node with a baseline, a collector, and the configuration by which the node joins it. */
+async function makePair(watch: Readonly<Record<string, string>> = {}): Promise<Pair> {
+  const node = makeNode({ rules: { "/srv/**": "high" } });
+  node.write("/srv/known", "");
+  await node.capture();
+  const collector = await startCollectorProcess(node.beside("collector"));
+  const joinToken = node.beside("join-token");
+  const { stdout } = await collector.run("token", "--node", hostname());
+  writeFileSync(joinToken, stdout, { mode: 0o600 });
+  const config = {
+    collector: { url: collector.url, joinToken },
+    watch: { heartbeatEvery: "1s", quickSweepEvery: "1h", ...watch },
+  };
+  return { node, collector, config, [Symbol.dispose]: () => node[Symbol.dispose]() };
+}
+
+async function pathsAt(collector: CollectorProcess): Promise<readonly string[]> {
+  const alerts = await collector.alerts();
+  return alerts.flatMap(({ unmapped }) => unmapped?.fim?.path ?? []);
+}
+
+const untilShown = async (collector: CollectorProcess, path: string): Promise<unknown> =>
+  await until(async () => (await pathsAt(collector)).includes(path), patience);
+
+const untilWell = async (collector: CollectorProcess): Promise<Readonly<Record<string, unknown>>> =>
+  await until(async () => {
+    const [one] = await collector.nodes();
+    return one?.["state"] === "well" ? one : undefined;
+  }, patience);
+
+const typesAt = async (collector: CollectorProcess): Promise<readonly string[]> =>
+  (await collector.alerts()).map((one) => one.collector.type);
+
+test("an agent joins with its token, and its alerts and its state are at the collector", async (t) => {
+  using pair = await makePair();
+  const { node, config } = pair;
+  await using collector = pair.collector;
+  await using watching = await node.watch({ config });
+  node.write("/srv/made", "x");
+  await untilShown(collector, "/srv/made");
+  const found = await untilWell(collector);
+  t.like(found, { node: hostname(), cluster: "default", engine: "chokidar" });
+  t.like(found["baseline"], { counter: 1, rows: 2 });
+  t.is(await watching.stop(), 0);
+  t.true((await typesAt(collector)).includes("fim.agent.stopped"), "also its last words");
+});
+
+test("either may be killed at any moment: each alert arrives, once, in order", async (t) => {
+  using pair = await makePair();
+  const { node, config } = pair;
+  await using collector = pair.collector;
+  let watching = await node.watch({ config });
+  const names: string[] = [];
+  for (let round = 0; round < 6; round += 1) {
+    const isAgent = round % 2 === 0;
+    for (let at = 0; at < 20; at += 1) {
+      const name = `/srv/${round}-${String(at).padStart(2, "0")}`;
+      node.write(name, name);
+      names.push(name);
+    }
+    if (isAgent) {
+      await watching.kill9();
+      watching = await node.watch({ config });
+    } else {
+      await collector.kill9();
+      node.write(`/srv/while-away-${round}`, "");
+      names.push(`/srv/while-away-${round}`);
+      await collector.start();
+    }
+  }
+  for (const name of names) await untilShown(collector, name);
+  await watching.stop();
+  const alerts = (await collector.alerts()).filter((one) => one["class_uid"] === 1001);
+  const numbers = alerts.map((one) => (one["metadata"] as { sequence: number }).sequence);
+  t.deepEqual(
+    numbers,
+    [...new Set(numbers)].toSorted((a, b) => a - b),
+    "once, in order",
+  );
+  t.deepEqual(
+    (await alarmsAt(collector)).filter((type) => !isAbsence(type)),
+    [],
+  );
+});
+
+test("an agent that is started from an old copy of its state is found out", async (t) => {
+  using pair = await makePair();
+  const { node, config } = pair;
+  await using collector = pair.collector;
+  const first = await node.watch({ config });
+  node.write("/srv/one", "");
+  await untilShown(collector, "/srv/one");
+  await first.stop();
+  const copy = node.beside("copy");
+  cpSync(node.state, copy, { recursive: true });
+  const second = await node.watch({ config });
+  node.write("/srv/two", "");
+  await untilShown(collector, "/srv/two");
+  await second.stop();
+  rmSync(node.state, { recursive: true });
+  cpSync(copy, node.state, { recursive: true });
+  await using third = await node.watch({ config });
+  node.write("/srv/three", "");
+  await untilShown(collector, "/srv/three");
+  const alarms = await until(async () => {
+    const found = await alarmsAt(collector);
+    return found.includes("fim.collector.fork") ? found : undefined;
+  }, patience);
+  t.true(alarms.includes("fim.collector.rollback") || alarms.includes("fim.collector.fork"));
+  await until(() => third.logs().some(({ trouble }) => trouble === "collector"), patience);
+});
+
+test("a killed agent is silent after three heartbeats, and is heard again", async (t) => {
+  using pair = await makePair();
+  const { node, config } = pair;
+  await using collector = pair.collector;
+  const watching = await node.watch({ config });
+  await untilWell(collector);
+  await watching.kill9();
+  await until(async () => (await alarmsAt(collector)).includes("fim.collector.silent"), patience);
+  t.is((await collector.nodes())[0]?.["state"], "silent");
+  await using _ = await node.watch({ config });
+  await until(async () => (await alarmsAt(collector)).includes("fim.collector.heard"), patience);
+  await untilWell(collector);
+});
+
+test("a collector that was set back asks for what it lacks", async (t) => {
+  using pair = await makePair();
+  const { node, config } = pair;
+  await using collector = pair.collector;
+  await using _ = await node.watch({ config });
+  node.write("/srv/one", "");
+  await untilShown(collector, "/srv/one");
+  await collector.stop();
+  const [kept, copy] = [node.beside("collector"), node.beside("collector-copy")];
+  cpSync(kept, copy, { recursive: true });
+  await collector.start();
+  node.write("/srv/two", "");
+  await untilShown(collector, "/srv/two");
+  await collector.stop();
+  rmSync(kept, { recursive: true });
+  cpSync(copy, kept, { recursive: true });
+  await collector.start();
+  node.write("/srv/three", "");
+  await untilShown(collector, "/srv/three");
+  const paths = await pathsAt(collector);
+  t.deepEqual(
+    paths.filter((path) => path.startsWith("/srv/")),
+    ["/srv/one", "/srv/two", "/srv/three"],
+  );
+});
+
+test("without a token that is good, the agent says why, and joins when it gets one", async (t) => {
+  using pair = await makePair();
+  const { node, config } = pair;
+  await using collector = pair.collector;
+  const joinToken = node.beside("join-token");
+  writeFileSync(joinToken, "fimjoin_wrong", { mode: 0o600 });
+  await using watching = await node.watch({ config });
+  node.write("/srv/made", "");
+  const refused = await until(
+    () => watching.logs().find(({ msg }) => msg === "not delivered"),
+    patience,
+  );
+  t.regex(JSON.stringify(refused), /not enrolled: .*the token is not for this node/);
+  t.deepEqual(await collector.nodes(), []);
+  const { stdout } = await collector.run("token", "--node", hostname());
+  writeFileSync(joinToken, stdout);
+  await untilShown(collector, "/srv/made");
+  t.false(watching.lines.join("\n").includes(stdout), "no token in the log");
+});
+
+async function alarmsAt(collector: CollectorProcess): Promise<readonly string[]> {
+  return (await typesAt(collector)).filter((type) => type.startsWith("fim.collector."));
+}
