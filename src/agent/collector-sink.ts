@@ -7,9 +7,10 @@ import type { HealthStatus } from "../health/status.ts";
 import type { Node } from "../node/node.ts";
 import type { State } from "../node/state.ts";
 import { readMeta, writeMeta } from "../sqlite/open.ts";
+import { Witness } from "../deliver/collector/witness.ts";
 import { collectorName, heartbeatMaker } from "./heartbeat.ts";
 
-interface SinkSources extends Pick<CollectorSink, "wakeup" | "onAttempt" | "onFork"> {
+interface SinkSources extends Pick<CollectorSink, "wakeup" | "onAttempt" | "onFork" | "onLog"> {
   readonly node: Node;
   readonly state: State;
   readonly settings: Settings;
@@ -19,19 +20,24 @@ interface SinkSources extends Pick<CollectorSink, "wakeup" | "onAttempt" | "onFo
 
 /** The address at which this state's node is enrolled. Unsigned memory: at worst the agent enrols again. */
 const enrolledAt = "enrolled at";
+const checkpointOf = "checkpoint of the collector";
 
 /** The collector as a sink of this agent's outbox. */
 export function makeCollectorSink(
   collector: CollectorSettings,
   sources: SinkSources,
 ): CollectorSink {
-  const { state, settings, wakeup, onAttempt, onFork } = sources;
+  const { state, settings, wakeup, onAttempt, onFork, onLog } = sources;
+  const witness = new Witness({
+    get: () => readMeta(state.db, checkpointOf),
+    set: (text) => writeMeta(state.db, checkpointOf, text),
+  });
   const { heartbeatEvery } = settings.watch;
   const { node, cluster } = settings;
   return {
     name: collectorName,
     queue: state.queue,
-    client: new CollectorClient(collector, Date.now),
+    client: new CollectorClient(collector, witness, Date.now),
     wakeup,
     identity: () => ({ node, cluster, key: state.key }),
     heartbeat: heartbeatMaker({ ...sources, every: heartbeatEvery }),
@@ -44,5 +50,7 @@ export function makeCollectorSink(
     random: Math.random,
     onAttempt,
     onFork,
+    onLog,
+    witness,
   };
 }

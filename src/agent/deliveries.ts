@@ -127,6 +127,10 @@ export class Deliveries implements AsyncDisposable {
       ...this.#options,
       wakeup,
       onAttempt: (attempted) => this.#note(attempted),
+      onLog: (fault) =>
+        fault === undefined
+          ? health.over("collector's log")
+          : health.trouble("collector's log", fault),
       onFork: (seq) =>
         health.trouble(
           "collector",

@@ -44,7 +44,8 @@ export async function startCollectorProcess(state: string): Promise<CollectorPro
     const [code] = (await ended) as [number | null];
     return code;
   };
-  process.once("exit", () => child?.kill("SIGKILL"));
+  const killAtExit = (): unknown => child?.kill("SIGKILL");
+  process.once("exit", killAtExit);
   const run: CollectorProcess["run"] = async (...args) => {
     const one = spawn(launcher, [...args, "--state", state], {
       stdio: ["ignore", "pipe", "ignore"],
@@ -84,7 +85,10 @@ export async function startCollectorProcess(state: string): Promise<CollectorPro
       return all.toReversed();
     },
     nodes: async () => (await read("/v1/nodes"))["items"] as readonly Json[],
-    [Symbol.asyncDispose]: async () => void (await end("SIGKILL")),
+    [Symbol.asyncDispose]: async () => {
+      await end("SIGKILL");
+      process.removeListener("exit", killAtExit);
+    },
   };
   await collector.start();
   token = (await run("user", "add", "tester", "--token")).stdout;

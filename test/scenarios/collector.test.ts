@@ -146,7 +146,7 @@ test("a collector that was set back asks for what it lacks", async (t) => {
   using pair = await makePair();
   const { node, config } = pair;
   await using collector = pair.collector;
-  await using _ = await node.watch({ config });
+  await using watching = await node.watch({ config });
   node.write("/srv/one", "");
   await untilShown(collector, "/srv/one");
   await collector.stop();
@@ -166,6 +166,8 @@ test("a collector that was set back asks for what it lacks", async (t) => {
     paths.filter((path) => path.startsWith("/srv/")),
     ["/srv/one", "/srv/two", "/srv/three"],
   );
+  const seen = watching.logs().find(({ trouble }) => trouble === "collector's log");
+  t.regex(String(seen?.["reason"]), /^the log (?:shrank|has another root|does not go on)/);
 });
 
 test("without a token that is good, the agent says why, and joins when it gets one", async (t) => {

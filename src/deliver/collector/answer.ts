@@ -10,6 +10,8 @@ export type Sent = {
   readonly nonce?: string;
   /** Its newest signed checkpoint (C2SP tlog-checkpoint). */
   readonly checkpoint?: string;
+  /** Hashes that show how its log goes on from the tree that the agent knows. Hostile. */
+  readonly consistency?: readonly unknown[];
 } & (
   | { readonly kind: "stored" }
   /** It asks for the records from this number on. */
@@ -27,10 +29,12 @@ export function readSent(answer: Answer, now: number): Sent {
   const ack = numberAt(body, "ack");
   const nonce = textAt(body, "nonce");
   const checkpoint = textAt(body, "checkpoint");
+  const { consistency } = fieldsOf(body);
   return {
     ...(ack !== undefined && { ack }),
     ...(nonce !== undefined && { nonce }),
     ...(checkpoint !== undefined && { checkpoint }),
+    ...(Array.isArray(consistency) && { consistency }),
     ...meaningOf(answer, body, now),
   };
 }

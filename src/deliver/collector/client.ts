@@ -7,6 +7,7 @@ import type { Failure } from "../../core/backoff.ts";
 import { sealEnrolment } from "../../core/record/enrolment.ts";
 import { textAt } from "../../core/record/fields.ts";
 import { Poster } from "../http.ts";
+import type { Witness } from "./witness.ts";
 import { bodyOf, failureOf, readSent } from "./answer.ts";
 import type { Sent } from "./answer.ts";
 
@@ -36,11 +37,13 @@ const mostTokenBytes = 16 * 1024;
 export class CollectorClient implements Disposable {
   readonly #settings: CollectorSettings;
   readonly #clock: () => number;
+  readonly #witness: Witness;
   readonly #posters: Readonly<Record<"nonce" | "enroll" | "batches", Poster>>;
 
   /** The clock gives milliseconds since 1970. */
-  constructor(settings: CollectorSettings, clock: () => number) {
+  constructor(settings: CollectorSettings, witness: Witness, clock: () => number) {
     this.#settings = settings;
+    this.#witness = witness;
     this.#clock = clock;
     const { url, ca } = settings;
     const posterOf = (path: string): Poster =>
@@ -80,7 +83,10 @@ export class CollectorClient implements Disposable {
     const headers = { "content-type": "application/json" };
     const answer = await this.#posters.enroll.post({ headers, body }, signal);
     if (!answer) return undefined;
-    return failureOf(classify(answer, this.#clock()), textAt(bodyOf(answer), "reason"));
+    const reply = bodyOf(answer);
+    const vkey = textAt(reply, "checkpointKey");
+    if (vkey !== undefined) this.#witness.trust(vkey);
+    return failureOf(classify(answer, this.#clock()), textAt(reply, "reason"));
   }
 
   /** Sends signed lines. Undefined only when the signal aborted. */
@@ -89,10 +95,12 @@ export class CollectorClient implements Disposable {
     lostFrom: number | undefined,
     signal: AbortSignal,
   ): Promise<Sent | undefined> {
+    const size = this.#witness.size();
     const body = await compress(Buffer.concat(lines), { level: constants.Z_BEST_SPEED });
     const headers = {
       "content-type": "application/x-ndjson",
       "content-encoding": "gzip",
+      ...(size !== undefined && { "fim-checkpoint-size": String(size) }),
       ...(lostFrom !== undefined && { "fim-lost-from": String(lostFrom) }),
     };
     const answer = await this.#posters.batches.post({ headers, body }, signal);

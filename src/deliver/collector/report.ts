@@ -4,6 +4,7 @@ import type { Leased, LeaseLimits, SinkState } from "../../core/record/queued.ts
 import type { Attempted } from "../deliver.ts";
 import type { Wakeup } from "../wakeup.ts";
 import type { CollectorClient, Identity } from "./client.ts";
+import type { Witness } from "./witness.ts";
 import type { Sent } from "./answer.ts";
 
 /** A signed batch with its records. */
@@ -43,8 +44,9 @@ export interface CollectorSink {
   readonly onAttempt: (attempted: Attempted) => void;
   /** The collector holds other records of this chain than this agent. */
   readonly onFork: (seq: number) => void;
-  /** The collector's newest checkpoint. */
-  readonly onCheckpoint?: (checkpoint: string) => void;
+  readonly witness: Witness;
+  /** Why the collector's log was rewritten, or that it was not. */
+  readonly onLog: (fault: string | undefined) => void;
 }
 
 const mostRecords = 2048;
@@ -132,8 +134,8 @@ class Loop {
   }
 
   #take(sent: Sent, batches: readonly LeasedBatch[]): void {
-    const { name, queue, enrolled, onFork, onCheckpoint } = this.#sink;
-    if (sent.checkpoint !== undefined) onCheckpoint?.(sent.checkpoint);
+    const { name, queue, enrolled, onFork, onLog, witness } = this.#sink;
+    if (sent.checkpoint !== undefined) onLog(witness.fault(sent));
     switch (sent.kind) {
       case "stored":
         this.#lostFrom = undefined;
