@@ -93,6 +93,22 @@ test("the answer to a batch has a checkpoint that an agent accepts, and the proo
   t.is((await covered(serving, reporter, beyond)).consistency, undefined);
 });
 
+test("a collector shows no older checkpoint than another one of its store has shown", async (t) => {
+  await using serving = await startCollector();
+  const { reporter, keys } = await enrolled(serving);
+  await send(serving, reporter.batch(3));
+  t.is((await serving.collector.checkpoints.latest()).size, 3);
+  // The other collector takes what this one does not look at.
+  const { store, clock } = serving.collector;
+  await send(serving, reporter.batch(4));
+  const other = new Checkpoints({ store, key: newKey(), name: "other", clock });
+  t.is((await other.latest()).size, 7);
+  const { body } = await send(serving, reporter.batch(), { "fim-checkpoint-size": "7" });
+  const shown = openCheckpoint(String(body["checkpoint"]), keys);
+  t.true((shown?.size ?? 0) >= 7);
+  t.truthy(parseHashes(body["consistency"]));
+});
+
 test("the newest checkpoint is public, and is made at most once a second", async (t) => {
   await using serving = await startCollector();
   const { reporter } = await enrolled(serving);
