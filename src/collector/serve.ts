@@ -4,6 +4,7 @@ import { openCollector } from "./collector.ts";
 import type { StoreSettings } from "./collector.ts";
 import type { Collector } from "./ingest/receive.ts";
 import { Feed } from "./feed.ts";
+import { Scrub } from "./log/scrub.ts";
 import { createCollectorMetrics } from "./metrics.ts";
 import { listen, makeServer } from "./server/server.ts";
 import { Watchdog } from "./watchdog.ts";
@@ -33,6 +34,7 @@ export async function startServing(settings: ServeSettings, log: Logger): Promis
   stack.defer(async () => await server.close());
   const address = await listen(server, settings.listen);
   stack.use(new Watchdog({ collector, feed, log }));
+  stack.use(new Scrub({ collector, feed, log, name: settings.name }));
   const owned = stack.move();
   return { address, collector, [Symbol.asyncDispose]: async () => await owned.disposeAsync() };
 }

@@ -1,7 +1,7 @@
 import { present } from "../../../core/present.ts";
 import type { Place, RightEdge } from "../../../core/tlog/tree.ts";
 import { parseTree, treeKey } from "../../log/grow.ts";
-import type { LogQuery, LogReader, LoggedRecord, StoredBatch } from "../log.ts";
+import type { LogQuery, LogReader, StoredBatch } from "../log.ts";
 import type { KeyRow } from "../sqlite/rows.ts";
 import type { NodeKey } from "../store.ts";
 import type { Run, Sql } from "./connect.ts";
@@ -51,15 +51,6 @@ export class PostgresLog implements LogReader {
     );
     const hole = rows.findIndex(({ place }, at) => place !== from + at);
     return rows.slice(0, hole < 0 ? rows.length : hole).map(({ hash }) => hash);
-  }
-
-  async records(from: number, limit: number): Promise<readonly LoggedRecord[]> {
-    const rows = await this.#run(
-      async (sql) =>
-        await sql<LoggedRecord[]>`
-        SELECT id - 1 AS leaf, bytes FROM record WHERE id > ${from} ORDER BY id LIMIT ${limit}`,
-    );
-    return [...rows];
   }
 
   async batches(query: LogQuery): Promise<readonly StoredBatch[]> {
