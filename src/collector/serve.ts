@@ -1,6 +1,7 @@
 import type { Logger } from "pino";
 import type { Listen } from "../config/options.ts";
 import { openCollector } from "./collector.ts";
+import type { Admission } from "./enroll/enroll.ts";
 import type { StoreSettings } from "./collector.ts";
 import type { Collector } from "./ingest/receive.ts";
 import { Feed } from "./feed.ts";
@@ -14,6 +15,7 @@ export interface ServeSettings extends StoreSettings {
   readonly listen: Listen;
   /** PEM */
   readonly tls?: { readonly cert: string; readonly key: string };
+  readonly admission?: Admission;
 }
 
 /** A collector that answers requests. */
