@@ -1,4 +1,4 @@
-import { apply, kube, runInContainer } from "./lab.ts";
+import { apply, kube, kubeLater, runInContainer } from "./lab.ts";
 
 export const intruder = { pod: "intruder", namespace: "default", name: "shell" } as const;
 
@@ -27,6 +27,13 @@ spec:
 export function attack(script: string, way: "kubectl" | "runtime" = "kubectl"): void {
   if (way === "runtime") runInContainer(intruder.name, ["sh", "-ec", script]);
   else kube("exec", "-n", intruder.namespace, intruder.pod, "--", "sh", "-ec", script);
+}
+
+/** Creates 1.yaml, 2.yaml and so on in a directory of the node until the file appears. Returns how many. */
+export async function attackUntilStopped(dir: string, file: string): Promise<number> {
+  const script = `i=0; while [ ! -e /host${file} ]; do i=$((i + 1)); echo $i > /host${dir}/$i.yaml; sleep 0.1; done; echo $i`;
+  const scope = ["-n", intruder.namespace, intruder.pod];
+  return Number(await kubeLater("exec", ...scope, "--", "sh", "-ec", script));
 }
 
 export interface Attack {

@@ -1,22 +1,72 @@
-import { mkdirSync, writeFileSync } from "node:fs";
+import { chownSync, mkdirSync, writeFileSync } from "node:fs";
 import { join, relative } from "node:path";
-import { kube } from "./lab.ts";
+import { apply, kube, routeService } from "./lab.ts";
 import { until } from "./report.ts";
 
-const overlays = join(import.meta.dirname, "../deploy/kustomize");
+const overlays = join(import.meta.dirname, "../deploy/kustomize/overlays");
 
-/** An overlay of one's own, as deploy/README.md shows it: another image's name and tag. */
-export function writeOverlay(dir: string, base: string, tag: string): void {
+/** Images, overlays, the collector's volume. Not watched. */
+export const work = "/var/tmp/fim-e2e";
+
+/** The collector's Service in the lab, which has neither kube-proxy nor DNS. */
+export const service = { ip: "10.96.100.86", port: 8686 } as const;
+
+/**
+ * An overlay of one's own, as deploy/README.md shows it: another image's name and tag. What the lab lacks comes as
+ * patches: a fixed address for the Service, and its name in the agent's hosts file.
+ */
+export function writeOverlay(dir: string, tag: string): void {
   mkdirSync(dir, { recursive: true });
-  const from = relative(dir, join(overlays, base));
-  writeFileSync(
-    join(dir, "kustomization.yaml"),
-    `apiVersion: kustomize.config.k8s.io/v1beta1
-kind: Kustomization
-resources: [${from}]
-images: [{ name: fim-agent, newName: localhost/fim-agent, newTag: ${tag} }]
-`,
-  );
+  const overlay = {
+    apiVersion: "kustomize.config.k8s.io/v1beta1",
+    kind: "Kustomization",
+    resources: [relative(dir, join(overlays, "kubeadm"))],
+    images: [{ name: "fim-agent", newName: "localhost/fim-agent", newTag: tag }],
+    patches: [
+      {
+        target: { kind: "Service", name: "fim-collector" },
+        patch: JSON.stringify([{ op: "add", path: "/spec/clusterIP", value: service.ip }]),
+      },
+      {
+        target: { kind: "DaemonSet", name: "fim-agent" },
+        patch: JSON.stringify([
+          {
+            op: "add",
+            path: "/spec/template/spec/hostAliases",
+            value: [{ ip: service.ip, hostnames: ["fim-collector.fim-system.svc"] }],
+          },
+        ]),
+      },
+    ],
+  };
+  writeFileSync(join(dir, "kustomization.yaml"), JSON.stringify(overlay, undefined, 2));
+}
+
+/** A volume for the collector: the lab has no provisioner. */
+export function makeVolume(path: string): void {
+  mkdirSync(path, { recursive: true });
+  chownSync(path, 65_532, 65_532);
+  apply(`
+apiVersion: v1
+kind: PersistentVolume
+metadata: { name: fim-collector }
+spec:
+  capacity: { storage: 10Gi }
+  accessModes: [ReadWriteOnce]
+  persistentVolumeReclaimPolicy: Retain
+  claimRef: { namespace: fim-system, name: fim-collector }
+  hostPath: { path: ${path} }
+`);
+}
+
+/** Waits for the collector and leads its Service's address to its pod, as kube-proxy would. */
+export function awaitCollector(): void {
+  const scope = ["-n", "fim-system"];
+  kube("rollout", "status", ...scope, "deployment/fim-collector", "--timeout=180s");
+  const label = "app.kubernetes.io/name=fim-collector";
+  const field = "jsonpath={.items[0].status.podIP}";
+  const ip = kube("get", "pods", ...scope, "-l", label, "-o", field);
+  routeService(service.ip, service.port, ip);
 }
 
 export interface Pod {
@@ -37,8 +87,8 @@ interface PodList {
   }[];
 }
 
-/** The agent's only pod, once it is ready, and another one than before. */
-export async function readyPod(before?: Pod): Promise<Pod> {
+/** The agent's only pod, once it is ready, and another one than those before. */
+export async function readyPod(before: readonly Pod[]): Promise<Pod> {
   return until("a ready agent pod", 180, () => {
     const text = kube(
       "get",
@@ -51,7 +101,9 @@ export async function readyPod(before?: Pod): Promise<Pod> {
       "json",
     );
     const { items } = JSON.parse(text) as PodList;
-    const [only, ...others] = items.filter(({ metadata }) => metadata.uid !== before?.uid);
+    const [only, ...others] = items.filter(
+      ({ metadata }) => !before.some(({ uid }) => uid === metadata.uid),
+    );
     if (!only || others.length > 0 || only.metadata.deletionTimestamp !== undefined)
       return undefined;
     const isReady = only.status.conditions?.some(

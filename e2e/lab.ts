@@ -1,6 +1,7 @@
-import { execFileSync, spawnSync } from "node:child_process";
+import { execFile, execFileSync, spawnSync } from "node:child_process";
 import { existsSync, openSync } from "node:fs";
 import { join } from "node:path";
+import { promisify } from "node:util";
 
 /*
  * The control plane that e2e/run.ts installs on: up.sh of a directory makes it (kubelet, containerd, static pods in a
@@ -9,6 +10,9 @@ import { join } from "node:path";
 
 const scripts = process.env["FIM_LAB"] ?? join(import.meta.dirname, "../../shared/cluster");
 const labHome = process.env["KUBE_HOME"] ?? "/var/lib/kube-lab";
+/** An image with a shell, for an intruder's pod. */
+export const shellImage: string = join(labHome, "images-base/debian.tar");
+
 const inNetwork = ["--net=/run/netns/kube-lab"];
 const kubeEnv = { ...process.env, KUBECONFIG: "/etc/kubernetes/admin.conf" };
 
@@ -19,6 +23,7 @@ export function labMissing(): string | undefined {
   if (process.getuid?.() !== 0) return "needs root";
   if (!existsSync(join(scripts, "up.sh"))) return `${scripts}/up.sh is missing: set FIM_LAB`;
   if (!existsSync(join(labHome, "bin/kubelet"))) return `build it first: ${scripts}/build.sh`;
+  if (!existsSync(shellImage)) return `make it first: ${scripts}/base-images.sh`;
   return undefined;
 }
 
@@ -60,6 +65,14 @@ export function tryKube(...args: readonly string[]): {
   }
 }
 
+/** kubectl's output, while other things go on. */
+export async function kubeLater(...args: readonly string[]): Promise<string> {
+  const { stdout } = await promisify(execFile)("nsenter", [...inNetwork, "kubectl", ...args], {
+    env: kubeEnv,
+  });
+  return stdout;
+}
+
 /** As `kubectl apply -f -`. */
 export function apply(manifest: string): void {
   execFileSync("nsenter", [...inNetwork, "kubectl", "apply", "-f", "-"], {
@@ -84,4 +97,31 @@ function ctr(...args: readonly string[]): string {
 export function runInContainer(name: string, command: readonly string[]): void {
   const id = ctr("containers", "ls", "-q", `labels."io.kubernetes.container.name"==${name}`).trim();
   ctr("tasks", "exec", "--exec-id", `e2e-${process.hrtime.bigint()}`, id, ...command);
+}
+
+function iptables(...rule: readonly string[]): void {
+  execFileSync("nsenter", [...inNetwork, "iptables", "-t", "nat", ...rule], { stdio: "ignore" });
+}
+
+/** Leads a Service's address to a pod's, as kube-proxy does with iptables; the lab has none. */
+export function routeService(serviceIp: string, port: number, podIp: string): void {
+  const to = ["-p", "tcp", "--dport", String(port), "-d"];
+  for (const chain of ["PREROUTING", "OUTPUT"]) {
+    iptables("-F", chain);
+    iptables("-A", chain, ...to, serviceIp, "-j", "DNAT", "--to-destination", `${podIp}:${port}`);
+  }
+  // Else the answer would go past the translation, from pod to pod.
+  iptables("-F", "POSTROUTING");
+  iptables("-A", "POSTROUTING", ...to, podIp, "-j", "MASQUERADE");
+}
+
+/** The answer of an HTTP server in the lab's network. Throws for a status of 400 and above. */
+export function fetchInLab(url: string, token: string): unknown {
+  const curl = ["curl", "--silent", "--show-error", "--fail", "--max-time", "10"];
+  const header = ["--header", `authorization: Bearer ${token}`];
+  const text = execFileSync("nsenter", [...inNetwork, ...curl, ...header, url], {
+    encoding: "utf8",
+    maxBuffer: 2 ** 28,
+  });
+  return JSON.parse(text) as unknown;
 }

@@ -1,12 +1,13 @@
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { alertsOf } from "./agent-log.ts";
-import type { Seen } from "./agent-log.ts";
-import { attack, attacks, intruder, startIntruder } from "./attacks.ts";
-import { inAgent, readyPod, writeOverlay } from "./install.ts";
-import type { Pod } from "./install.ts";
+import { attack, attacks, startIntruder } from "./attacks.ts";
+import type { Attack } from "./attacks.ts";
+import { collected, giveJoinTokens, nodeIs } from "./collector.ts";
+import { awaitCollector, inAgent, makeVolume, work, writeOverlay } from "./install.ts";
 import * as lab from "./lab.ts";
+import { accept, deleteByForce, upgradeInStorm, whileGone, withoutApiServer } from "./lifecycle.ts";
+import { pods, reported, requireIntruder } from "./pods.ts";
 import { check, print, summary, until } from "./report.ts";
 
 /*
@@ -15,15 +16,9 @@ import { check, print, summary, until } from "./report.ts";
  * plane down at the end.
  */
 
-const work = "/var/tmp/fim-e2e";
 const state = "/var/lib/fim-agent";
 const sshKeys = "/root/.ssh/authorized_keys";
-const apiServer = "/etc/kubernetes/manifests/kube-apiserver.yaml";
-const parked = join(work, "kube-apiserver.yaml");
-/** Files of the storm during an upgrade. */
-const stormSize = 300;
-/** All agent pods so far, whose logs are read. */
-const pods: Pod[] = [];
+const tags = ["e2e", "e2e-next"] as const;
 
 const missing = lab.labMissing();
 if (missing !== undefined) {
@@ -49,43 +44,55 @@ function prepare(): void {
     mkdirSync("/root/.ssh", { recursive: true, mode: 0o700 });
     writeFileSync(sshKeys, "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGood operator\n", { mode: 0o600 });
   }
-  for (const tag of ["e2e", "e2e-next"]) {
-    const archive = join(work, `${tag}.tar`);
-    const image = join(import.meta.dirname, "../packaging/image.ts");
-    execFileSync(process.execPath, [image, `localhost/fim-agent:${tag}`, archive], {
-      stdio: "ignore",
-    });
-    writeOverlay(join(work, tag), "base/agent", tag);
+  const image = join(import.meta.dirname, "../packaging/image.ts");
+  for (const tag of tags) {
+    const words = [image, `localhost/fim-agent:${tag}`, join(work, `${tag}.tar`)];
+    execFileSync(process.execPath, words, { stdio: "ignore" });
+    writeOverlay(join(work, tag), tag);
   }
 }
 
 async function run(): Promise<void> {
-  await check("a Kubernetes control plane comes up", () => {
+  const isUp = await check("a Kubernetes control plane comes up", () => {
     lab.up();
-    for (const tag of ["e2e", "e2e-next"]) lab.importImage(join(work, `${tag}.tar`));
-    lab.importImage("/var/lib/kube-lab/images-base/debian.tar");
+    for (const tag of tags) lab.importImage(join(work, `${tag}.tar`));
+    lab.importImage(lab.shellImage);
   });
+  if (!isUp) return;
   await checkOverlays();
-  if (!(await check("the agent is installed and ready", install))) return;
+  if (!(await check("installed: the agent is ready", install))) return;
+  await check("installed: the collector is ready", awaitCollector);
+  await check("the node joins the collector with its token", async () => {
+    giveJoinTokens();
+    await nodeIs("well", 150);
+  });
   await check("doctor finds nothing wrong in the pod", () => {
-    const bad = inAgent(last(), "doctor")
-      .split("\n")
-      .filter((line) => line.startsWith("!!"));
+    const lines = inAgent(pods.last(), "doctor").split("\n");
+    const bad = lines.filter((line) => line.startsWith("!!"));
     if (bad.length > 0) throw new Error(bad.join("\n"));
   });
   startIntruder();
   for (const one of attacks)
-    await check(`reported with pod, namespace, container and process: ${one.title}`, async () => {
-      attack(one.script);
-      await reported(one.path, one.change);
-      attack(one.undo);
+    await check(`seen with pod, namespace, container, process: ${one.title}`, async () => {
+      await play(one);
     });
   await check("the API server is down: an attack is reported all the same", withoutApiServer);
   await check("deleted with --force, the agent comes back with its baseline", deleteByForce);
-  await check("what changed while no agent ran is reported as offline", whileGone);
+  await check("no agent: the collector says silent; the change is reported as offline", whileGone);
   await check("an upgrade of the image during a storm of changes loses none", upgradeInStorm);
-  await check("accept in the pod: nothing drifts afterwards", accept);
+  await check("accept with kubectl: the path drifts no more", accept);
   await check("uninstalling leaves nothing but the state", uninstall);
+}
+
+/** In the agent's log first, then at the collector. */
+async function play({ path, change, script, undo }: Attack): Promise<void> {
+  attack(script);
+  await reported(path, change);
+  const atCollector = await until(`${path} at the collector`, 30, () =>
+    collected(path).find((one) => one.change === change),
+  );
+  requireIntruder(atCollector);
+  attack(undo);
 }
 
 async function checkOverlays(): Promise<void> {
@@ -98,125 +105,10 @@ async function checkOverlays(): Promise<void> {
   lab.kube("delete", "namespace", "fim-system");
 }
 
-function last(): Pod {
-  const pod = pods.at(-1);
-  if (!pod) throw new Error("no agent pod");
-  return pod;
-}
-
 async function install(): Promise<void> {
+  makeVolume(join(work, "collector"));
   lab.kube("apply", "-k", join(work, "e2e"));
-  pods.push(await readyPod());
-}
-
-function alerts(): readonly Seen[] {
-  return alertsOf(pods.map(({ uid }) => uid));
-}
-
-/** Awaits the alert of a change that the intruder made. */
-async function reported(path: string, change: string): Promise<Seen> {
-  const found = await until(`an alert of ${path}`, 30, () =>
-    alerts().findLast((one) => one.path === path && one.change === change),
-  );
-  const { actor } = found;
-  const { pod, namespace, name } = actor?.container ?? {};
-  const isNamed =
-    pod === intruder.pod && namespace === intruder.namespace && name === intruder.name;
-  if (!isNamed || actor?.exe === undefined) throw new Error(`actor: ${JSON.stringify(actor)}`);
-  return found;
-}
-
-function isUp(): boolean {
-  return lab.tryKube("get", "--raw", "/healthz").ok;
-}
-
-async function withoutApiServer(): Promise<void> {
-  const path = "/etc/kubernetes/pki/stolen.key";
-  renameSync(apiServer, parked);
-  try {
-    await until("the API server to stop", 60, () => !isUp());
-    attack(`echo key > /host${path}`, "runtime");
-    await reported(path, "created");
-    if (isUp()) throw new Error("the API server was up");
-    attack(`rm /host${path}`, "runtime");
-  } finally {
-    renameSync(parked, apiServer);
-    await until("the API server to start", 180, isUp);
-  }
-  const log = await until("kubectl logs with the alert", 60, () => {
-    const { ok, text } = lab.tryKube("logs", "-n", "fim-system", last().name, "-c", "fim-agent");
-    return ok && text.includes(path) && text;
-  });
-  if (!log.includes(intruder.pod)) throw new Error("kubectl logs does not name the pod");
-}
-
-async function deleteByForce(): Promise<void> {
-  const before = last();
-  lab.kube("delete", "pod", "-n", "fim-system", before.name, "--force", "--grace-period=0");
-  pods.push(await readyPod(before));
-  const log = lab.kube("logs", "-n", "fim-system", last().name, "-c", "baseline");
-  if (!log.startsWith("baseline: kept")) throw new Error(log);
-}
-
-/** Restricts the DaemonSet to nodes with a label, or lifts that. */
-function selectNodes(label: string | null): void {
-  const nodeSelector = { "fim-e2e": label };
-  const patch = JSON.stringify({ spec: { template: { spec: { nodeSelector } } } });
-  lab.kube("patch", "-n", "fim-system", "daemonset/fim-agent", "-p", patch);
-}
-
-async function whileGone(): Promise<void> {
-  const path = "/etc/kubernetes/manifests/offline.yaml";
-  selectNodes("nowhere");
-  await until("the agent's pod to go", 60, () => {
-    const text = lab.kube("get", "pods", "-n", "fim-system", "-o", "name");
-    return text.trim() === "";
-  });
-  attack(`echo kind: Nothing > /host${path}`);
-  selectNodes(null);
-  pods.push(await readyPod());
-  const found = await until("its alert", 30, () => alerts().find((one) => one.path === path));
-  if (found.offline !== true) throw new Error(JSON.stringify(found));
-  attack(`rm /host${path}`);
-}
-
-async function upgradeInStorm(): Promise<void> {
-  const before = last();
-  const dir = "/etc/kubernetes/storm";
-  attack(`mkdir /host${dir}`);
-  lab.kube("apply", "-k", join(work, "e2e-next"));
-  attack(`for i in $(seq ${stormSize}); do echo $i > /host${dir}/$i.yaml; sleep 0.05; done`);
-  pods.push(await readyPod(before));
-  const isStorm = ({ path, change }: Seen): boolean =>
-    path.startsWith(`${dir}/`) && change === "created";
-  await until(`${stormSize} alerts`, 60, () => alerts().filter(isStorm).length >= stormSize);
-  const counted = alerts().filter(isStorm);
-  const distinct = new Set(counted.map(({ path }) => path)).size;
-  const offline = counted.filter((one) => one.offline === true).length;
-  print(
-    `        ${distinct} of ${stormSize} reported, ${offline} of them as offline, ${counted.length - distinct} twice`,
-  );
-  if (distinct !== stormSize || counted.length !== stormSize)
-    throw new Error("not each exactly once");
-}
-
-async function accept(): Promise<void> {
-  const dir = "/etc/kubernetes/storm";
-  const path = `${dir}/1.yaml`;
-  inAgent(last(), "accept", path, "--reason", "e2e");
-  const { text } = lab.tryKube(
-    "exec",
-    "-n",
-    "fim-system",
-    last().name,
-    "--",
-    "fim-agent",
-    "check",
-    path,
-  );
-  if (text !== "" && !text.includes("no drift")) throw new Error(text);
-  attack(`rm -r /host${dir}`);
-  await Promise.resolve();
+  await pods.next();
 }
 
 async function uninstall(): Promise<void> {

@@ -5,13 +5,12 @@ import {
   copyFileSync,
   existsSync,
   globSync,
-  lstatSync,
-  lutimesSync,
   mkdirSync,
   symlinkSync,
   writeFileSync,
 } from "node:fs";
 import { dirname, join } from "node:path";
+import { datedAs } from "./dates.ts";
 import { copyProgram } from "./program.ts";
 import { makeSbom } from "./sbom.ts";
 
@@ -37,7 +36,6 @@ for (const name of ["libc6", "libgcc-s1", "libstdc++6"])
     copy(`/usr/share/doc/${name}/copyright`, `usr/share/doc/${name}/copyright`);
 
 const launcher = "dist/cli/launch.js";
-chmodSync(join(program, launcher), 0o755);
 for (const name of ["fim-agent", "fim-collector"])
   symlinkSync(`../../lib/fim-agent/${launcher}`, join(root, "usr/local/bin", name));
 
@@ -47,17 +45,10 @@ put("etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\n");
 for (const name of ["host", "tmp", "var/lib/fim-agent", "var/lib/fim-collector"])
   mkdirSync(join(root, name), { recursive: true });
 
-for (const file of globSync("**", { cwd: root })) {
-  const path = join(root, file);
-  const status = lstatSync(path);
-  // The checkout's umask must not show.
-  if (!status.isSymbolicLink())
-    chmodSync(path, status.isDirectory() || (status.mode & 0o100) !== 0 ? 0o755 : 0o644);
-}
+datedAs(root, at, [`usr/lib/fim-agent/${launcher}`]);
 chmodSync(join(root, "tmp"), 0o1777);
 for (const name of ["fim-agent", "fim-collector"]) chmodSync(join(root, "var/lib", name), 0o700);
 chownSync(join(root, "var/lib/fim-collector"), nonroot, nonroot);
-for (const file of globSync("**", { cwd: root })) lutimesSync(join(root, file), at, at);
 
 /** ldd(1) prints "name => /path (address)", and the loader's path alone. */
 function librariesOf(files: readonly string[]): readonly string[] {

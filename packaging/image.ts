@@ -1,4 +1,5 @@
 import { execFileSync } from "node:child_process";
+import { rmSync } from "node:fs";
 import { home } from "./program.ts";
 import { version } from "../src/node/version.ts";
 
@@ -17,10 +18,13 @@ const builder = ["bud", "--isolation", "chroot", "--network", "host", "--layers"
 execFileSync("buildah", [...builder, "--timestamp", at, ...args, "--tag", name, home], {
   stdio: ["ignore", "inherit", "inherit"],
 });
-if (archive !== undefined)
+if (archive !== undefined) {
+  // An archive that exists is not written.
+  rmSync(archive, { force: true });
   execFileSync("buildah", ["push", "--quiet", name, `docker-archive:${archive}:${name}`], {
     stdio: "inherit",
   });
+}
 const [{ size, digest } = { size: "?", digest: "?" }] = JSON.parse(
   run("buildah", ["images", "--json", name]),
 ) as { readonly size: string; readonly digest: string }[];

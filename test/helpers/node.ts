@@ -60,8 +60,7 @@ export interface NodeOptions {
 }
 
 export interface WatchOptions {
-  /** Standard ones, or entries as a configuration file has them. */
-  readonly webhooks?: readonly (Webhook | Readonly<Record<string, unknown>>)[];
+  readonly webhooks?: readonly Webhook[];
   readonly config?: Readonly<Record<string, unknown>>;
   readonly engine?: "auto" | "chokidar" | "fanotify" | "sweep";
   readonly args?: readonly string[];

@@ -1,4 +1,3 @@
-import { readFileSync } from "node:fs";
 import type { KeyObject } from "node:crypto";
 import { promisify } from "node:util";
 import { constants, gzip } from "node:zlib";
@@ -7,6 +6,7 @@ import type { Failure } from "../../core/backoff.ts";
 import { sealEnrolment } from "../../core/record/enrolment.ts";
 import { textAt } from "../../core/record/fields.ts";
 import { Poster } from "../http.ts";
+import { readJoinToken } from "./join-token.ts";
 import type { Witness } from "./witness.ts";
 import { bodyOf, failureOf, readSent } from "./answer.ts";
 import type { Sent } from "./answer.ts";
@@ -15,7 +15,7 @@ export interface CollectorSettings {
   readonly url: string;
   /** File with the only trusted certificate authorities (PEM). */
   readonly ca?: string;
-  /** File with a join token, or with a service account's token. */
+  /** File with a join token or a service account's token, or a directory with one file a node, by its name. */
   readonly joinToken?: string;
 }
 
@@ -31,7 +31,6 @@ export interface Identity {
 }
 
 const compress = promisify<Buffer, { level: number }, Buffer>(gzip);
-const mostTokenBytes = 16 * 1024;
 
 /** The collector's HTTP interface, as the agent uses it. */
 export class CollectorClient implements Disposable {
@@ -74,9 +73,9 @@ export class CollectorClient implements Disposable {
     nonce: string,
     signal: AbortSignal,
   ): Promise<Failure | undefined> {
-    const token = this.#token();
-    if (typeof token !== "string") return token;
     const { node, cluster, key } = identity;
+    const token = readJoinToken(this.#settings.joinToken, node);
+    if (typeof token !== "string") return token;
     const at = new Date(this.#clock()).toISOString();
     const enrolment = sealEnrolment({ node, cluster, nonce, at }, token, key);
     const body = Buffer.from(JSON.stringify({ enrolment, token }));
@@ -109,19 +108,5 @@ export class CollectorClient implements Disposable {
 
   [Symbol.dispose](): void {
     for (const poster of Object.values(this.#posters)) poster[Symbol.dispose]();
-  }
-
-  /** Read for each attempt: the kubelet renews a service account's token. */
-  #token(): string | Failure {
-    const { joinToken } = this.#settings;
-    if (joinToken === undefined) return "";
-    try {
-      const text = readFileSync(joinToken, "utf8").trim();
-      if (text.length <= mostTokenBytes) return text;
-      return { kind: "rejected", why: `join token ${joinToken}: too long` };
-    } catch (error) {
-      const { code } = error as NodeJS.ErrnoException;
-      return { kind: "rejected", why: `join token ${joinToken}: cannot be read (${code})` };
-    }
   }
 }

@@ -1,0 +1,73 @@
+import type { Seen } from "./agent-log.ts";
+import { service } from "./install.ts";
+import { fetchInLab, kube } from "./lab.ts";
+import { until } from "./report.ts";
+
+const base = `http://${service.ip}:${service.port}`;
+const scope = ["-n", "fim-system"];
+/** Of the API, once there is one. */
+let bearer: string | undefined;
+
+function inCollector(...command: readonly string[]): string {
+  const exec = ["exec", ...scope, "deployment/fim-collector", "--", "fim-collector"];
+  return kube(...exec, ...command).trim();
+}
+
+function get(path: string): unknown {
+  bearer ??= inCollector("user", "add", "e2e", "--token");
+  return fetchInLab(base + path, bearer);
+}
+
+/** Gives each control-plane node a join token, as deploy/README.md does. */
+export function giveJoinTokens(): void {
+  const names = kube("get", "nodes", "-o", "jsonpath={.items[*].metadata.name}").split(" ");
+  const tokens = names.map(
+    (node) => `--from-literal=${node}=${inCollector("token", "--node", node)}`,
+  );
+  kube("create", "secret", "generic", ...scope, "fim-agent-join", ...tokens);
+}
+
+interface Node {
+  readonly node: string;
+  readonly state: string;
+  readonly reasons: readonly string[];
+}
+
+/** Awaits a state of the only node: well, silent or degraded. */
+export async function nodeIs(state: string, deadline: number): Promise<void> {
+  let seen: readonly Node[] = [];
+  await until(`a node that is ${state}`, deadline, () => {
+    seen = (get("/v1/nodes") as { readonly items: readonly Node[] }).items;
+    return seen.some((one) => one.state === state);
+  }).catch((error: unknown) => {
+    throw new Error(`${String(error)}: ${JSON.stringify(seen)}`);
+  });
+}
+
+/** The alerts that the collector shows of a path, newest first. */
+export function collected(path: string): readonly Seen[] {
+  const { items } = get(`/v1/alerts?limit=1000&path=${encodeURIComponent(path)}`) as {
+    readonly items: readonly { readonly unmapped?: { readonly fim?: Seen } }[];
+  };
+  return items.map(({ unmapped }) => unmapped?.fim).filter((seen) => seen !== undefined);
+}
+
+/** How many paths below a directory the collector has as created, and how many of them twice. */
+export function countCreated(dir: string): { readonly paths: number; readonly twice: number } {
+  let cursor: string | null = "";
+  const counts = new Map<string, number>();
+  while (cursor !== null) {
+    const after = cursor === "" ? "" : `&cursor=${cursor}`;
+    const page = get(`/v1/alerts?limit=1000&change=created${after}`) as {
+      readonly items: readonly { readonly unmapped?: { readonly fim?: Seen } }[];
+      readonly next: string | null;
+    };
+    for (const { unmapped } of page.items) {
+      const path = unmapped?.fim?.path ?? "";
+      if (path.startsWith(`${dir}/`)) counts.set(path, (counts.get(path) ?? 0) + 1);
+    }
+    cursor = page.next;
+  }
+  const twice = [...counts.values()].filter((count) => count > 1).length;
+  return { paths: counts.size, twice };
+}

@@ -1,0 +1,107 @@
+import { renameSync, writeFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { attack, attackUntilStopped } from "./attacks.ts";
+import { countCreated, nodeIs } from "./collector.ts";
+import { awaitCollector, inAgent, work } from "./install.ts";
+import * as lab from "./lab.ts";
+import { alerts, pods, reported } from "./pods.ts";
+import { print, until } from "./report.ts";
+
+/* What happens to an agent in the life of a cluster. */
+
+const apiServer = "/etc/kubernetes/manifests/kube-apiserver.yaml";
+
+function isUp(): boolean {
+  return lab.tryKube("get", "--raw", "/healthz").ok;
+}
+
+/** An attack while the API server is down: in the agent's log at once, in `kubectl logs` afterwards. */
+export async function withoutApiServer(): Promise<void> {
+  const path = "/etc/kubernetes/pki/stolen.key";
+  const parked = join(work, "kube-apiserver.yaml");
+  renameSync(apiServer, parked);
+  try {
+    await until("the API server to stop", 60, () => !isUp());
+    attack(`echo key > /host${path}`, "runtime");
+    await reported(path, "created");
+    if (isUp()) throw new Error("the API server was up");
+    attack(`rm /host${path}`, "runtime");
+  } finally {
+    renameSync(parked, apiServer);
+    await until("the API server to start", 180, isUp);
+  }
+  await until("kubectl logs with the alert", 60, () => {
+    const args = ["logs", "-n", "fim-system", pods.last().name, "-c", "fim-agent"];
+    return lab.tryKube(...args).text.includes(path);
+  });
+}
+
+export async function deleteByForce(): Promise<void> {
+  const before = pods.last();
+  lab.kube("delete", "pod", "-n", "fim-system", before.name, "--force", "--grace-period=0");
+  const pod = await pods.next();
+  const log = lab.kube("logs", "-n", "fim-system", pod.name, "-c", "baseline");
+  if (!log.startsWith("baseline: kept")) throw new Error(log);
+}
+
+/** Restricts the DaemonSet to nodes with a label, or lifts that. */
+function selectNodes(label: string | null): void {
+  const nodeSelector = { "fim-e2e": label };
+  const patch = JSON.stringify({ spec: { template: { spec: { nodeSelector } } } });
+  lab.kube("patch", "-n", "fim-system", "daemonset/fim-agent", "-p", patch);
+}
+
+/** No agent runs: the collector raises silence. What changed meanwhile is reported as offline. */
+export async function whileGone(): Promise<void> {
+  const path = "/etc/kubernetes/manifests/offline.yaml";
+  selectNodes("nowhere");
+  await until("the agent's pod to go", 60, () => {
+    const label = "app.kubernetes.io/name=fim-agent";
+    return lab.kube("get", "pods", "-n", "fim-system", "-l", label, "-o", "name").trim() === "";
+  });
+  attack(`echo kind: Nothing > /host${path}`);
+  await nodeIs("silent", 180);
+  selectNodes(null);
+  await pods.next();
+  const found = await until("its alert", 30, () => alerts().find((one) => one.path === path));
+  if (found.offline !== true) throw new Error(JSON.stringify(found));
+  attack(`rm /host${path}`);
+  await nodeIs("well", 120);
+}
+
+/** Files appear all the time while another image takes over: none is lost, none is reported twice. */
+export async function upgradeInStorm(): Promise<void> {
+  const dir = "/etc/kubernetes/storm";
+  const stop = join(work, "stop");
+  attack(`mkdir /host${dir}`);
+  const storm = attackUntilStopped(dir, stop);
+  lab.kube("apply", "-k", join(work, "e2e-next"));
+  await pods.next();
+  writeFileSync(stop, "");
+  const made = await storm;
+  rmSync(stop);
+  const seen = await until(`${made} alerts`, 60, () => {
+    const found = alerts().filter(({ path }) => path.startsWith(`${dir}/`));
+    const created = found.filter(({ change }) => change === "created");
+    return new Set(created.map(({ path }) => path)).size >= made && created;
+  });
+  const offline = seen.filter((one) => one.offline === true).length;
+  print(`        ${made} files, ${seen.length} alerts, ${offline} of them offline`);
+  if (seen.length !== made) throw new Error("not each exactly once");
+  awaitCollector();
+  const { paths, twice } = await until("them at the collector", 120, () => {
+    const counted = countCreated(dir);
+    return counted.paths >= made && counted;
+  });
+  if (paths !== made || twice > 0) throw new Error(`the collector has ${paths}, ${twice} twice`);
+}
+
+/** After a planned change, with kubectl. */
+export function accept(): void {
+  const path = "/etc/kubernetes/storm/1.yaml";
+  inAgent(pods.last(), "accept", path, "--reason", "e2e");
+  const args = ["exec", "-n", "fim-system", pods.last().name, "-c", "fim-agent", "--"];
+  const { ok, text } = lab.tryKube(...args, "fim-agent", "check", path);
+  if (!ok) throw new Error(text);
+  attack("rm -r /host/etc/kubernetes/storm");
+}
