@@ -19,6 +19,30 @@ interface HeartbeatSources {
 export const collectorName = "collector";
 const mostTroubles = 100;
 
+const authorities = ["ca", "front-proxy-ca", "etcd/ca"].flatMap((name) => [
+  `/etc/kubernetes/pki/${name}.crt`,
+  `/etc/kubernetes/pki/${name}.key`,
+]);
+const programs = ["kubelet", "kubeadm", "kubectl"].flatMap((name) => [
+  `/usr/bin/${name}`,
+  `/usr/local/bin/${name}`,
+]);
+/** Equal on all control-plane nodes of a cluster that kubeadm made (kubeadm join copies them). */
+const shared: readonly string[] = [
+  ...authorities,
+  "/etc/kubernetes/pki/sa.key",
+  "/etc/kubernetes/pki/sa.pub",
+  ...programs,
+];
+
+function sharedFiles({ current }: State): Readonly<Record<string, string>> {
+  const known = shared.flatMap((path) => {
+    const digest = current.get(path)?.sha256;
+    return digest === undefined ? [] : [[path, digest] as const];
+  });
+  return Object.fromEntries(known);
+}
+
 /** Makes the line of a signed heartbeat with a nonce of the collector. */
 export function heartbeatMaker(sources: HeartbeatSources): (nonce: string) => Buffer {
   const { node, state, metrics, health, every } = sources;
@@ -45,6 +69,7 @@ export function heartbeatMaker(sources: HeartbeatSources): (nonce: string) => Bu
         },
         policy: { name, digest },
         ...metrics.latest(),
+        shared: sharedFiles(state),
         degraded: [...health.degraded(), ...health.unready()].slice(0, mostTroubles),
         waiting: state.queue.pending(collectorName),
       },

@@ -50,7 +50,7 @@ function commands(parser: Argv): Argv {
     .command(
       "serve",
       "run until SIGTERM: receive, keep, watch over the nodes, show",
-      (args) => args,
+      serveOptions,
       run(async () => (await import("./collector/serve.ts")).serveCommand),
     )
     .command(
@@ -79,6 +79,30 @@ function commands(parser: Argv): Argv {
       // yargs throws YError for what it refuses while parsing.
       if (error && error.name !== "YError") throw error;
       throw wrongUsage(message.split("\n").join("; "));
+    });
+}
+
+function serveOptions(parser: Argv): Argv {
+  return parser
+    .option("service-account", {
+      ...text,
+      describe: "NAMESPACE/NAME whose tokens let a node enrol",
+    })
+    .option("audience", {
+      ...text,
+      describe: "for which these tokens are made",
+      defaultDescription: "fim-collector",
+    })
+    .option("cluster", {
+      ...text,
+      describe: "of the API server that makes these tokens",
+      defaultDescription: "default",
+    })
+    .option("jwks", { ...text, describe: "file with the API server's public keys, to ask none" })
+    .option("issuer", { ...text, describe: "of the tokens; with --jwks" })
+    .option("authorized-agents", {
+      ...text,
+      describe: "file with the keys of nodes that need no token",
     });
 }
 

@@ -3,7 +3,7 @@ import { fail } from "./fail.ts";
 import { runLocally, stopSignal } from "./local.ts";
 
 try {
-  await runLocally({ root: "/", state: resolve(".fim/agent") }, stopSignal());
+  await runLocally({ root: "/", place: resolve(".fim") }, stopSignal());
 } catch (error) {
   process.exitCode = fail("fim-agent", error);
 }

@@ -4,6 +4,7 @@ import { createKey, loadKey } from "../baseline/key.ts";
 import type { AgentKey } from "../baseline/key.ts";
 import { IntegrityError } from "../core/error.ts";
 import { rawPublicKey } from "../core/record/dsse.ts";
+import type { Admission } from "./enroll/enroll.ts";
 import type { Collector } from "./ingest/receive.ts";
 import { checkLog, checkNewest } from "./log/check.ts";
 import { Checkpoints } from "./log/checkpoints.ts";
@@ -52,7 +53,7 @@ export function openKey(state: string): AgentKey {
 }
 
 export async function openCollector(
-  settings: StoreSettings & { readonly name: string },
+  settings: StoreSettings & { readonly name: string; readonly admission?: Admission },
   clock: () => number,
 ): Promise<Collector & AsyncDisposable> {
   const key = openKey(settings.state);
@@ -78,6 +79,7 @@ export async function openCollector(
     store,
     clock,
     checkpoints,
+    admission: settings.admission ?? {},
     own: new OwnChain({ key, name: settings.name, clock }),
     rejections: new RateLimit(rejectionRate),
     nonces: new Nonces(Buffer.from(secret, "base64"), clock),

@@ -1,8 +1,11 @@
 import type { Logger } from "pino";
 import type { Listen } from "../config/options.ts";
 import { openCollector } from "./collector.ts";
+import type { Admission } from "./enroll/enroll.ts";
 import type { StoreSettings } from "./collector.ts";
+import type { Collector } from "./ingest/receive.ts";
 import { Feed } from "./feed.ts";
+import { Scrub } from "./log/scrub.ts";
 import { createCollectorMetrics } from "./metrics.ts";
 import { listen, makeServer } from "./server/server.ts";
 import { Watchdog } from "./watchdog.ts";
@@ -12,9 +15,33 @@ export interface ServeSettings extends StoreSettings {
   readonly listen: Listen;
   /** PEM */
   readonly tls?: { readonly cert: string; readonly key: string };
+  readonly admission?: Admission;
 }
 
-export interface ServeOptions {
+/** A collector that answers requests. */
+export interface Serving extends AsyncDisposable {
+  readonly address: string;
+  readonly collector: Collector;
+}
+
+/** Opens the store and answers requests until it is disposed. */
+export async function startServing(settings: ServeSettings, log: Logger): Promise<Serving> {
+  await using stack = new AsyncDisposableStack();
+  const collector = stack.use(await openCollector(settings, Date.now));
+  const feed = new Feed();
+  const { store, clock } = collector;
+  const metrics = createCollectorMetrics({ store, clock, followers: () => feed.size });
+  const { tls } = settings;
+  const server = await makeServer({ collector, feed, metrics, log, ...(tls && { tls }) });
+  stack.defer(async () => await server.close());
+  const address = await listen(server, settings.listen);
+  stack.use(new Watchdog({ collector, feed, log }));
+  stack.use(new Scrub({ collector, feed, log, name: settings.name }));
+  const owned = stack.move();
+  return { address, collector, [Symbol.asyncDispose]: async () => await owned.disposeAsync() };
+}
+
+interface ServeOptions {
   readonly log: Logger;
   /** Called with the address when requests are answered. */
   readonly onReady: (address: string) => void;
@@ -22,22 +49,13 @@ export interface ServeOptions {
 }
 
 /** Receives, keeps and shows until the signal aborts. */
-export async function serve(settings: ServeSettings, options: ServeOptions): Promise<void> {
-  const { log, signal, onReady } = options;
-  await using collector = await openCollector(settings, Date.now);
-  const feed = new Feed();
-  const { store, clock } = collector;
-  const metrics = createCollectorMetrics({ store, clock, followers: () => feed.size });
-  const { tls } = settings;
-  const server = await makeServer({ collector, feed, metrics, log, ...(tls && { tls }) });
-  try {
-    const address = await listen(server, settings.listen);
-    await using _ = new Watchdog({ collector, feed, log });
-    onReady(address);
-    await aborted(signal);
-  } finally {
-    await server.close();
-  }
+export async function serve(
+  settings: ServeSettings,
+  { log, signal, onReady }: ServeOptions,
+): Promise<void> {
+  await using serving = await startServing(settings, log);
+  onReady(serving.address);
+  await aborted(signal);
 }
 
 async function aborted(signal: AbortSignal): Promise<void> {

@@ -2,6 +2,11 @@ import { readFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { resolve } from "node:path";
 import { IntegrityError } from "../core/error.ts";
+import { readOperatorFile } from "../policy/operator-file.ts";
+import type { Admission } from "./enroll/enroll.ts";
+import { podApiServer, reviewOffline, reviewOnline } from "./enroll/review.ts";
+import type { ReviewToken } from "./enroll/review.ts";
+import type { ServiceAccount } from "./enroll/service-account.ts";
 import { choices, parseListen, parseName } from "../config/options.ts";
 import type { Listen, LogLevel } from "../config/options.ts";
 
@@ -15,19 +20,29 @@ export interface CollectorSettings {
   readonly name: string;
   /** PEM */
   readonly tls?: { readonly cert: string; readonly key: string };
+  readonly admission: Admission;
 }
 
 type Given = Readonly<Record<string, unknown>>;
 type Environment = Readonly<Record<string, string | undefined>>;
 
 const texts = ["state", "store", "listen", "logLevel", "name", "tlsCert", "tlsKey"] as const;
+const admissionTexts = [
+  "serviceAccount",
+  "audience",
+  "cluster",
+  "jwks",
+  "issuer",
+  "authorizedAgents",
+] as const;
 
 /** Command line before environment (FIM_COLLECTOR_…) before default. */
 export function collectorSettings(given: Given, env: Environment): CollectorSettings {
-  const [state, store, listen, logLevel, name, cert, key] = texts.map((option) => {
+  const textOf = (option: string): string | undefined => {
     const text = given[option] ?? env[environmentName(option)];
     return typeof text === "string" && text !== "" ? text : undefined;
-  });
+  };
+  const [state, store, listen, logLevel, name, cert, key] = texts.map(textOf);
   if ((cert === undefined) !== (key === undefined))
     throw invalid("--tls-cert and --tls-key: expected both or none");
   return {
@@ -37,7 +52,57 @@ export function collectorSettings(given: Given, env: Environment): CollectorSett
     logLevel: read("--log-level", choices.logLevel(logLevel ?? "info")),
     name: read("--name", parseName(name ?? hostname())),
     ...(cert !== undefined && key !== undefined && { tls: { cert: pem(cert), key: pem(key) } }),
+    admission: admissionOf(admissionTexts.map(textOf), env),
   };
+}
+
+function admissionOf(given: readonly (string | undefined)[], env: Environment): Admission {
+  const [account, audience, cluster = "default", jwks, issuer, authorized] = given;
+  if (authorized !== undefined) authorizedText(authorized);
+  return {
+    ...(authorized !== undefined && { authorized: () => authorizedText(authorized) }),
+    ...(account !== undefined && {
+      serviceAccount: {
+        cluster,
+        review: reviewer(
+          { account: parseAccount(account, { audience, cluster }), jwks, issuer },
+          env,
+        ),
+      },
+    }),
+  };
+}
+
+interface Reviewing {
+  readonly account: ServiceAccount;
+  readonly jwks: string | undefined;
+  readonly issuer: string | undefined;
+}
+
+function reviewer({ account, jwks, issuer }: Reviewing, env: Environment): ReviewToken {
+  if (jwks !== undefined && issuer !== undefined)
+    return reviewOffline({ jwksFile: jwks, issuer }, account);
+  if (jwks !== undefined || issuer !== undefined)
+    throw invalid("--jwks and --issuer: expected both or none");
+  const api = podApiServer(env);
+  if (api) return reviewOnline(api, account);
+  throw invalid("--service-account: outside a cluster it needs --jwks and --issuer");
+}
+
+function parseAccount(
+  text: string,
+  { audience = "fim-collector", cluster }: { audience: string | undefined; cluster: string },
+): ServiceAccount {
+  const [, namespace, name] = /^([a-z0-9.-]+)\/([a-z0-9.-]+)$/.exec(text) ?? [];
+  if (namespace === undefined || name === undefined)
+    throw invalid(`--service-account: expected NAMESPACE/NAME, found ${JSON.stringify(text)}`);
+  return { namespace, name, audience, cluster: read("--cluster", parseName(cluster)) };
+}
+
+function authorizedText(file: string): string {
+  const found = readOperatorFile(file);
+  if ("text" in found) return found.text;
+  throw invalid(`--authorized-agents ${file}: ${found.problem}`);
 }
 
 function environmentName(option: string): string {

@@ -1,7 +1,9 @@
+import { setTimeout as pause } from "node:timers/promises";
 import type { Logger } from "pino";
 import { messageOf } from "../core/error.ts";
 import type { Feed } from "./feed.ts";
 import type { Collector } from "./ingest/receive.ts";
+import { Outliers } from "./outliers.ts";
 import { silentAfter } from "./node-state.ts";
 import type { StoredNode } from "./store/store.ts";
 
@@ -14,33 +16,42 @@ interface WatchdogOptions {
   readonly log: Logger;
 }
 
-/** Raises an alarm for each node that sends nothing any more. Several collectors may run one each. */
+/** Raises an alarm for each node that sends nothing any more, or that differs from its cluster. Several collectors may run one each. */
 export class Watchdog implements AsyncDisposable {
   readonly #options: WatchdogOptions;
   /** While the collector was down, no node could be heard. */
   readonly #started: number;
-  readonly #timer: NodeJS.Timeout;
-  #looking: Promise<void> = Promise.resolve();
+  readonly #outliers: Outliers;
+  readonly #stop = new AbortController();
+  readonly #looking: Promise<void>;
 
   constructor(options: WatchdogOptions) {
     this.#options = options;
     this.#started = options.collector.clock();
-    this.#timer = setInterval(() => {
-      this.#looking = this.#looking.then(() => this.#look());
-    }, lookEvery);
+    this.#outliers = new Outliers(options.collector);
+    this.#looking = this.#run();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    clearInterval(this.#timer);
+    this.#stop.abort();
     await this.#looking;
   }
 
+  async #run(): Promise<void> {
+    const { signal } = this.#stop;
+    while (!signal.aborted) {
+      await pause(lookEvery, undefined, { signal, ref: false }).catch(() => undefined);
+      if (!signal.aborted) await this.#look();
+    }
+  }
+
   async #look(): Promise<void> {
-    const { collector, log } = this.#options;
+    const { collector, feed, log } = this.#options;
     try {
       const now = collector.clock();
       const nodes = await collector.store.nodes();
       for (const node of nodes) if (this.#isSilent(node, now)) await this.#raise(node, now);
+      if (await this.#outliers.look(nodes, now)) feed.wake();
     } catch (error) {
       log.error({ reason: messageOf(error) }, "the watchdog could not look");
     }

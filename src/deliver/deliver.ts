@@ -3,13 +3,16 @@ import type { Answer, Limits, Outcome, Refusal } from "../core/backoff.ts";
 import type { Leased, LeaseLimits, SinkState } from "../core/record/queued.ts";
 import type { Wakeup } from "./wakeup.ts";
 
+/** At once, as SQLite answers, or later. */
+type Later<Value> = Value | Promise<Value>;
+
 /** The outbox as the loop needs it. Each call is one durable commit. */
 export interface Queue {
-  lease(sink: string, limits: LeaseLimits): readonly Leased[];
-  settle(sink: string, seq: number): void;
-  defer(sink: string, attempts: number, nextAt: number): void;
-  disable(sink: string, reason: string, keys?: string): void;
-  state(sink: string): Omit<SinkState, "seq"> | undefined;
+  lease(sink: string, limits: LeaseLimits): Later<readonly Leased[]>;
+  settle(sink: string, seq: number): Later<void>;
+  defer(sink: string, attempts: number, nextAt: number): Later<void>;
+  disable(sink: string, reason: string, keys?: string): Later<void>;
+  state(sink: string): Later<Omit<SinkState, "seq"> | undefined>;
 }
 
 /** A receiver of records: a webhook, the collector. */
@@ -69,31 +72,31 @@ const gathering = 100;
  */
 export async function deliver(sink: Sink, signal: AbortSignal): Promise<"stopped" | "disabled"> {
   while (!signal.aborted) {
-    const state = sink.queue.state(sink.name);
+    const state = await sink.queue.state(sink.name);
     if (state?.disabled) return "disabled";
-    const wait = waitFor(sink, state);
+    const wait = await waitFor(sink, state);
     if (wait > 0) {
       await sink.wakeup.pause(wait, signal);
       continue;
     }
-    const records = lease(sink);
+    const records = await lease(sink);
     if (records.length === 0) await sink.wakeup.idle(signal);
     else await drain(sink, { records, failures: state?.attempts ?? 0 }, signal);
   }
   return "stopped";
 }
 
-function lease(sink: Sink): readonly Leased[] {
+function lease(sink: Sink): Later<readonly Leased[]> {
   const limits = { maxRecords: leaseRecords, maxBytes: leaseBytes, now: sink.clock() };
   return sink.queue.lease(sink.name, limits);
 }
 
 /** Ignores a stored time later than we could have stored: a clock set back must not silence a sink. */
-function waitFor(sink: Sink, state: Omit<SinkState, "seq"> | undefined): number {
+async function waitFor(sink: Sink, state: Omit<SinkState, "seq"> | undefined): Promise<number> {
   const { cap, retryAfterCap, base } = sink.limits ?? defaultLimits;
   const wait = (state?.nextAt ?? 0) - sink.clock();
   if (state === undefined || wait <= Math.max(cap, retryAfterCap + base)) return wait;
-  sink.queue.defer(sink.name, state.attempts, sink.clock());
+  await sink.queue.defer(sink.name, state.attempts, sink.clock());
   return 0;
 }
 
@@ -114,17 +117,17 @@ class Progress {
   }
 
   /** Marks these records and all before them as settled. */
-  reach(records: readonly Leased[]): void {
+  async reach(records: readonly Leased[]): Promise<void> {
     this.#seq = records.at(-1)?.seq ?? this.#seq;
     const since = this.#sink.clock() - this.#lastWritten;
-    if (since >= gathering || since < 0) this.write();
+    if (since >= gathering || since < 0) await this.write();
   }
 
-  write(): void {
+  async write(): Promise<void> {
     const seq = this.#seq;
     this.#seq = undefined;
     this.#lastWritten = this.#sink.clock();
-    if (seq !== undefined) this.#sink.queue.settle(this.#sink.name, seq);
+    if (seq !== undefined) await this.#sink.queue.settle(this.#sink.name, seq);
   }
 }
 
@@ -139,7 +142,7 @@ async function drain(sink: Sink, leased: Leasehold, signal: AbortSignal): Promis
   try {
     while (at < records.length && !signal.aborted) {
       const unwanted = unwantedFrom(receiver, records, at);
-      progress.reach(unwanted);
+      await progress.reach(unwanted);
       at += unwanted.length;
       const batch = nextBatch(receiver, records.slice(at, at + limit));
       if (batch.length === 0) return;
@@ -150,14 +153,14 @@ async function drain(sink: Sink, leased: Leasehold, signal: AbortSignal): Promis
         limit = Math.ceil(batch.length / 2);
         continue;
       }
-      const settled = recordOutcome(sink, batch, { outcome, failures, progress });
+      const settled = await recordOutcome(sink, batch, { outcome, failures, progress });
       if (settled < batch.length) return;
       failures = 0;
       limit = receiver.maxPerPost;
       at += settled;
     }
   } finally {
-    progress.write();
+    await progress.write();
   }
 }
 
@@ -183,54 +186,54 @@ interface Ended {
 }
 
 /** Records the result of a request. Returns how many of its records are settled. */
-function recordOutcome(sink: Sink, batch: readonly Leased[], ended: Ended): number {
+async function recordOutcome(sink: Sink, batch: readonly Leased[], ended: Ended): Promise<number> {
   const { outcome, failures } = ended;
   switch (outcome.kind) {
     case "delivered":
-      return settle(sink, batch, { ...ended, givenUp: outcome.refused });
+      return await settle(sink, batch, { ...ended, givenUp: outcome.refused });
     case "refused": {
       const { why } = outcome;
-      if (failures + 1 < brokenAfter) return fail(sink, batch, ended);
-      return settle(sink, batch, { ...ended, givenUp: { count: batch.length, why } });
+      if (failures + 1 < brokenAfter) return await fail(sink, batch, ended);
+      return await settle(sink, batch, { ...ended, givenUp: { count: batch.length, why } });
     }
     case "partial":
-      ended.progress.reach(batch.slice(0, outcome.settled));
-      fail(sink, batch, { ...ended, failures: outcome.settled > 0 ? 0 : failures });
+      await ended.progress.reach(batch.slice(0, outcome.settled));
+      await fail(sink, batch, { ...ended, failures: outcome.settled > 0 ? 0 : failures });
       return outcome.settled;
     case "retry":
     case "rejected":
     case "disabled":
-      return fail(sink, batch, ended);
+      return await fail(sink, batch, ended);
   }
 }
 
-function settle(
+async function settle(
   { name, onAttempt }: Sink,
   batch: readonly Leased[],
   ended: Ended & { readonly givenUp: Refusal | undefined },
-): number {
+): Promise<number> {
   const { outcome, progress, givenUp } = ended;
-  progress.reach(batch);
+  await progress.reach(batch);
   const attempted = { sink: name, outcome, records: batch, failures: 0, broken: false };
   onAttempt?.({ ...attempted, ...(givenUp && { givenUp }) });
   return batch.length;
 }
 
 /** Disables the sink or lets it wait. */
-function fail(sink: Sink, batch: readonly Leased[], ended: Ended): number {
+async function fail(sink: Sink, batch: readonly Leased[], ended: Ended): Promise<number> {
   const { name, queue } = sink;
   const { outcome, progress } = ended;
   const failures = ended.failures + 1;
-  progress.write();
+  await progress.write();
   const broken = failures >= brokenAfter;
   const attempted = { sink: name, outcome, records: batch, failures, broken };
   if (outcome.kind === "disabled") {
-    queue.disable(name, outcome.why, sink.receiver.keysId?.());
+    await queue.disable(name, outcome.why, sink.receiver.keysId?.());
     sink.onAttempt?.(attempted);
   } else if (outcome.kind !== "delivered") {
     const chance = { random: sink.random(), limits: sink.limits ?? defaultLimits };
     const delay = delayAfter(outcome, failures, chance);
-    queue.defer(name, failures, sink.clock() + delay);
+    await queue.defer(name, failures, sink.clock() + delay);
     const givenUp = outcome.kind === "partial" ? outcome.refused : undefined;
     sink.onAttempt?.({ ...attempted, delay, ...(givenUp && { givenUp }) });
   }

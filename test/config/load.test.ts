@@ -224,9 +224,16 @@ test("each format of a sink has its defaults, and a URL that is a secret may lie
   const text = `webhooks:
   - { format: slack, urlFile: hook, clusters: [prod], rules: ["kubeadm/*"], link: "https://f/{uid}" }
   - { format: slack, url: "https://hooks.slack.com/services/x", minSeverity: low }
+  - { format: pagerduty, secret: one }
+  - { format: pagerduty, secret: two }
+  - { format: syslog, url: "tls://siem.example:6514" }
 `;
   const url = "https://hooks.slack.com/services/T0/B0/secret";
-  const { webhooks } = await withFile(text, { "/etc/fim/hook": `${url}\n` });
+  const { webhooks } = await withFile(text, {
+    "/etc/fim/hook": `${url}\n`,
+    "/etc/fim/one": "R1\n",
+    "/etc/fim/two": "R2\n",
+  });
   t.deepEqual(webhooks, [
     {
       format: "slack",
@@ -238,6 +245,19 @@ test("each format of a sink has its defaults, and a URL that is a secret may lie
       minSeverity: "medium",
     },
     { format: "slack", url: "https://hooks.slack.com/services/x", minSeverity: "low" },
+    {
+      format: "pagerduty",
+      url: "https://events.pagerduty.com/v2/enqueue",
+      secret: "/etc/fim/one",
+      minSeverity: "high",
+    },
+    {
+      format: "pagerduty",
+      url: "https://events.pagerduty.com/v2/enqueue",
+      secret: "/etc/fim/two",
+      minSeverity: "high",
+    },
+    { format: "syslog", url: "tls://siem.example:6514", minSeverity: "info" },
   ]);
 });
 
@@ -264,6 +284,20 @@ test("what a format needs, lacks or does not have is reported with its line, and
     `${file}:10: webhooks.3.url: expected an http or https URL`,
     `${file}:11: webhooks.3.urlFile: expected url or urlFile, found both`,
     `${file}:12: webhooks.3.link: expected {uid}, {node} or {cluster}, found "{id}"`,
+  ]);
+  const twice = `webhooks:
+  - { format: pagerduty, secret: k }
+  - { format: pagerduty, secret: k }
+  - { format: syslog, url: "https://siem.example" }
+  - { format: splunk, url: "https://splunk.example", secret: two-lines }
+`;
+  const files = { "/etc/fim/k": "R1\n", "/etc/fim/two-lines": "a\nb\n" };
+  t.deepEqual(await problemsOf(twice, files), [
+    `${file}:3: webhooks.1.url: this receiver is already in the list`,
+    `${file}:4: webhooks.2.url: expected a tcp or tls URL`,
+  ]);
+  t.deepEqual(await problemsOf(twice.replaceAll(/^.*(?:pagerduty|syslog).*\n/gm, ""), files), [
+    `${file}:2: secret /etc/fim/two-lines: expected one token on one line, found something else`,
   ]);
   const problems = await problemsOf("webhooks:\n  - format: slack\n    urlFile: hook\n", {
     "/etc/fim/hook": "hooks.slack.com/T0/secret",

@@ -29,6 +29,20 @@ test("a message arrives with its headers and exact bytes, over one connection th
   t.is(peer.received[0]?.headers["content-length"], "8");
 });
 
+test("an answer's text is read where a format asks for it, up to a bound", async (t) => {
+  const long = "x".repeat(3 * 1024 * 1024);
+  await using peer = await peerThat((response, index) => {
+    response.writeHead(207).end(index === 0 ? "{}" : long);
+  });
+  using poster = new Poster({ url: peer.url, readsBody: true });
+  t.deepEqual(await poster.post(message, never), { kind: "status", status: 207, body: "{}" });
+  const answer = await poster.post(message, never);
+  t.is(answer?.kind, "status");
+  if (answer?.kind !== "status") return;
+  t.true((answer.body?.length ?? 0) > 1024 * 1024);
+  t.true((answer.body?.length ?? 0) < 1.5 * 1024 * 1024);
+});
+
 test("a redirect is an answer and is not followed", async (t) => {
   await using other = await peerThat(status(200));
   await using peer = await peerThat(status(307, { location: other.url }));

@@ -7,6 +7,7 @@ import Database from "better-sqlite3";
 import pino from "pino";
 import { openCollector } from "../../src/collector/collector.ts";
 import { makeSecret, tokenDigest } from "../../src/collector/enroll/token.ts";
+import type { Admission } from "../../src/collector/enroll/enroll.ts";
 import { Feed } from "../../src/collector/feed.ts";
 import type { Collector } from "../../src/collector/ingest/receive.ts";
 import { createCollectorMetrics } from "../../src/collector/metrics.ts";
@@ -48,13 +49,19 @@ interface StartOptions {
   readonly state?: string;
   /** Default: SQLite in the state directory. */
   readonly store?: string;
+  readonly admission?: Admission;
 }
 
 export async function startCollector(options: StartOptions = {}): Promise<Serving> {
   const state = options.state ?? mkdtempSync(join(tmpdir(), "fim-collector-"));
   const clock = (): number => Date.now() + serving.skew;
-  const { store: where } = options;
-  const settings = { state, name: "test", ...(where !== undefined && { store: where }) };
+  const { store: where, admission } = options;
+  const settings = {
+    state,
+    name: "test",
+    ...(where !== undefined && { store: where }),
+    ...(admission && { admission }),
+  };
   const collector = await openCollector(settings, clock);
   const feed = new Feed();
   const log = pino({ level: "silent" });
@@ -177,13 +184,16 @@ export class Reporter {
     return `${JSON.stringify(sealHeartbeat(heartbeat, this.key))}\n`;
   }
 
+  enrolmentKeys() {
+    return { privateKey: this.key, publicKey: createPublicKey(this.key), past: this.past };
+  }
+
   async enrol(serving: Serving, token?: string): Promise<Reply> {
     const { node, cluster } = this;
     const nonce = await nonceOf(serving);
     const given = token ?? (await serving.joinToken(node));
-    const keys = { privateKey: this.key, publicKey: createPublicKey(this.key), past: this.past };
     const at = new Date().toISOString();
-    const enrolment = sealEnrolment({ node, cluster, nonce, at }, given, keys);
+    const enrolment = sealEnrolment({ node, cluster, nonce, at }, given, this.enrolmentKeys());
     const body = JSON.stringify({ enrolment, token: given });
     return await post(`${serving.url}/v1/enroll`, body, { "content-type": "application/json" });
   }

@@ -60,7 +60,8 @@ export interface NodeOptions {
 }
 
 export interface WatchOptions {
-  readonly webhooks?: readonly Webhook[];
+  /** Standard ones, or entries as a configuration file has them. */
+  readonly webhooks?: readonly (Webhook | Readonly<Record<string, unknown>>)[];
   readonly config?: Readonly<Record<string, unknown>>;
   readonly engine?: "auto" | "chokidar" | "fanotify" | "sweep";
   readonly args?: readonly string[];

@@ -45,7 +45,7 @@ export async function startPostgres(): Promise<PostgresServer> {
   run("initdb", "-D", data, "-U", "fim", "-A", "trust", "-E", "UTF8", "--locale=C", "-N");
   start();
   const address = `postgres://fim:a%20secret@127.0.0.1:${port}/postgres`;
-  const sql = postgres(address, { max: 1 });
+  const sql = postgres(address, { max: 1, onnotice: () => undefined });
   let schemas = 0;
   return {
     port,

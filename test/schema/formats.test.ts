@@ -9,6 +9,7 @@ import {
 } from "node:crypto";
 import { readFileSync } from "node:fs";
 import test from "ava";
+import { verifyEvidence } from "../../src/collector/evidence/verify.ts";
 import { sealBatch } from "../../src/core/record/batch.ts";
 import { batchType, follow, genesisHead } from "../../src/core/record/chain.ts";
 import type { Batch } from "../../src/core/record/chain.ts";
@@ -21,6 +22,7 @@ import {
   sealStatement,
   statementType,
 } from "../../src/core/record/statement.ts";
+import { signCheckpoint } from "../../src/core/tlog/checkpoint.ts";
 import type { Statement } from "../../src/core/record/statement.ts";
 import { parseKeys, signatureHeader, verifyWebhook } from "../../src/core/record/webhook.ts";
 
@@ -163,7 +165,7 @@ test("the export of the page is what the program follows and signs", (t) => {
     batch.chain,
     records.map((text) => Buffer.from(text)),
   );
-  t.deepEqual(followed, { head: { seq: batch.last, hash: batch.head } });
+  t.like(followed, { head: { seq: batch.last, hash: batch.head } });
   t.is(JSON.stringify(sealBatch(batch, privateKey)), envelope);
 });
 
@@ -185,4 +187,54 @@ test("the webhook of the page is signed as it says, and as the program signs", (
   t.is(signatureHeader(message, keys), headers["webhook-signature"]);
   const clock = { now: Number(timestamp) + 300, tolerance: 300 };
   t.true(verifyWebhook({ headers, body: message.body }, keys, clock));
+});
+
+test("the checkpoint of the page is a signed note over the tree that the evidence gives", (t) => {
+  const note = `${block("checkpoint")}\n`;
+  const [text = "", line = ""] = note.split("\n\n");
+  const [, encoded = ""] = /^\u2014 fim-collector\/soc (\S+)$/m.exec(line) ?? [];
+  const signed = Buffer.from(encoded, "base64");
+  t.true(verify(null, Buffer.from(`${text}\n`), publicKey, signed.subarray(4)));
+  const id = sha256(Buffer.from("fim-collector/soc\n"), Buffer.of(1), raw).slice(0, 8);
+  t.is(signed.subarray(0, 4).toString("hex"), id);
+  t.is(
+    block("checkpoint-key"),
+    `fim-collector/soc+${id}+${Buffer.concat([Buffer.of(1), raw]).toString("base64")}`,
+  );
+  const [, size, root] = text.split("\n");
+  t.is(size, "3");
+  const hash = (left: string, right: string): string =>
+    sha256(Buffer.of(1), Buffer.from(left, "hex"), Buffer.from(right, "hex"));
+  const [, , , , , one = "", two = ""] = block("evidence").split("\n");
+  const [a, b] = [one, two].map((record) => leaf(Buffer.from(record)));
+  const withheld = leaf(Buffer.alloc(0));
+  t.is(Buffer.from(root ?? "", "base64").toString("hex"), hash(hash(withheld, a ?? ""), b ?? ""));
+  t.is(
+    signCheckpoint(
+      { origin: "fim-collector/soc", size: 3, root: hash(hash(withheld, a ?? ""), b ?? "") },
+      privateKey,
+    ),
+    note,
+  );
+});
+
+test("the evidence file of the page verifies, line by line", async (t) => {
+  const bytes = Buffer.from(`${block("evidence")}\n`);
+  const lines = block("evidence").split("\n");
+  const end = openByHand(lines.at(-1) ?? "", "application/vnd.fim-collector.export.v1+json");
+  const before = Buffer.from(`${lines.slice(0, -1).join("\n")}\n`);
+  t.is(end?.toString(), JSON.stringify({ lines: 7, digest: sha256(before), key: fact("key id") }));
+  t.like(JSON.parse(lines[0] ?? ""), {
+    key: block("checkpoint-key"),
+    checkpoint: `${block("checkpoint")}\n`,
+  });
+  t.deepEqual(lines.slice(4, 7), block("export").split("\n").slice(1));
+  t.like(await verifyEvidence([bytes], publicKey), {
+    ok: true,
+    node: "prod/cp-1",
+    chains: 1,
+    records: 2,
+    withheld: 1,
+    formerKeys: 0,
+  });
 });

@@ -3,6 +3,7 @@
 
     verify.py state DIRECTORY
     verify.py export FILE [KEY]       KEY: what `fim-agent key show` printed
+    verify.py evidence FILE [KEY]     KEY: what `fim-collector key show` printed
 
 Exit code 0: everything holds. 1: the first fault is on stdout. Needs Python 3.9 and openssl 3.
 """
@@ -20,6 +21,8 @@ STATEMENT = "application/vnd.fim-agent.baseline.v1+json"
 ANCHOR = "application/vnd.fim-agent.anchor.v1+json"
 BATCH = "application/vnd.fim-agent.batch.v1+json"
 FORMER_KEY = "application/vnd.fim-agent.former-key.v1+json"
+ENROLMENT = "application/vnd.fim-agent.enrolment.v1+json"
+EVIDENCE_END = "application/vnd.fim-collector.export.v1+json"
 SPKI = bytes.fromhex("302a300506032b6570032100")
 
 ROW_KEYS = (
@@ -362,11 +365,171 @@ def verify_export(path, trusted):
     return f"{walk.chain}: {len(walk.records)} records"
 
 
+# An evidence file
+
+
+def parse_vkey(text):
+    """The name and the raw key of `name+id+base64`."""
+    name, id_, encoded = text.split("+", 2)
+    data = unbase64(encoded, "verifier key")
+    require(len(data) == 33 and data[0] == 1, "verifier key: not of Ed25519")
+    require(note_id(name, data[1:]).hex() == id_, "verifier key: its id is another")
+    return name, data[1:]
+
+
+def note_id(name, key):
+    return hashlib.sha256(name.encode() + b"\n\x01" + key).digest()[:4]
+
+
+def open_checkpoint(note, name, key):
+    """The size and the root that a signed note of this log holds."""
+    text, _, lines = note.rpartition("\n\n")
+    text += "\n"
+    good = False
+    for line in lines.splitlines():
+        dash, who, encoded = line.split(" ")
+        data = unbase64(encoded, "checkpoint")
+        if dash == "\u2014" and (who, data[:4]) == (name, note_id(name, key)):
+            require(is_signed(key, text.encode(), data[4:]), "checkpoint: the signature does not hold")
+            good = True
+    require(good, "checkpoint: not signed by the collector")
+    origin, size, root = text.splitlines()[:3]
+    require(origin == name, "checkpoint: of another log")
+    require(str(int(size)) == size, "checkpoint: its size")
+    return int(size), unbase64(root, "checkpoint").hex()
+
+
+class Tree:
+    """RFC 6962 section 2.1, from the left. Holds the complete subtrees as pairs of level and hash."""
+
+    def __init__(self):
+        self.size = 0
+        self.edge = []
+
+    def add(self, level, digest):
+        require(self.size % (1 << level) == 0, f"leaf {self.size}: no subtree of level {level} begins here")
+        self.size += 1 << level
+        while self.edge and self.edge[-1][0] == level:
+            digest = self.node(self.edge.pop()[1], digest)
+            level += 1
+        self.edge.append((level, digest))
+
+    def root(self):
+        if not self.edge:
+            return sha256(b"")
+        digest = self.edge[-1][1]
+        for _, left in reversed(self.edge[:-1]):
+            digest = self.node(left, digest)
+        return digest
+
+    @staticmethod
+    def node(left, right):
+        return sha256(b"\x01" + bytes.fromhex(left) + bytes.fromhex(right))
+
+
+def fields_of(line, what, *orders):
+    """A line that is written in one way only, with the keys of one of these orders."""
+    fields = parse(line, what)
+    text = json.dumps(fields, separators=(",", ":"), ensure_ascii=False)
+    require(text.encode() == line, f"{what}: not written as it must be")
+    require(list(fields) in [order.split() for order in orders], f"{what}: its keys")
+    return fields
+
+
+class EvidenceChain:
+    def __init__(self, line, what):
+        self.name = line["name"]
+        self.walk = Walk()
+        self.walk.chain = self.name
+        self.gaps = []
+        signer = unbase64(line["publicKey"], what)
+        self.keys = {key_id(signer): signer}
+        if "enrolment" not in line:
+            require(self.name.startswith("fim-collector/"), f"{what}: no enrolment")
+            return
+        payload, keyid, signed = opened(line["enrolment"], ENROLMENT, what)
+        enrolment = parse(payload, what)
+        key = unbase64(enrolment["publicKey"], what)
+        require(keyid == key_id(key) and is_signed(key, *signed), f"{what}: the enrolment is not signed")
+        require(self.name.startswith(f"{enrolment['cluster']}/{enrolment['node']}/"),
+                f"{what}: the enrolment is of another node")
+
+    def follow(self, envelope, records, what):
+        def key_of(keyid):
+            require(keyid in self.keys, f"{what}: signed by {keyid}, which is not trusted")
+            return self.keys[keyid]
+        walk = self.walk
+        first = parse(opened(envelope, BATCH, what)[0], what)["first"]
+        if walk.seq is not None and first > walk.seq + 1:
+            self.gaps.append((walk.seq + 1, first - 1))
+            walk.seq = walk.head = None
+        read = len(walk.records)
+        walk.follow(envelope, records, key_of)
+        for record in walk.records[read:]:
+            if record["kind"] == "agent" and record["body"].get("event") == "pruned":
+                self.gaps = [gap for gap in self.gaps if gap[1] > record["body"]["through"]]
+
+
+def verify_evidence(path, trusted):
+    with open(path, "rb") as file:
+        data = file.read()
+    lines = data.split(b"\n")
+    require(lines.pop() == b"", "evidence: its last line has no end")
+    require(len(lines) > 1, "evidence: empty")
+    begin = "format key checkpoint at"
+    head = fields_of(lines[0], "line 1", begin, begin + " node", begin + " since", begin + " node since")
+    require(head["format"] == "fim-collector/export/1", "line 1: another format")
+    name, key = parse_vkey(head["key"])
+    require(trusted is None or trusted == (name, key), "line 1: by another collector")
+    size, root = open_checkpoint(head["checkpoint"], name, key)
+    tree, chains, records = Tree(), [], 0
+    at = 1
+    while at < len(lines) - 1:
+        what = f"line {at + 1}"
+        entry = fields_of(lines[at], what, "leaf chain", "leaf level hash",
+                          "chain name branch publicKey", "chain name branch publicKey enrolment")
+        at += 1
+        if "name" in entry:
+            require(entry["chain"] == len(chains), f"{what}: its number")
+            chains.append(EvidenceChain(entry, what))
+            continue
+        require(entry["leaf"] == tree.size, f"{what}: expected leaf {tree.size}")
+        if "hash" in entry:
+            tree.add(entry["level"], entry["hash"])
+            continue
+        envelope = parse(lines[at], what)
+        batch = parse(opened(envelope, BATCH, what)[0], what)
+        count = batch["last"] - batch["first"] + 1
+        found = lines[at + 1:min(at + 1 + count, len(lines) - 1)]
+        chains[entry["chain"]].follow(envelope, found, what)
+        for one in found:
+            tree.add(0, leaf(one))
+        records += count
+        at += 1 + count
+    for chain in chains:
+        require(not chain.gaps, f"{chain.name}: records {chain.gaps} are missing")
+    require((tree.size, tree.root()) == (size, root), "evidence: the records are not those under the checkpoint")
+    last = fields_of(lines[-1], "the last line", "payloadType payload signatures")
+    payload, keyid, signed = opened(last, EVIDENCE_END, "the last line")
+    require(keyid == key_id(key) and is_signed(key, *signed), "the last line: the signature does not hold")
+    end = parse(payload, "the last line")
+    signed_part = data[:len(data) - len(lines[-1]) - 1]
+    require((end["lines"], end["digest"], end["key"]) == (len(lines) - 1, sha256(signed_part), keyid),
+            "the last line: the file is not as it was signed")
+    return f"{name}: {records} of {size} records, {len(chains)} chains"
+
+
 def main(args):
     if len(args) == 2 and args[0] == "state":
         print("good", verify_state(args[1]))
     elif len(args) in (2, 3) and args[0] == "export":
         print("good", verify_export(args[1], trusted_key(args[2]) if len(args) == 3 else None))
+    elif len(args) in (2, 3) and args[0] == "evidence":
+        key = None
+        if len(args) == 3:
+            with open(args[2], encoding="utf8") as file:
+                key = parse_vkey(file.read().strip())
+        print("good", verify_evidence(args[1], key))
     else:
         sys.exit(__doc__)
 
@@ -374,6 +537,6 @@ def main(args):
 if __name__ == "__main__":
     try:
         main(sys.argv[1:])
-    except (Fault, OSError, sqlite3.Error, KeyError, TypeError, AttributeError, IndexError) as fault:
+    except (Fault, OSError, sqlite3.Error, KeyError, TypeError, ValueError, AttributeError, IndexError) as fault:
         print("fault", fault if isinstance(fault, Fault) else repr(fault))
         sys.exit(1)

@@ -1,7 +1,11 @@
 import { spawnSync } from "node:child_process";
-import { cpSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import Database from "better-sqlite3";
+import { noteKey, printVkey } from "../../src/core/tlog/note.ts";
+import { TestLog, Writer, evidenceFile, newKeys } from "../helpers/log.ts";
+import type { Entry } from "../helpers/log.ts";
 import { missingProgram } from "../helpers/missing.ts";
 import { needing } from "../helpers/needs.ts";
 import { makeNode } from "../helpers/node.ts";
@@ -172,3 +176,53 @@ needing(missing)("another program finds what was altered in the state directory"
     t.regex(verdict("state", copy), /^1 fault .*signature/, name);
   }
 });
+
+const alert = (path: string): Entry => ({ kind: "alert", body: { path } });
+
+needing(missing)(
+  "another program verifies an evidence file, of all nodes and of one, and no altered one",
+  async (t) => {
+    const { privateKey, publicKey } = newKeys();
+    const [one, two] = [new Writer("prod/cp-1/a"), new Writer("prod/cp-2/b")];
+    const { enrolment: _, ...own } = new Writer("fim-collector/soc/1").batch({
+      kind: "collector",
+      body: {},
+    });
+    const log = new TestLog()
+      .add(one.batch({ kind: "genesis", body: {} }, alert("/etc/\u00e9")))
+      .add(two.batch(alert("/etc/a"), alert("/etc/b"), alert("/etc/c")))
+      .add(one.rekey(newKeys()))
+      .add(one.batch(alert("/etc/d")))
+      .add(own);
+    one.batch(alert("/etc/lost"));
+    log.add(one.batch({ kind: "agent", body: { event: "pruned", through: 5 } }));
+    using dir = temporary();
+    const file = join(dir.path, "evidence");
+    const key = join(dir.path, "key");
+    writeFileSync(key, printVkey(noteKey("fim-collector/soc", publicKey)));
+    const whole = await evidenceFile(log.evidence(), privateKey);
+    writeFileSync(file, whole);
+    t.is(verdict("evidence", file, key), "0 good fim-collector/soc: 9 of 9 records, 3 chains");
+    const isOfTwo = ({ chain }: { readonly chain: string }): boolean => chain === two.chain;
+    writeFileSync(
+      file,
+      await evidenceFile(log.evidence(isOfTwo), privateKey, { node: "prod/cp-2" }),
+    );
+    t.is(verdict("evidence", file, key), "0 good fim-collector/soc: 3 of 9 records, 1 chains");
+    for (let n = 0; n < 8; n += 1) {
+      const forged = Buffer.from(whole);
+      const place = Math.floor((forged.length * n) / 8) + 3;
+      forged[place] = forged[place] === 0x41 ? 0x42 : 0x41;
+      writeFileSync(file, forged);
+      t.regex(verdict("evidence", file, key), /^1 fault /, `byte ${place}`);
+    }
+    writeFileSync(file, whole);
+    writeFileSync(key, printVkey(noteKey("fim-collector/soc", newKeys().publicKey)));
+    t.is(verdict("evidence", file, key), "1 fault line 1: by another collector");
+  },
+);
+
+function temporary(): Disposable & { readonly path: string } {
+  const path = mkdtempSync(join(tmpdir(), "fim-verifier-"));
+  return { path, [Symbol.dispose]: () => rmSync(path, { recursive: true }) };
+}

@@ -16,7 +16,7 @@ type WebhookSettings = Settings["webhooks"][number];
 export interface Tested {
   readonly sink: string;
   readonly ok: boolean;
-  /** "status 204", "timeout: …" */
+  /** "status 204", "timeout: …", "status 400, code 6, Invalid data format" */
   readonly answer: string;
   /** The sink was disabled by a 410, and the answer enabled it. */
   readonly enabled: boolean;
@@ -43,10 +43,10 @@ export async function testWebhooks(
     const isEnabled = ok && state.queue.state(sink)?.disabled === true;
     if (isEnabled) {
       state.queue.enable(sink);
-      const reason = `webhook test was answered with ${textOf(answer)}`;
+      const reason = `webhook test was answered with ${answer}`;
       record(state, settings, { event: "recovered", trouble: `delivery ${sink}`, reason });
     }
-    tested.push({ sink, ok, answer: textOf(answer), enabled: isEnabled });
+    tested.push({ sink, ok, answer, enabled: isEnabled });
   }
   return tested;
 }
@@ -90,24 +90,19 @@ async function send(
   webhook: WebhookSettings,
   bytes: Buffer,
   warn: Context["warn"],
-): Promise<{ readonly answer: Answer; readonly ok: boolean }> {
+): Promise<{ readonly answer: string; readonly ok: boolean }> {
   using receiver = makeReceiver(webhook, { clock: Date.now, warn });
   const never = new AbortController().signal;
   const answer = (await receiver.post([{ seq: 0, bytes }], never)) ?? aborted;
   const outcome = receiver.judge?.(answer, 1) ?? classify(answer, Date.now());
-  return { answer, ok: outcome.kind === "delivered" && outcome.refused === undefined };
+  const why = outcome.kind === "delivered" ? outcome.refused?.why : outcome.why;
+  return { answer: why ?? textOf(answer), ok: why === undefined };
 }
 
 const aborted: Answer = { kind: "network", detail: "aborted" };
 
+/** An answer that is as it should be. */
 function textOf(answer: Answer): string {
-  switch (answer.kind) {
-    case "status":
-      return `status ${answer.status}`;
-    case "sent":
-      return "sent; syslog confirms nothing, look for it at the receiver";
-    case "network":
-    case "timeout":
-      return `${answer.kind}: ${answer.detail}`;
-  }
+  if (answer.kind === "status") return `status ${answer.status}`;
+  return "sent; syslog confirms nothing, look for it at the receiver";
 }

@@ -4,6 +4,9 @@ import { keyIdOf, parseEnvelope, publicKeyOf, rawPublicKey } from "../../core/re
 import { digestsMatch, tokenDigest } from "./token.ts";
 import type { Collector } from "../ingest/receive.ts";
 import type { NodeKey, NodeName, StoredNode, Transaction } from "../store/store.ts";
+import { isAuthorized } from "./authorized.ts";
+import { isJwt } from "./review.ts";
+import type { ReviewToken } from "./review.ts";
 import { nodeOf } from "../node-name.ts";
 import { ownCluster } from "../own-chain.ts";
 
@@ -27,19 +30,62 @@ export async function enrol(collector: Collector, request: EnrolRequest): Promis
   if ("reason" in proof) return { kind: "refused", reason: proof.reason };
   const { name, key } = proof;
   const enrolled = { kind: "enrolled", node: name, keyId: key.keyId } as const;
+  const { token = "" } = request;
+  const owner = await ownerOf(collector.admission, token, proof);
   return await collector.store.transact(async (tx): Promise<Enrolled> => {
     const known = await tx.node(name);
     // The answer to its first request was lost: the token is used, the key is already known.
     if (known?.keyId === key.keyId) return enrolled;
-    const mayEnrol = await redeem(tx, request.token ?? "", { name, now: collector.clock() });
-    if (!mayEnrol)
-      return {
-        kind: "refused",
-        reason: "the token is not for this node, was used, or has expired",
-      };
+    const reason = await whyNot(tx, owner, { name, token, now: collector.clock() });
+    if (reason !== undefined) return { kind: "refused", reason };
     await admit(collector, tx, { ...proof, known });
     return enrolled;
   });
+}
+
+/** By what a node may enrol, beside join tokens. */
+export interface Admission {
+  readonly serviceAccount?: { readonly cluster: string; readonly review: ReviewToken };
+  /** Text of the file of authorized agents; read again for each request. */
+  readonly authorized?: () => string;
+}
+
+/** "join": a join token decides, in the store. */
+type Owner = NodeName | "join" | { readonly reason: string };
+
+async function ownerOf(admission: Admission, token: string, proof: Proof): Promise<Owner> {
+  const { serviceAccount, authorized } = admission;
+  const { name, key } = proof;
+  if (token === "")
+    return authorized && isAuthorized(authorized(), name, key.publicKey)
+      ? name
+      : { reason: "there is no token, and the key is not listed as authorized" };
+  if (!isJwt(token)) return "join";
+  if (!serviceAccount) return { reason: "service accounts may not enrol here" };
+  const owner = await serviceAccount.review(token);
+  return "reason" in owner ? owner : { cluster: serviceAccount.cluster, node: owner.node };
+}
+
+interface Redeemed {
+  readonly name: NodeName;
+  readonly token: string;
+  readonly now: number;
+}
+
+async function whyNot(
+  tx: Transaction,
+  owner: Owner,
+  { name, token, now }: Redeemed,
+): Promise<string | undefined> {
+  if (owner === "join")
+    return (await tx.redeem(tokenDigest(token), name.node, now))
+      ? undefined
+      : "the token is not for this node, was used, or has expired";
+  if ("reason" in owner) return owner.reason;
+  if (owner.node !== name.node || owner.cluster !== name.cluster)
+    return `the token is for node ${owner.node} of cluster ${owner.cluster}`;
+  const isNew = token === "" || (await tx.useOnce(tokenDigest(token), name.node, now));
+  return isNew ? undefined : "the token was used to enrol another key";
 }
 
 interface Proof {
@@ -74,14 +120,6 @@ function proofOf(
 function nameOf({ cluster, node }: Enrolment): NodeName | undefined {
   const name = nodeOf(`${cluster}/${node}/0`);
   return name?.cluster === ownCluster ? undefined : name;
-}
-
-async function redeem(
-  tx: Transaction,
-  token: string,
-  { name, now }: { readonly name: NodeName; readonly now: number },
-): Promise<boolean> {
-  return token !== "" && (await tx.redeem(tokenDigest(token), name.node, now));
 }
 
 async function admit(

@@ -1,7 +1,8 @@
 import { Buffer } from "node:buffer";
 import type { BatchFault } from "../../core/record/batch.ts";
 import { hashRecord, parseRecord } from "../../core/record/chain.ts";
-import { keyIdOf, parseEnvelope, publicKeyOf } from "../../core/record/dsse.ts";
+import { claimedRange } from "../../core/record/claimed.ts";
+import { keyIdOf, publicKeyOf } from "../../core/record/dsse.ts";
 import type { Envelope } from "../../core/record/dsse.ts";
 import { openEnrolment } from "../../core/record/enrolment.ts";
 import { nextSeq, readChain, readLine } from "../../core/record/reader.ts";
@@ -82,24 +83,11 @@ function skipGap(state: ChainState, bytes: Buffer, line: number): ChainState {
   const { walk, ...rest } = state.reader;
   const begun = { ...state, batchLine: line };
   const from = nextSeq(state.reader);
-  const first = firstOf(bytes);
+  const first = claimedRange(bytes.toString("utf8"))?.first;
   if (!walk.at || first === undefined || first <= from) return begun;
   const { at: _, ...keys } = walk;
   const gaps = [...state.gaps, { line, from, to: first - 1 }];
   return { ...begun, reader: { ...rest, walk: keys }, gaps };
-}
-
-/** Number of a batch's first record as its envelope has it, not verified. */
-function firstOf(bytes: Buffer): number | undefined {
-  const payload = parseEnvelope(bytes.toString("utf8"))?.payload ?? "";
-  try {
-    const { first } = JSON.parse(Buffer.from(payload, "base64").toString("utf8")) as {
-      first?: unknown;
-    };
-    return Number.isSafeInteger(first) ? Number(first) : undefined;
-  } catch {
-    return undefined;
-  }
 }
 
 function lineOf({ batchLine, reader }: ChainState, seq: number, line: number): number {

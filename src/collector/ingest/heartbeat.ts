@@ -21,6 +21,7 @@ const schema = z.object({
   engine: text,
   attribution: text,
   watched: count,
+  shared: z.record(text, text).exactOptional(),
   drift: z.record(z.enum(severities), count),
   degraded: z.array(text).max(100),
   waiting: z.object({ records: count, bytes: count }),

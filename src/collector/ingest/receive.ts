@@ -2,6 +2,7 @@ import type { Head } from "../../core/record/chain.ts";
 import type { AlarmKind } from "../../core/record/finding.ts";
 import type { Severity } from "../../core/policy/rule.ts";
 import type { Checkpoints } from "../log/checkpoints.ts";
+import type { Admission } from "../enroll/enroll.ts";
 import { nodeOf } from "../node-name.ts";
 import type { Nonces } from "../nonce.ts";
 import type { OwnChain } from "../own-chain.ts";
@@ -17,6 +18,7 @@ export interface Collector {
   readonly own: OwnChain;
   readonly nonces: Nonces;
   readonly checkpoints: Checkpoints;
+  readonly admission: Admission;
   /** How often refusals for one node become an alarm. */
   readonly rejections: RateLimit;
   /** Milliseconds since 1970. */

@@ -1,15 +1,17 @@
 import { IntegrityError } from "../../core/error.ts";
 import { hashRecord } from "../../core/record/chain.ts";
+import { claimedRange } from "../../core/record/claimed.ts";
 import { openCheckpoint } from "../../core/tlog/checkpoint.ts";
 import type { Checkpoint } from "../../core/tlog/checkpoint.ts";
 import type { NoteKey } from "../../core/tlog/note.ts";
 import { append, emptyTree, rootOf } from "../../core/tlog/tree.ts";
 import type { RightEdge } from "../../core/tlog/tree.ts";
-import type { LogReader } from "../store/log.ts";
+import type { LogReader, StoredBatch } from "../store/log.ts";
 import { printTree } from "./grow.ts";
 
-/** Rows that are read at once. */
+/** Leaves that are read at once. */
 const page = 2048;
+const pageOfBatches = 64;
 
 /**
  * Compares the log with its last checkpoint and with itself: the tree of all stored leaves must be the one that was
@@ -55,16 +57,47 @@ async function build(
 /** Compares the newest stored records with their leaves. Throws CHAIN_BROKEN for the first that differs. */
 export async function checkNewest(log: LogReader, count: number): Promise<void> {
   const { size } = await log.tree();
-  for (let from = Math.max(0, size - count); from < size;) {
-    const records = await log.records(from, page);
-    const last = records.at(-1);
-    if (!last) return;
-    const leaves = await log.leaves(from, last.leaf + 1 - from);
-    for (const { leaf, bytes } of records)
-      if (hashRecord(bytes) !== leaves[leaf - from])
-        throw altered(`record ${leaf} of its log is not the one that was stored`);
-    from = last.leaf + 1;
+  const leaf = await findAltered(log, Math.max(0, size - count));
+  if (leaf !== undefined) throw altered(alteredRecord(leaf));
+}
+
+export function alteredRecord(leaf: number): string {
+  return `record ${leaf} of its log is not the one that was stored`;
+}
+
+/**
+ * The leaf of the first stored record that is another than was logged, or is missing from its batch. `pause` is awaited
+ * after each page of batches.
+ */
+export async function findAltered(
+  log: LogReader,
+  from: number,
+  pause?: () => Promise<void>,
+): Promise<number | undefined> {
+  const { size: to } = await log.tree();
+  for (let next = from; ;) {
+    const batches = await log.batches({ from: next, to, limit: pageOfBatches });
+    for (const batch of batches) {
+      const found = await firstAltered(log, batch);
+      if (found !== undefined) return found;
+    }
+    const last = batches.at(-1);
+    if (!last) return undefined;
+    next = last.leaf + Math.max(last.records.length, 1);
+    await pause?.();
   }
+}
+
+async function firstAltered(log: LogReader, batch: StoredBatch): Promise<number | undefined> {
+  const { leaf, envelope, records } = batch;
+  const { first = 1, last = 0 } = claimedRange(envelope) ?? {};
+  const count = Math.max(last - first + 1, records.length);
+  const leaves = await log.leaves(leaf, count);
+  for (let at = 0; at < count; at += 1) {
+    const bytes = records[at];
+    if (!bytes || hashRecord(bytes) !== leaves[at]) return leaf + at;
+  }
+  return undefined;
 }
 
 function altered(what: string): IntegrityError {

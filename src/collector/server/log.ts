@@ -15,7 +15,8 @@ export async function logHead(
   { store, checkpoints }: Collector,
   known: number | undefined,
 ): Promise<{ readonly checkpoint: string; readonly consistency?: readonly string[] }> {
-  const latest = await checkpoints.latest();
+  // Another collector of this store may have shown the agent a newer one than this collector has seen yet.
+  const latest = await (known ? checkpoints.covering(known - 1) : checkpoints.latest());
   const { note: checkpoint } = latest;
   const consistency =
     known === undefined ? undefined : await consistencyFrom(store.log, known, latest);

@@ -1,7 +1,7 @@
 import fastifyCookie from "@fastify/cookie";
 import fastify from "fastify";
-import type { FastifyInstance } from "fastify";
-import { IntegrityError } from "../../core/error.ts";
+import type { FastifyInstance, FastifyReply } from "fastify";
+import { IntegrityError, isBusy } from "../../core/error.ts";
 import type { Listen } from "../../config/options.ts";
 import type { Collector } from "../ingest/receive.ts";
 import { alertRoutes } from "./alerts.ts";
@@ -44,6 +44,7 @@ export async function makeServer(options: ServerOptions): Promise<FastifyInstanc
     forceCloseConnections: true,
   }) as unknown as FastifyInstance;
   server.setErrorHandler((error: Error & { statusCode?: number }, request, reply) => {
+    if (isBusy(error)) return void unavailable(reply, options, error);
     const status = error.statusCode ?? 500;
     if (status >= 500) log.error({ err: error.message, url: request.routeOptions.url }, "failed");
     const reason = status >= 500 ? "the collector failed; its log says why" : error.message;
@@ -62,6 +63,15 @@ export async function makeServer(options: ServerOptions): Promise<FastifyInstanc
   streamRoutes(server, options);
   logRoutes(server, options);
   return server;
+}
+
+/** The store is locked or not reached: who sends the same again loses nothing. */
+function unavailable(reply: FastifyReply, { log }: ServerOptions, error: Error): FastifyReply {
+  log.warn({ err: error.message }, "store not available");
+  // Some more at random, so that not all that wait return at once.
+  const seconds = String(2 + Math.floor(Math.random() * 4));
+  const reason = "the store is not available: send the same again";
+  return reply.code(503).header("retry-after", seconds).send({ error: "unavailable", reason });
 }
 
 /** Listens. Returns the address in use. */

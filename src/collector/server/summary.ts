@@ -14,6 +14,10 @@ const hours = 24;
 /** Milliseconds for which an answer serves all who ask. */
 const validity = 1000;
 
+/** "drifting": well, but its files differ from its baseline. */
+const summaryStates = [...nodeStates, "drifting"] as const;
+type SummaryState = (typeof summaryStates)[number];
+
 type Counts = Readonly<Record<Severity, number>>;
 
 /** What one line says of everything. */
@@ -22,7 +26,7 @@ interface Summary {
   readonly at: string;
   /** Alerts that no one has acknowledged. */
   readonly open: Counts;
-  readonly nodes: Readonly<Record<(typeof nodeStates)[number] | "drifting", number>>;
+  readonly nodes: Readonly<Record<SummaryState, number>>;
   /** Alerts that happened in each of the last 24 hours, oldest first. */
   readonly hours: readonly (Counts & { readonly at: string })[];
 }
@@ -38,17 +42,18 @@ async function summaryOf({ store, clock }: Collector): Promise<Summary> {
   const first = now - (now % hour) - (hours - 1) * hour;
   const [open, counts] = await Promise.all([store.openAlerts(), store.alertsByHour(first)]);
   const [nodes, alarms] = await Promise.all([store.nodes(), store.alarms()]);
-  const seen = nodes.map((node) => stateOf(node, alarms, now));
-  const drifting = seen.filter(({ drift }) => severities.some((one) => (drift?.[one] ?? 0) > 0));
+  const states = nodes.map((node) => summaryState(stateOf(node, alarms, now)));
   return {
     at: new Date(now).toISOString(),
     open,
-    nodes: {
-      ...countBy(nodeStates, (state) => seen.filter((node) => node.state === state).length),
-      drifting: drifting.length,
-    },
+    nodes: countBy(summaryStates, (state) => states.filter((one) => one === state).length),
     hours: Array.from({ length: hours }, (_, index) => hourOf(first + index * hour, counts)),
   };
+}
+
+function summaryState({ state, drift }: ReturnType<typeof stateOf>): SummaryState {
+  const isDrifting = severities.some((one) => (drift?.[one] ?? 0) > 0);
+  return state === "well" && isDrifting ? "drifting" : state;
 }
 
 function hourOf(begin: number, counts: readonly HourCount[]): Counts & { readonly at: string } {

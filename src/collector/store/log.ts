@@ -8,18 +8,11 @@ export interface LogReader {
   hashAt(place: Place): Promise<string | undefined>;
   /** Hashes of at most this many leaves from this index on, up to the first that is missing. */
   leaves(from: number, limit: number): Promise<readonly string[]>;
-  /** Records from this leaf on as they are stored, in the order of the leaves. Deleted ones are left out. */
-  records(from: number, limit: number): Promise<readonly LoggedRecord[]>;
   batches(query: LogQuery): Promise<readonly StoredBatch[]>;
   /** The newest signed note of this origin. */
   checkpoint(origin: string): Promise<string | undefined>;
   /** Index of the leaf of an alert's record. */
   leafOf(alertId: number): Promise<number | undefined>;
-}
-
-export interface LoggedRecord {
-  readonly leaf: number;
-  readonly bytes: Buffer;
 }
 
 /** Whole batches, in the order of their leaves. */

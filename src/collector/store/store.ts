@@ -100,6 +100,8 @@ export interface Transaction {
   endAlarm(node: number, what: string): Promise<boolean>;
   /** True: the token is for this node, unused and not expired. From now on it is used. */
   redeem(tokenHash: string, node: string, now: number): Promise<boolean>;
+  /** True: this token, which others made, enrolled no key before. From now on it did. */
+  useOnce(tokenHash: string, node: string, now: number): Promise<boolean>;
   readMeta(key: string): Promise<string | undefined>;
   writeMeta(key: string, value: string): Promise<void>;
   /** The log's tree, with what this transaction appended. */

@@ -15,6 +15,7 @@ const alarmKinds = [
   "rekeyed",
   "outlier",
   "rejected",
+  "altered",
 ] as const;
 export type AlarmKind = (typeof alarmKinds)[number];
 
@@ -48,6 +49,7 @@ const titles: Readonly<Record<AlarmKind, string>> = {
   rekeyed: "Node has a new key",
   outlier: "Node differs from its cluster",
   rejected: "Records were refused",
+  altered: "The collector's store was altered",
 };
 
 const severityNames = ["Informational", "Low", "Medium", "High", "Critical"] as const;

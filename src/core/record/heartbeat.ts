@@ -28,6 +28,8 @@ export interface Heartbeat {
   readonly engine: string;
   readonly attribution: string;
   readonly watched: number;
+  /** SHA-256 of the watched files that are equal on all control-plane nodes of a cluster, by path. */
+  readonly shared?: Readonly<Record<string, string>>;
   /** Paths that differ from what is approved. */
   readonly drift: Readonly<Record<Severity, number>>;
   /** The agent's present troubles. */

@@ -4,8 +4,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test from "ava";
 import Database from "better-sqlite3";
+import pino from "pino";
 import { openCollector } from "../../../src/collector/collector.ts";
+import { findAltered } from "../../../src/collector/log/check.ts";
 import { Checkpoints } from "../../../src/collector/log/checkpoints.ts";
+import { Scrub } from "../../../src/collector/log/scrub.ts";
+import { Feed } from "../../../src/collector/feed.ts";
 import { hashRecord } from "../../../src/core/record/chain.ts";
 import { advance, openCheckpoint } from "../../../src/core/tlog/checkpoint.ts";
 import type { Checkpoint } from "../../../src/core/tlog/checkpoint.ts";
@@ -93,6 +97,22 @@ test("the answer to a batch has a checkpoint that an agent accepts, and the proo
   t.is((await covered(serving, reporter, beyond)).consistency, undefined);
 });
 
+test("a collector shows no older checkpoint than another one of its store has shown", async (t) => {
+  await using serving = await startCollector();
+  const { reporter, keys } = await enrolled(serving);
+  await send(serving, reporter.batch(3));
+  t.is((await serving.collector.checkpoints.latest()).size, 3);
+  // The other collector takes what this one does not look at.
+  const { store, clock } = serving.collector;
+  await send(serving, reporter.batch(4));
+  const other = new Checkpoints({ store, key: newKey(), name: "other", clock });
+  t.is((await other.latest()).size, 7);
+  const { body } = await send(serving, reporter.batch(), { "fim-checkpoint-size": "7" });
+  const shown = openCheckpoint(String(body["checkpoint"]), keys);
+  t.true((shown?.size ?? 0) >= 7);
+  t.truthy(parseHashes(body["consistency"]));
+});
+
 test("the newest checkpoint is public, and is made at most once a second", async (t) => {
   await using serving = await startCollector();
   const { reporter } = await enrolled(serving);
@@ -157,12 +177,12 @@ async function stopped(alter: (db: Database.Database) => void): Promise<string> 
   return state;
 }
 
+function alterRecord(seq: number): string {
+  return `UPDATE record SET bytes = CAST(replace(CAST(bytes AS TEXT), 'admin.conf', 'other.conf') AS BLOB) WHERE seq = ${seq}`;
+}
+
 const alterations: readonly (readonly [what: string, sql: string, message: RegExp])[] = [
-  [
-    "a record's bytes",
-    "UPDATE record SET bytes = CAST(replace(CAST(bytes AS TEXT), 'admin.conf', 'other.conf') AS BLOB) WHERE seq = 4",
-    /record 3 of its log is not the one that was stored/,
-  ],
+  ["a record's bytes", alterRecord(4), /record 3 of its log is not the one that was stored/],
   [
     "a leaf",
     "UPDATE subtree SET hash = zeroblob(32) WHERE level = 0 AND place = 4",
@@ -172,6 +192,11 @@ const alterations: readonly (readonly [what: string, sql: string, message: RegEx
     "a leaf after the last checkpoint",
     "UPDATE subtree SET hash = zeroblob(32) WHERE level = 0 AND place = 9",
     /its 10 records do not give the tree that it notes/,
+  ],
+  [
+    "a lost record",
+    "PRAGMA foreign_keys = OFF; DELETE FROM record WHERE seq = 5",
+    /record 4 of its log is not the one/,
   ],
   ["a lost leaf", "DELETE FROM subtree WHERE place = 2", /record 2 of its log is missing/],
   [
@@ -196,6 +221,31 @@ for (const [what, sql, message] of alterations)
     t.regex(error?.message ?? "", /^the store was altered: /);
     rmSync(state, { recursive: true });
   });
+
+test("a record that is altered while the collector runs is found in the next round, and is an alarm", async (t) => {
+  const state = mkdtempSync(join(tmpdir(), "fim-log-"));
+  {
+    await using serving = await startCollector({ state });
+    const { reporter } = await enrolled(serving);
+    for (let n = 0; n < 100; n += 1) await send(serving, reporter.batch());
+    const { collector } = serving;
+    const options = { collector, feed: new Feed(), log: pino({ level: "silent" }), name: "test" };
+    {
+      await using _ = new Scrub({ ...options, pause: 1, every: 5 });
+      t.is(await findAltered(collector.store.log, 0), undefined);
+      const db = new Database(join(state, "collector.db"));
+      db.exec(alterRecord(80));
+      db.close();
+      await until(async () => (await serving.types()).includes("fim.collector.altered"));
+    }
+    const { body } = await serving.read("/v1/alerts?type=fim.collector.altered");
+    t.regex(
+      JSON.stringify(body["items"]),
+      /the store was altered: record 79 of its log is not the one that was stored/,
+    );
+  }
+  rmSync(state, { recursive: true });
+});
 
 test("a collector whose store is as it was starts again and goes on with its log", async (t) => {
   const state = await stopped(() => undefined);

@@ -21,7 +21,6 @@ export function testLog(declare: Declare, open: () => Promise<OpenedStore>): voi
   test("an empty store has an empty log", async (t, { log }) => {
     t.deepEqual(await log.tree(), emptyTree);
     t.deepEqual(await log.leaves(0, 10), []);
-    t.deepEqual(await log.records(0, 10), []);
     t.deepEqual(await log.batches(all), []);
     t.is(await log.checkpoint("a"), undefined);
     t.is(await log.hashAt({ level: 0, index: 0 }), undefined);
@@ -53,19 +52,6 @@ export function testLog(declare: Declare, open: () => Promise<OpenedStore>): voi
       const proof = await proveInclusion(index, 7, hashAt);
       t.true(isIncluded({ index, hash }, { size: 7, root: rootOf(tree) }, proof));
     }
-  });
-
-  test("the records of the log are read from any leaf on, with their bytes", async (t, store) => {
-    const node = await enrol(store);
-    const batches = [batch(1, three()), batch(4), batch(5, three())];
-    await append(store, node, ...batches);
-    const bytes = batches.flatMap(({ records }) => records.map((one) => one.bytes));
-    for (let from = 0; from <= 7; from += 1)
-      for (const limit of [1, 2, 100])
-        t.deepEqual(
-          await store.log.records(from, limit),
-          bytes.map((one, leaf) => ({ leaf, bytes: one })).slice(from, from + limit),
-        );
   });
 
   test("whole batches are read in the order of the log, with the keys of their node", async (t, store) => {

@@ -10,6 +10,9 @@ interface Types extends Record<string, unknown> {
 export type Sql = postgres.Sql<Types>;
 export type TransactionSql = postgres.TransactionSql<Types>;
 
+/** Runs statements, and again where a failure passes. */
+export type Run = <Result>(work: (sql: Sql) => Promise<Result>) => Promise<Result>;
+
 /** A pool of connections, and what names it: without the password. */
 export interface Connections {
   readonly sql: Sql;
@@ -38,6 +41,8 @@ export async function connect(address: string): Promise<Connections> {
     max: most,
     connect_timeout: 10,
     idle_timeout: 300,
+    // A server that comes back is used at once, however long it was away.
+    backoff: () => 0.2,
     fetch_types: false,
     onnotice: () => undefined,
     connection: { application_name: "fim-collector", ...limits },
@@ -61,10 +66,24 @@ export async function lock(sql: TransactionSql, what: string): Promise<void> {
 function parse(address: string): URL {
   // The message must not repeat the address: it may hold a password.
   const url = URL.parse(address);
-  if (url && url.pathname.length > 1) return url;
+  if (url && url.pathname.length > 1 && isEncoded(url)) return url;
   throw new IntegrityError("CONFIG_INVALID", "--store: cannot be read as an address", {
     hint: "expected postgres://USER:PASSWORD@HOST:PORT/DATABASE, each part percent-encoded",
   });
+}
+
+/** The library decodes these parts, and throws them when it cannot. */
+function isEncoded({ username, password, host }: URL): boolean {
+  return [username, password, host].every(canDecode);
+}
+
+function canDecode(part: string): boolean {
+  try {
+    decodeURIComponent(part);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function nameOf({ username, host, pathname }: URL): string {

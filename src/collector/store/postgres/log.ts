@@ -1,10 +1,10 @@
 import { present } from "../../../core/present.ts";
 import type { Place, RightEdge } from "../../../core/tlog/tree.ts";
 import { parseTree, treeKey } from "../../log/grow.ts";
-import type { LogQuery, LogReader, LoggedRecord, StoredBatch } from "../log.ts";
+import type { LogQuery, LogReader, StoredBatch } from "../log.ts";
 import type { KeyRow } from "../sqlite/rows.ts";
 import type { NodeKey } from "../store.ts";
-import type { Sql } from "./connect.ts";
+import type { Run, Sql } from "./connect.ts";
 
 interface BatchRow {
   readonly leaf: number;
@@ -19,79 +19,95 @@ interface BatchRow {
 
 /** Reads the log: a record's id is its leaf, and one. */
 export class PostgresLog implements LogReader {
-  readonly #sql: Sql;
+  readonly #run: Run;
 
-  constructor(sql: Sql) {
-    this.#sql = sql;
+  constructor(run: Run) {
+    this.#run = run;
   }
 
   async tree(): Promise<RightEdge> {
-    const [row] = await this.#sql<{ value: string }[]>`
-      SELECT value FROM meta WHERE key = ${treeKey}`;
+    const [row] = await this.#run(
+      async (sql) => await sql<{ value: string }[]>`SELECT value FROM meta WHERE key = ${treeKey}`,
+    );
     return parseTree(row?.value);
   }
 
   async hashAt({ level, index }: Place): Promise<string | undefined> {
-    const [row] = await this.#sql<{ hash: string }[]>`
-      SELECT encode(hash, 'hex') AS hash FROM subtree WHERE level = ${level} AND place = ${index}`;
+    const [row] = await this.#run(
+      async (sql) =>
+        await sql<{ hash: string }[]>`
+        SELECT encode(hash, 'hex') AS hash FROM subtree
+        WHERE level = ${level} AND place = ${index}`,
+    );
     return row?.hash;
   }
 
   async leaves(from: number, limit: number): Promise<readonly string[]> {
-    const rows = await this.#sql<{ place: number; hash: string }[]>`
-      SELECT place, encode(hash, 'hex') AS hash FROM subtree
-      WHERE level = 0 AND place >= ${from} AND place < ${from + limit} ORDER BY place`;
+    const rows = await this.#run(
+      async (sql) =>
+        await sql<{ place: number; hash: string }[]>`
+        SELECT place, encode(hash, 'hex') AS hash FROM subtree
+        WHERE level = 0 AND place >= ${from} AND place < ${from + limit} ORDER BY place`,
+    );
     const hole = rows.findIndex(({ place }, at) => place !== from + at);
     return rows.slice(0, hole < 0 ? rows.length : hole).map(({ hash }) => hash);
   }
 
-  async records(from: number, limit: number): Promise<readonly LoggedRecord[]> {
-    const rows = await this.#sql<LoggedRecord[]>`
-      SELECT id - 1 AS leaf, bytes FROM record WHERE id > ${from} ORDER BY id LIMIT ${limit}`;
-    return [...rows];
-  }
-
-  async batches({ from, to, node, since, limit }: LogQuery): Promise<readonly StoredBatch[]> {
-    const sql = this.#sql;
-    const rows = await sql<BatchRow[]>`
-      SELECT batch.leaf, batch.first, batch.last, batch.envelope, chain.name, chain.branch,
-        chain.node, node.enrolment
-      FROM batch JOIN chain ON chain.id = batch.chain LEFT JOIN node ON node.id = chain.node
-      WHERE batch.leaf >= ${from} AND batch.leaf < ${to}
-        ${node ? sql`AND node.cluster = ${node.cluster} AND node.name = ${node.node}` : sql``}
-        ${since === undefined ? sql`` : sql`AND batch.received >= ${since}`}
-      ORDER BY batch.leaf LIMIT ${limit}`;
-    const keys = new Map<number | null, readonly NodeKey[]>();
-    for (const { node: id } of rows) keys.set(id, keys.get(id) ?? (await this.#keysOf(id)));
-    return await Promise.all(
-      rows.map(async (row) => await this.#toBatch(row, keys.get(row.node) ?? [])),
-    );
+  async batches(query: LogQuery): Promise<readonly StoredBatch[]> {
+    return await this.#run(async (sql) => {
+      const rows = await batchRows(sql, query);
+      const keys = new Map<number | null, readonly NodeKey[]>();
+      for (const { node } of rows) keys.set(node, keys.get(node) ?? (await keysOf(sql, node)));
+      return await Promise.all(
+        rows.map(async (row) => await toBatch(sql, row, keys.get(row.node) ?? [])),
+      );
+    });
   }
 
   async checkpoint(origin: string): Promise<string | undefined> {
-    const [row] = await this.#sql<{ note: string }[]>`
-      SELECT note FROM checkpoint WHERE origin = ${origin} ORDER BY size DESC LIMIT 1`;
+    const [row] = await this.#run(
+      async (sql) =>
+        await sql<{ note: string }[]>`
+        SELECT note FROM checkpoint WHERE origin = ${origin} ORDER BY size DESC LIMIT 1`,
+    );
     return row?.note;
   }
 
   async leafOf(alertId: number): Promise<number | undefined> {
-    const [row] = await this.#sql<{ leaf: number }[]>`
-      SELECT id - 1 AS leaf FROM record WHERE id = ${alertId}`;
+    const [row] = await this.#run(
+      async (sql) =>
+        await sql<{ leaf: number }[]>`
+        SELECT id - 1 AS leaf FROM record WHERE id = ${alertId}`,
+    );
     return row?.leaf;
   }
+}
 
-  async #toBatch(row: BatchRow, keys: readonly NodeKey[]): Promise<StoredBatch> {
-    const { leaf, first, last, envelope, name: chain, branch } = row;
-    const rows = await this.#sql<{ bytes: Buffer }[]>`
-      SELECT bytes FROM record WHERE id > ${leaf} AND id <= ${leaf + last - first + 1} ORDER BY id`;
-    const records = rows.map(({ bytes }) => bytes);
-    const enrolment = row.enrolment ?? undefined;
-    return present({ leaf, chain, branch, keys, enrolment, envelope, records });
-  }
+async function batchRows(
+  sql: Sql,
+  { from, to, node, since, limit }: LogQuery,
+): Promise<readonly BatchRow[]> {
+  return await sql<BatchRow[]>`
+    SELECT batch.leaf, batch.first, batch.last, batch.envelope, chain.name, chain.branch,
+      chain.node, node.enrolment
+    FROM batch JOIN chain ON chain.id = batch.chain LEFT JOIN node ON node.id = chain.node
+    WHERE batch.leaf >= ${from} AND batch.leaf < ${to}
+      ${node ? sql`AND node.cluster = ${node.cluster} AND node.name = ${node.node}` : sql``}
+      ${since === undefined ? sql`` : sql`AND batch.received >= ${since}`}
+    ORDER BY batch.leaf LIMIT ${limit}`;
+}
 
-  async #keysOf(node: number | null): Promise<readonly NodeKey[]> {
-    const rows = await this.#sql<KeyRow[]>`
-      SELECT node, key_id, public_key FROM node_key WHERE node = ${node} ORDER BY since`;
-    return rows.map((row) => ({ keyId: row.key_id, publicKey: row.public_key }));
-  }
+async function toBatch(sql: Sql, row: BatchRow, keys: readonly NodeKey[]): Promise<StoredBatch> {
+  const { leaf, first, last, envelope, name: chain, branch } = row;
+  const rows = await sql<{ bytes: Buffer }[]>`
+    SELECT bytes FROM record WHERE id > ${leaf} AND id <= ${leaf + last - first + 1} ORDER BY id`;
+  const records = rows.map(({ bytes }) => bytes);
+  const enrolment = row.enrolment ?? undefined;
+  return present({ leaf, chain, branch, keys, enrolment, envelope, records });
+}
+
+async function keysOf(sql: Sql, node: number | null): Promise<readonly NodeKey[]> {
+  const rows = await sql<KeyRow[]>`
+    SELECT node, key_id, public_key FROM node_key WHERE node = ${node} ORDER BY since`;
+  return rows.map((row) => ({ keyId: row.key_id, publicKey: row.public_key }));
 }

@@ -2,7 +2,7 @@ import { setTimeout } from "node:timers/promises";
 import type { LogReader } from "../log.ts";
 import type { AlertQuery, Comment, Store, Transaction, Users } from "../store.ts";
 import { connect } from "./connect.ts";
-import type { Connections, Sql } from "./connect.ts";
+import type { Connections, Run } from "./connect.ts";
 import { Days, MissingDay } from "./days.ts";
 import { explain, isPassing } from "./fault.ts";
 import { PostgresLog } from "./log.ts";
@@ -41,8 +41,9 @@ class PostgresStore implements Store {
     this.#connections = connections;
     this.#days = days;
     this.#reader = new PostgresReader(sql);
-    this.log = new PostgresLog(sql);
-    this.users = usersOf(async (work) => await this.#retry(async () => await work(sql)));
+    const run: Run = async (work) => await this.#retry(async () => await work(sql));
+    this.log = new PostgresLog(run);
+    this.users = usersOf(run);
   }
 
   async transact<Result>(work: (tx: Transaction) => Promise<Result>): Promise<Result> {
@@ -84,8 +85,8 @@ class PostgresStore implements Store {
     }
   }
 
-  async #read<Result>(read: (reader: PostgresReader, sql: Sql) => Promise<Result>) {
-    return await this.#retry(async () => await read(this.#reader, this.#connections.sql));
+  async #read<Result>(read: (reader: PostgresReader) => Promise<Result>): Promise<Result> {
+    return await this.#retry(async () => await read(this.#reader));
   }
 
   nodes = async () => await this.#read(async (reader) => await reader.nodes());

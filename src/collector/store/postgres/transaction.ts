@@ -148,6 +148,12 @@ export class PostgresTransaction implements Transaction {
     return count > 0;
   }
 
+  async useOnce(tokenHash: string, node: string, now: number): Promise<boolean> {
+    const { count } = await this.#sql`INSERT INTO token (hash, node, expires, used)
+      VALUES (${tokenHash}, ${node}, ${now}, ${now}) ON CONFLICT DO NOTHING`;
+    return count > 0;
+  }
+
   /** What is read here may be written next: another transaction that reads it waits. */
   async readMeta(key: string): Promise<string | undefined> {
     const sql = this.#sql;

@@ -1,9 +1,6 @@
 import type { Session, Users } from "../store.ts";
-import type { Sql } from "./connect.ts";
+import type { Run } from "./connect.ts";
 import { plain } from "./values.ts";
-
-/** Runs statements, and once more where the connection was lost before. */
-type Run = <Result>(work: (sql: Sql) => Promise<Result>) => Promise<Result>;
 
 /** People and programs that may read. */
 export function usersOf(run: Run): Users {

@@ -3,7 +3,7 @@ import { readMeta } from "../../../sqlite/open.ts";
 import { present } from "../../../core/present.ts";
 import type { Place, RightEdge } from "../../../core/tlog/tree.ts";
 import { parseTree, treeKey } from "../../log/grow.ts";
-import type { LogQuery, LogReader, LoggedRecord, StoredBatch } from "../log.ts";
+import type { LogQuery, LogReader, StoredBatch } from "../log.ts";
 import type { NodeKey } from "../store.ts";
 import type { KeyRow } from "./rows.ts";
 
@@ -56,19 +56,6 @@ export class SqliteLog implements LogReader {
       .all(from, from + limit);
     const hole = rows.findIndex(({ place }, n) => place !== from + n);
     return rows.slice(0, hole < 0 ? rows.length : hole).map(({ hash }) => hash.toString("hex"));
-  }
-
-  async records(from: number, limit: number): Promise<readonly LoggedRecord[]> {
-    // A batch that begins before `from` may reach beyond it.
-    const sql = `SELECT batch.leaf + record.seq - batch.first AS leaf, record.bytes
-      FROM batch CROSS JOIN record
-        ON record.chain = batch.chain AND record.seq BETWEEN batch.first AND batch.last
-      WHERE batch.leaf >= (SELECT coalesce(max(leaf), 0) FROM batch WHERE leaf <= @from)
-        AND batch.leaf + record.seq - batch.first >= @from
-      ORDER BY batch.leaf, record.seq LIMIT @limit`;
-    return this.#db
-      .prepare<{ from: number; limit: number }, LoggedRecord>(sql)
-      .all({ from, limit });
   }
 
   async batches({ from, to, node, since, limit }: LogQuery): Promise<readonly StoredBatch[]> {

@@ -1,7 +1,7 @@
 import type { Database } from "better-sqlite3";
 import { readMigrations } from "../../../sqlite/migrate.ts";
 import type { Migrations } from "../../../sqlite/migrate.ts";
-import { openDatabase } from "../../../sqlite/open.ts";
+import { openDatabase, waitBriefly } from "../../../sqlite/open.ts";
 import type {
   AlertQuery,
   Comment,
@@ -12,6 +12,7 @@ import type {
   Users,
 } from "../store.ts";
 import type { LogReader } from "../log.ts";
+import { CommitQueue } from "./commit-queue.ts";
 import { SqliteLog } from "./log.ts";
 import { SqliteReader } from "./read.ts";
 import { SqliteTransaction } from "./transaction.ts";
@@ -25,6 +26,7 @@ export function openSqliteStore(file: string): Store {
   const reader = openDatabase(file, { migrations: collectorMigrations, readonly: true });
   for (const db of [writer, reader]) db.pragma("cache_size = -32000");
   writer.pragma("wal_autocheckpoint = 4000");
+  waitBriefly(writer);
   return new SqliteStore(writer, new SqliteReader(reader), new SqliteLog(reader));
 }
 
@@ -34,33 +36,19 @@ class SqliteStore implements Store {
   readonly #tx: SqliteTransaction;
   readonly log: LogReader;
   readonly users: Users;
-  /** Ends when the transactions so far have ended: one connection has one transaction. */
-  #queue: Promise<unknown> = Promise.resolve();
+  readonly #queue: CommitQueue;
 
   constructor(db: Database, reader: SqliteReader, log: LogReader) {
     this.#db = db;
     this.#reader = reader;
     this.log = log;
     this.#tx = new SqliteTransaction(db);
+    this.#queue = new CommitQueue(db);
     this.users = usersOf(db, (work) => this.transact(async () => work()));
   }
 
-  transact<Result>(work: (tx: Transaction) => Promise<Result>): Promise<Result> {
-    const done = this.#queue.then(() => this.#run(work));
-    this.#queue = done.catch(() => undefined);
-    return done;
-  }
-
-  async #run<Result>(work: (tx: Transaction) => Promise<Result>): Promise<Result> {
-    this.#db.exec("BEGIN IMMEDIATE");
-    try {
-      const result = await work(this.#tx);
-      this.#db.exec("COMMIT");
-      return result;
-    } catch (error) {
-      if (this.#db.inTransaction) this.#db.exec("ROLLBACK");
-      throw error;
-    }
+  async transact<Result>(work: (tx: Transaction) => Promise<Result>): Promise<Result> {
+    return await this.#queue.run(async () => await work(this.#tx));
   }
 
   nodes = async () => this.#reader.nodes();
@@ -93,7 +81,7 @@ class SqliteStore implements Store {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#queue;
+    await this.#queue.drain();
     this.#reader.close();
     this.#db.close();
   }

@@ -134,6 +134,12 @@ export class SqliteTransaction implements Transaction {
     return this.#run(sql, [now, tokenHash, node, now]) > 0;
   }
 
+  async useOnce(tokenHash: string, node: string, now: number): Promise<boolean> {
+    const sql =
+      "INSERT INTO token (hash, node, expires, used) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING";
+    return this.#run(sql, [tokenHash, node, now, now]) > 0;
+  }
+
   async readMeta(key: string): Promise<string | undefined> {
     return readMeta(this.#db, key);
   }

@@ -1,0 +1,122 @@
+import { byId, el, fill, hostile } from "./dom.js";
+import { addressOf } from "./place.js";
+import { go } from "./router.js";
+import { longTime } from "./text.js";
+
+/** @typedef {import("./place.js").Filters} Filters */
+
+/** The first of each is what an address without the filter shows. */
+const choices = {
+  severity: [
+    ["", "Low and up"],
+    ["any", "Any severity"],
+    ["medium", "Medium and up"],
+    ["high", "High and up"],
+    ["critical", "Critical"],
+  ],
+  state: [
+    ["", "Open"],
+    ["acknowledged", "Acknowledged"],
+    ["all", "Open or not"],
+  ],
+  change: [
+    ["", "Any change"],
+    ...[
+      "created",
+      "modified",
+      "deleted",
+      "renamed",
+      "transient",
+      "mounted",
+      "unmounted",
+      "unreadable",
+    ].map((one) => [one, one]),
+  ],
+};
+
+/** What has no control of its own shows as a chip that removes it. */
+const chips = /** @type {const} */ ([
+  "incident",
+  "pod",
+  "rule",
+  "type",
+  "cluster",
+  "since",
+  "until",
+]);
+
+/**
+ * The controls of the list.
+ * @param {Filters} filters
+ * @param {readonly string[]} nodes names
+ */
+export function drawFilters(filters, nodes) {
+  const nodeChoices = [["", "Any node"], ...nodes.map((one) => [one, one])];
+  fill(
+    byId("filters"),
+    select("severity", filters, choices.severity),
+    select("state", filters, choices.state),
+    select("node", filters, nodeChoices),
+    select("change", filters, choices.change),
+    ...chips.map((name) => chip(name, filters)),
+  );
+  const search = /** @type {HTMLInputElement} */ (byId("search"));
+  if (document.activeElement !== search) search.value = filters.path ?? "";
+}
+
+/** @param {Filters} filters */
+export function set(filters) {
+  go({ view: "alerts", filters });
+}
+
+/**
+ * @param {"severity" | "state" | "node" | "change"} name
+ * @param {Filters} filters
+ * @param {readonly (readonly string[])[]} options
+ */
+function select(name, filters, options) {
+  const now = filters[name] ?? "";
+  // A pasted link may name a value that is not in the list.
+  const all = options.some(([value]) => value === now) ? options : [...options, [now, now]];
+  const control = el(
+    "select",
+    { name, "aria-label": name, class: now === "" ? "" : "chosen" },
+    ...all.map(([value = "", label = value]) =>
+      el("option", { value, selected: value === now }, label),
+    ),
+  );
+  control.addEventListener("change", () => {
+    const { [name]: _, ...others } = filters;
+    set(control.value === "" ? others : { ...others, [name]: control.value });
+  });
+  return control;
+}
+
+/** @param {(typeof chips)[number]} name @param {Filters} filters */
+function chip(name, filters) {
+  const value = filters[name];
+  if (value === undefined) return undefined;
+  const { [name]: _, ...others } = filters;
+  const at = Date.parse(value);
+  const isTime = (name === "since" || name === "until") && !Number.isNaN(at);
+  const words = {
+    since: "from",
+    until: "to",
+    incident: "incident",
+    pod: "pod",
+    rule: "rule",
+    type: "type",
+    cluster: "cluster",
+  };
+  return el(
+    "a",
+    {
+      class: "chip",
+      href: addressOf({ view: "alerts", filters: others }),
+      "aria-label": `Remove filter ${name}`,
+    },
+    `${words[name]} `,
+    hostile(isTime ? longTime(at, Date.now()) : value, 24),
+    el("span", { "aria-hidden": "true" }, " ×"),
+  );
+}

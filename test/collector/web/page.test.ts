@@ -1,0 +1,267 @@
+import { hashPassword } from "../../../src/collector/password.ts";
+import { nonceOf, send } from "../../helpers/collector.ts";
+import { seen } from "../../helpers/judged.ts";
+import { testPage } from "../../helpers/scene.ts";
+import { alertOf, busyNight, hostileNames, intrusion, uidOf } from "../../helpers/story.ts";
+import { until } from "../../helpers/wait.ts";
+
+testPage("a person logs in with a password, stays logged in, and logs out", async (t, scene) => {
+  const { serving, open } = scene;
+  await serving.collector.store.users.add("grace", await hashPassword("correct horse"), 0);
+  const { page } = await open({ isLoggedIn: false });
+  await page.goto(`${serving.url}/nodes`);
+  await page.fill("#name", "grace");
+  await page.fill("#password", "wrong");
+  await page.press("#password", "Enter");
+  await page.getByText("The name or the password is wrong.").waitFor();
+  await page.fill("#password", "correct horse");
+  await page.press("#password", "Enter");
+  await page.getByRole("link", { name: "cp-1" }).waitFor();
+  t.is(new URL(page.url()).pathname, "/nodes", "where the person wanted to go");
+  await page.reload();
+  await page.getByRole("link", { name: "cp-1" }).waitFor();
+  t.is(await page.textContent("#user"), "grace");
+  await page.getByRole("button", { name: "Log out" }).click();
+  await page.getByRole("heading", { name: "Log in to fim" }).waitFor();
+});
+
+testPage("one line says whether anything is wrong: green only if all is well", async (t, scene) => {
+  const { serving, node, open } = scene;
+  const { page } = await open();
+  const state = async (): Promise<string | null> =>
+    await page.getAttribute("#verdict", "data-state");
+  await page.goto(serving.url);
+  await page.getByText("Nothing is open").waitFor();
+  await until(async () => (await state()) === "good");
+  const drift = { info: 0, low: 1, medium: 0, high: 0, critical: 0 };
+  await send(serving, node.heartbeat(await nonceOf(serving), { drift }));
+  await until(async () => (await state()) === "warn", 30_000);
+  await send(serving, node.batchOf([intrusion("cp-1")]));
+  await until(async () => (await state()) === "bad", 30_000);
+  t.regex((await page.textContent("#verdict")) ?? "", /1 critical open/);
+  t.is(await page.title(), "1 critical · fim");
+});
+
+testPage("without a node the page says how one joins", async (t, scene) => {
+  const { serving, open } = scene;
+  serving.alter("DELETE FROM node_key; DELETE FROM node;");
+  const { page } = await open();
+  await page.goto(serving.url);
+  await page.getByRole("heading", { name: "No node has joined yet" }).waitFor();
+  t.regex((await page.textContent("#empty")) ?? "", /fim-collector token --node/);
+});
+
+testPage(
+  "an alert opens beside the list: what happened, who did it; Back returns",
+  async (t, scene) => {
+    const { serving, node, open } = scene;
+    const alert = intrusion("cp-1");
+    await send(serving, node.batchOf([...busyNight("cp-1"), alert]));
+    const { page } = await open();
+    await page.goto(serving.url);
+    await page.locator(".row a", { hasText: "evil.yaml" }).click();
+    t.is(
+      await page.textContent("#sentence"),
+      "Pod default/intruder (container c, /bin/sh, root) created the static pod manifest evil.yaml on cp-1",
+    );
+    const tree = (await page.locator(".tree-line").allTextContents()).map(
+      (one) => one.split(" ")[1],
+    );
+    t.deepEqual(tree.slice(0, 4), ["systemd", "containerd-shim", "runc", "default/intruder"]);
+    t.is(new URL(page.url()).pathname, `/alerts/${uidOf(alert)}`);
+    await page.locator(".row a", { hasText: "ssh-keygen" }).click();
+    t.regex((await page.locator(".row a[aria-current] .count").textContent()) ?? "", /4 changes/);
+    await page.goBack();
+    await page.locator("#sentence", { hasText: "evil.yaml" }).waitFor();
+    await page.goBack();
+    await page.getByText("Choose an alert").waitFor();
+  },
+);
+
+testPage(
+  "every filter is in the address, and a pasted link shows the same list",
+  async (t, scene) => {
+    const { serving, node, open } = scene;
+    await send(serving, node.batchOf([...busyNight("cp-1"), intrusion("cp-1")]));
+    const { page } = await open();
+    await page.goto(serving.url);
+    const names = async () => await page.locator(".row-name").allTextContents();
+    await page.getByRole("combobox", { name: "severity" }).selectOption("high");
+    await until(async () => (await names()).length === 3);
+    await page.getByRole("combobox", { name: "change" }).selectOption("created");
+    await until(async () => (await names()).join() === "evil.yaml");
+    await page.press("body", "/");
+    await page.fill("#search", "nothing-like-this");
+    await page.press("#search", "Enter");
+    await page.getByText("No alert fits these filters").waitFor();
+    const address = new URL(page.url());
+    t.deepEqual(Object.fromEntries(address.searchParams), {
+      severity: "high",
+      change: "created",
+      path: "nothing-like-this",
+    });
+    const { page: other } = await open();
+    address.searchParams.set("path", "evil");
+    await other.goto(String(address));
+    await other.locator(".row-name", { hasText: "evil.yaml" }).waitFor();
+    t.is(await other.inputValue("#search"), "evil");
+    await page.goBack();
+    await until(async () => (await names()).join() === "evil.yaml");
+  },
+);
+
+testPage("a new alert announces itself and moves nothing until it is wanted", async (t, scene) => {
+  const { serving, node, open } = scene;
+  await send(serving, node.batchOf(busyNight("cp-1")));
+  const { page } = await open();
+  await page.goto(serving.url);
+  await page.locator(".row").first().waitFor();
+  const before = await page.locator(".row-name").allTextContents();
+  await send(serving, node.batchOf([intrusion("cp-1")]));
+  await page.getByRole("button", { name: "1 new" }).waitFor();
+  t.deepEqual(await page.locator(".row-name").allTextContents(), before);
+  t.regex((await page.textContent("#alarm")) ?? "", /^New critical alert: evil\.yaml/);
+  await page.press("body", "n");
+  await until(async () => (await page.locator(".row-name").first().textContent()) === "evil.yaml");
+  t.false(await page.locator("#new").isVisible());
+});
+
+testPage("an acknowledgement and a comment are kept with the user's name", async (t, scene) => {
+  const { serving, node, open } = scene;
+  const alert = intrusion("cp-1");
+  await send(serving, node.batchOf([alert]));
+  const { page } = await open();
+  await page.goto(`${serving.url}/alerts/${uidOf(alert)}`);
+  await page.locator("#sentence").waitFor();
+  await page.press("body", "c");
+  await page.fill("#comment-text", "called <b>Bob</b>");
+  await page.press("#comment-text", "Control+Enter");
+  await page.locator(".comments li", { hasText: "called <b>Bob</b>" }).waitFor();
+  await page.press("body", "a");
+  await page.getByRole("button", { name: "Acknowledged" }).waitFor();
+  const { store } = serving.collector;
+  const stored = await store.alert(uidOf(alert));
+  t.true(stored?.acknowledged);
+  t.like(await store.comments(stored?.id ?? 0), {
+    0: { user: "ada", acknowledges: false, text: "called <b>Bob</b>" },
+    1: { user: "ada", acknowledges: true, text: "" },
+  });
+});
+
+testPage("the keyboard is enough", async (t, scene) => {
+  const { serving, node, open } = scene;
+  await send(serving, node.batchOf([...busyNight("cp-1"), intrusion("cp-1")]));
+  const { page } = await open();
+  await page.goto(serving.url);
+  await page.locator(".row").first().waitFor();
+  const current = async () => await page.locator(".row a[aria-current] .row-name").textContent();
+  await page.press("body", "j");
+  t.is(await current(), "evil.yaml");
+  await page.press("body", "j");
+  t.is(await current(), "motd");
+  t.is(
+    await page.evaluate("document.activeElement.querySelector('.row-name').textContent"),
+    "motd",
+  );
+  await page.press("body", "k");
+  t.is(await current(), "evil.yaml");
+  await page.press("body", "?");
+  t.true(await page.getByRole("heading", { name: "Keys" }).isVisible());
+  await page.press("body", "Escape");
+  await page.press("body", "Escape");
+  await page.getByText("Choose an alert").waitFor();
+  t.is(new URL(page.url()).pathname, "/");
+  await page.press("body", "/");
+  await page.keyboard.type("jka");
+  t.is(await page.inputValue("#search"), "jka", "in a field keys are text");
+});
+
+testPage(
+  "hostile names are text: no element, no direction, no line of theirs",
+  async (t, scene) => {
+    const { serving, node, open } = scene;
+    const alerts = hostileNames.map((name) =>
+      alertOf("cp-1", {
+        change: { kind: "created", path: `/etc/${name}`, after: seen() },
+        meaning: [name],
+        why: name,
+        actor: {
+          pid: 1,
+          exe: `/tmp/${name}`,
+          cmdline: [name],
+          ancestry: [name],
+          container: { id: "ab".repeat(32), name, pod: name, namespace: name },
+        },
+      }),
+    );
+    await send(serving, node.batchOf(alerts));
+    const { page } = await open();
+    for (const alert of alerts) {
+      await page.goto(`${serving.url}/alerts/${uidOf(alert)}`);
+      await page.locator("#sentence").waitFor();
+      await page.locator(".panel summary").first().click();
+      await page.getByText("✓ verified").waitFor();
+      t.is(await page.locator("#detail :is(img, b, script), #list :is(img, b, script)").count(), 0);
+      t.is(await page.getAttribute("body", "data-owned"), null);
+      const texts = await page.locator("#list, #detail h2, #detail .part").allTextContents();
+      t.notRegex(
+        texts.join(""),
+        /[\u0000-\u0009\u000b-\u001f\u200b-\u200f\u202a-\u202e\u2066-\u2069]/,
+      );
+    }
+    t.deepEqual(await page.locator(".row-name .odd").allTextContents(), [
+      "U+200B",
+      "U+00A0",
+      "NUL",
+      "ESC",
+      "U+202E",
+    ]);
+  },
+);
+
+testPage("a record that was altered in the store is not shown as verified", async (t, scene) => {
+  const { serving, node, open } = scene;
+  const alert = intrusion("cp-1");
+  await send(serving, node.batchOf([alert]));
+  serving.alter("UPDATE record SET bytes = CAST(replace(bytes, 'evil', 'good') AS BLOB)");
+  const { page } = await open();
+  await page.goto(`${serving.url}/alerts/${uidOf(alert)}`);
+  await page.locator(".panel summary").first().click();
+  await page.getByText("✗ does not hold").waitFor();
+  t.regex((await page.textContent(".panel-body")) ?? "", /the last record was altered/);
+});
+
+testPage("a long list draws what is in sight and loads as it is scrolled", async (t, scene) => {
+  const { serving, node, open } = scene;
+  const many = Array.from({ length: 350 }, (_, at) =>
+    alertOf("cp-1", { change: { kind: "created", path: `/etc/file-${at}`, after: seen() } }),
+  );
+  await send(serving, node.batchOf(many));
+  const { page } = await open();
+  await page.goto(serving.url);
+  await page.locator(".row-name", { hasText: "file-349" }).waitFor();
+  t.true((await page.locator(".row").count()) < 60);
+  await until(async () => {
+    await page.locator("#list").evaluate((list: { scrollTop: number }) => (list.scrollTop = 1e6));
+    return (await page.locator(".row-name", { hasText: /^file-0$/ }).count()) === 1;
+  });
+  t.true((await page.locator(".row").count()) < 60);
+  t.is(await page.locator(".row").last().getAttribute("aria-posinset"), "350");
+});
+
+testPage("when the session ends the page asks for the password and goes on", async (t, scene) => {
+  const { serving, node, open } = scene;
+  const alert = intrusion("cp-1");
+  await send(serving, node.batchOf([alert]));
+  await serving.collector.store.users.add("grace", await hashPassword("correct horse"), 0);
+  const { page } = await open();
+  await page.goto(`${serving.url}/alerts/${uidOf(alert)}`);
+  await page.locator("#sentence").waitFor();
+  serving.alter("DELETE FROM session WHERE kind = 'page'");
+  await page.getByRole("heading", { name: "Log in to fim" }).waitFor();
+  await page.fill("#name", "grace");
+  await page.fill("#password", "correct horse");
+  await page.press("#password", "Enter");
+  await page.locator("#sentence", { hasText: "evil.yaml" }).waitFor();
+  t.is(await page.textContent("#user"), "grace");
+});
