@@ -1,14 +1,18 @@
 import { Buffer } from "node:buffer";
 import type { BatchFault } from "../../core/record/batch.ts";
-import { hashRecord, parseRecord } from "../../core/record/chain.ts";
+import type { ReadRecord } from "../../core/record/chain.ts";
 import { claimedRange } from "../../core/record/claimed.ts";
 import { keyIdOf, publicKeyOf } from "../../core/record/dsse.ts";
 import type { Envelope } from "../../core/record/dsse.ts";
 import { openEnrolment } from "../../core/record/enrolment.ts";
+import { numberAt, textAt } from "../../core/record/fields.ts";
 import { nextSeq, readChain, readLine } from "../../core/record/reader.ts";
 import type { ChainReader } from "../../core/record/reader.ts";
 import { ownCluster } from "../own-chain.ts";
 import type { ChainLine } from "./format.ts";
+
+/** Twice what a collector accepts in one request. */
+const mostBatchBytes = 64 * 1024 * 1024;
 
 /** Records that the node no longer had when the collector asked for them. */
 interface Gap {
@@ -26,6 +30,8 @@ export interface ChainState {
   readonly enrolled?: readonly string[];
   /** Line of the envelope of the batch that is being read. */
   readonly batchLine: number;
+  /** Bytes of that batch so far: its lines are kept until it is complete. */
+  readonly batchBytes: number;
   /** Not yet explained by a record that says they were pruned. */
   readonly gaps: readonly Gap[];
   /** How many records pruning and dropping took, as signed records say. */
@@ -45,7 +51,7 @@ export function beginChain(line: ChainLine): ChainState | { readonly fault: stri
   if (!enrolled && !name.startsWith(`${ownCluster}/`))
     return { fault: "the chain comes without an enrolment, and is no collector's own" };
   const reader = readChain(name, [publicKeyOf(Buffer.from(publicKey, "base64"))]);
-  const none = { batchLine: 0, gaps: [], pruned: 0, dropped: 0 };
+  const none = { batchLine: 0, batchBytes: 0, gaps: [], pruned: 0, dropped: 0 };
   return { name, reader, ...none, ...(enrolled && { enrolled }) };
 }
 
@@ -70,18 +76,21 @@ export function readChainLine(
 ): { readonly state: ChainState; readonly leaves?: readonly string[] } | ChainFault {
   const { open } = state.reader;
   const begun = open ? state : skipGap(state, bytes, line);
-  const read = readLine(begun.reader, bytes);
-  if ("fault" in read) return { ...read, line: lineOf(begun, read.seq, line) };
-  const next = { ...begun, reader: read };
-  if (read.open) return { state: next };
-  const records = open?.records ?? [];
-  return { state: count(next, records), leaves: records.map(hashRecord) };
+  const batchBytes = begun.batchBytes + bytes.length;
+  if (batchBytes > mostBatchBytes)
+    return { seq: nextSeq(begun.reader), line, fault: "the batch is larger than any is" };
+  const reader = readLine(begun.reader, bytes);
+  if ("fault" in reader) return { ...reader, line: lineOf(begun, reader.seq, line) };
+  const next = { ...begun, reader, batchBytes };
+  const { complete } = reader;
+  if (!complete) return { state: next };
+  return { state: count(next, complete), leaves: complete.map(({ hash }) => hash) };
 }
 
 /** A batch further on begins a new walk with the same keys; its gap must be explained later. */
 function skipGap(state: ChainState, bytes: Buffer, line: number): ChainState {
   const { walk, ...rest } = state.reader;
-  const begun = { ...state, batchLine: line };
+  const begun = { ...state, batchLine: line, batchBytes: 0 };
   const from = nextSeq(state.reader);
   const first = claimedRange(bytes.toString("utf8"))?.first;
   if (!walk.at || first === undefined || first <= from) return begun;
@@ -97,14 +106,13 @@ function lineOf({ batchLine, reader }: ChainState, seq: number, line: number): n
     : line;
 }
 
-function count(state: ChainState, records: readonly Buffer[]): ChainState {
+function count(state: ChainState, records: readonly ReadRecord[]): ChainState {
   let { gaps, pruned, dropped } = state;
-  for (const bytes of records) {
-    const record = parseRecord(bytes);
-    const body = (record?.body ?? {}) as Readonly<Record<string, unknown>>;
-    if (record?.kind === "dropped") dropped += numberOf(body["count"]);
-    if (record?.kind !== "agent" || body["event"] !== "pruned") continue;
-    const through = numberOf(body["through"]);
+  for (const { record } of records) {
+    const { kind, body } = record;
+    if (kind === "dropped") dropped += countAt(body, "count");
+    if (kind !== "agent" || textAt(body, "event") !== "pruned") continue;
+    const through = countAt(body, "through");
     const explained = gaps.filter(({ to }) => to <= through);
     for (const { from, to } of explained) pruned += to - from + 1;
     gaps = gaps.filter(({ to }) => to > through);
@@ -112,6 +120,7 @@ function count(state: ChainState, records: readonly Buffer[]): ChainState {
   return { ...state, gaps, pruned, dropped };
 }
 
-function numberOf(value: unknown): number {
-  return Number.isSafeInteger(value) && Number(value) > 0 ? Number(value) : 0;
+function countAt(body: unknown, name: string): number {
+  const value = numberAt(body, name) ?? 0;
+  return Number.isSafeInteger(value) && value > 0 ? value : 0;
 }

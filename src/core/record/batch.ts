@@ -73,7 +73,11 @@ export function followBatch(
   records: readonly Buffer[],
 ): Walk | BatchFault {
   const read = readBatch(batch, records);
-  if ("fault" in read) return read;
+  return "fault" in read ? read : walkOn(walk, batch, read);
+}
+
+/** The walk after the records of a batch, as they were read. */
+export function walkOn(walk: Walk, batch: Batch, read: readonly ReadRecord[]): Walk {
   const head = { seq: batch.last, hash: batch.head };
   const keys = keysAfter(walk.keys, batch, read);
   const retired = walk.keys.map(keyIdOf).filter((id) => !keys.some((one) => keyIdOf(one) === id));

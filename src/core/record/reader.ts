@@ -1,8 +1,8 @@
 import { Buffer } from "node:buffer";
 import type { KeyObject } from "node:crypto";
-import { followBatch, openBatch } from "./batch.ts";
+import { openBatch, readBatch, walkOn } from "./batch.ts";
 import type { BatchFault, Walk } from "./batch.ts";
-import type { Batch } from "./chain.ts";
+import type { Batch, ReadRecord } from "./chain.ts";
 import { parseEnvelope } from "./dsse.ts";
 
 /** How far an exported chain was read: of each batch its envelope on a line, then each of its records on one. */
@@ -15,6 +15,8 @@ export interface ChainReader {
   readonly first?: number;
   /** A batch whose records are not complete yet. */
   readonly open?: { readonly batch: Batch; readonly records: Buffer[] };
+  /** The records of a batch that the last line completed. */
+  readonly complete?: readonly ReadRecord[];
 }
 
 /** Begins with the first batch, which one of these keys signed; newest first. */
@@ -24,13 +26,15 @@ export function readChain(chain: string, keys: readonly KeyObject[]): ChainReade
 
 /** The reader after one more line, without its line feed, or the first fault. */
 export function readLine(reader: ChainReader, line: Buffer): ChainReader | BatchFault {
-  const { open, ...rest } = reader;
-  if (!open) return readEnvelope(reader, line.toString("utf8"));
-  open.records.push(line);
-  if (open.records.length <= open.batch.last - open.batch.first) return reader;
-  const walk = followBatch(reader.walk, open.batch, open.records);
-  if ("fault" in walk) return walk;
-  return { ...rest, walk, first: rest.first ?? open.batch.first };
+  const { open, complete: _, ...rest } = reader;
+  if (!open) return readEnvelope(rest, line.toString("utf8"));
+  const { batch, records } = open;
+  records.push(line);
+  if (records.length <= batch.last - batch.first) return reader;
+  const complete = readBatch(batch, records);
+  if ("fault" in complete) return complete;
+  const walk = walkOn(reader.walk, batch, complete);
+  return { ...rest, walk, first: rest.first ?? batch.first, complete };
 }
 
 /** The number of the record that the next line should hold, or that its batch should begin with. */

@@ -3,6 +3,7 @@ import test from "ava";
 import fc from "fast-check";
 import { verifyEvidence } from "../../../src/collector/evidence/verify.ts";
 import type { EvidenceReport } from "../../../src/collector/evidence/verify.ts";
+import { sealBatch } from "../../../src/core/record/batch.ts";
 import { noteKey, printVkey } from "../../../src/core/tlog/note.ts";
 import { rootOf } from "../../../src/core/tlog/tree.ts";
 import { TestLog, Writer, evidenceFile, newKeys } from "../../helpers/log.ts";
@@ -262,6 +263,27 @@ test("a line without end is refused before it fills the memory", async (t) => {
     t.fail("read on");
   }
   t.like(faultOf(await verifyEvidence(endless())), { line: 1, fault: "the line is too long" });
+});
+
+test("a batch without end is refused before it fills the memory", async (t) => {
+  const keys = newKeys();
+  const writer = new Writer("prod/cp-1/a", keys);
+  const batch = writer.batch(alert("/a"));
+  const facts = { chain: writer.chain, prev: "aa", head: "bb", at: "" };
+  const endless = sealBatch({ ...facts, first: 2, last: 2 ** 50 }, keys.privateKey);
+  const forged = { ...batch, envelope: JSON.stringify(endless) };
+  const file = await evidenceFile(new TestLog().add(forged).evidence(), key);
+  const head = fileOf(linesOf(file).slice(0, 4));
+  function* chunks(): Generator<Buffer> {
+    yield head;
+    const record = Buffer.concat([Buffer.alloc(1024 * 1024, 0x20), Buffer.from("\n")]);
+    for (let n = 0; n < 200; n += 1) yield record;
+    t.fail("read on");
+  }
+  t.like(faultOf(await verifyEvidence(chunks())), {
+    chain: "prod/cp-1/a",
+    fault: "the batch is larger than any is",
+  });
 });
 
 test("no change of a byte, no lost and no added byte is ever called good", async (t) => {
