@@ -7,6 +7,7 @@ import type { HealthStatus } from "../health/status.ts";
 import type { Node } from "../node/node.ts";
 import type { State } from "../node/state.ts";
 import { readMeta, writeMeta } from "../sqlite/open.ts";
+import type { Memory } from "../deliver/collector/witness.ts";
 import { Witness } from "../deliver/collector/witness.ts";
 import { collectorName, heartbeatMaker } from "./heartbeat.ts";
 
@@ -20,6 +21,7 @@ interface SinkSources extends Pick<CollectorSink, "wakeup" | "onAttempt" | "onFo
 
 /** The address at which this state's node is enrolled. Unsigned memory: at worst the agent enrols again. */
 const enrolledAt = "enrolled at";
+const certificateOf = "certificate of the collector";
 const checkpointOf = "checkpoint of the collector";
 
 /** The collector as a sink of this agent's outbox. */
@@ -28,16 +30,17 @@ export function makeCollectorSink(
   sources: SinkSources,
 ): CollectorSink {
   const { state, settings, wakeup, onAttempt, onFork, onLog } = sources;
-  const witness = new Witness({
-    get: () => readMeta(state.db, checkpointOf),
-    set: (text) => writeMeta(state.db, checkpointOf, text),
+  const memoryOf = (key: string): Memory => ({
+    get: () => readMeta(state.db, key),
+    set: (text) => writeMeta(state.db, key, text),
   });
+  const witness = new Witness(memoryOf(checkpointOf));
   const { heartbeatEvery } = settings.watch;
   const { node, cluster } = settings;
   return {
     name: collectorName,
     queue: state.queue,
-    client: new CollectorClient(collector, witness, Date.now),
+    client: new CollectorClient(collector, { witness, pin: memoryOf(certificateOf) }, Date.now),
     wakeup,
     identity: () => ({ node, cluster, key: state.key }),
     heartbeat: heartbeatMaker({ ...sources, every: heartbeatEvery }),

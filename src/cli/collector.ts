@@ -84,6 +84,10 @@ function commands(parser: Argv): Argv {
 
 function serveOptions(parser: Argv): Argv {
   return parser
+    .option("plain-http", {
+      type: "boolean",
+      describe: "speak no TLS, also to other hosts",
+    })
     .option("service-account", {
       ...text,
       describe: "NAMESPACE/NAME whose tokens let a node enrol",

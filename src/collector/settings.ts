@@ -20,6 +20,8 @@ export interface CollectorSettings {
   readonly name: string;
   /** PEM */
   readonly tls?: { readonly cert: string; readonly key: string };
+  /** Plain HTTP also to other hosts: something before it speaks TLS, or the network is trusted. */
+  readonly plainHttp: boolean;
   readonly admission: Admission;
 }
 
@@ -52,6 +54,7 @@ export function collectorSettings(given: Given, env: Environment): CollectorSett
     logLevel: read("--log-level", choices.logLevel(logLevel ?? "info")),
     name: read("--name", parseName(name ?? hostname())),
     ...(cert !== undefined && key !== undefined && { tls: { cert: pem(cert), key: pem(key) } }),
+    plainHttp: given["plainHttp"] === true || env["FIM_COLLECTOR_PLAIN_HTTP"] === "true",
     admission: admissionOf(admissionTexts.map(textOf), env),
   };
 }

@@ -10,6 +10,8 @@ interface PostOptions {
   readonly url: string;
   /** File with the only trusted certificate authorities (PEM); absent: the system's. */
   readonly ca?: string;
+  /** PEM of the only certificate that the receiver may have, by whatever name it is reached. */
+  readonly pinned?: string;
   /** Milliseconds from connecting to the last byte of the answer. */
   readonly timeout?: number;
   /** Answers hold the beginning of their text. */
@@ -41,8 +43,10 @@ export class Poster implements Disposable {
     const shared = { keepAlive: true, maxSockets: 1, maxFreeSockets: 1, noDelay: true };
     if (this.#url.protocol === "https:") {
       const ca = options.ca === undefined ? {} : { ca: readAuthorities(options.ca) };
+      const { pinned } = options;
+      const pin = pinned === undefined ? {} : { ca: pinned, checkServerIdentity: () => undefined };
       // Explicit, so that NODE_TLS_REJECT_UNAUTHORIZED=0 in the environment has no effect.
-      this.#agent = new TlsAgent({ ...shared, ...ca, rejectUnauthorized: true });
+      this.#agent = new TlsAgent({ ...shared, ...ca, ...pin, rejectUnauthorized: true });
       this.#request = tlsRequest;
     } else {
       this.#agent = new PlainAgent(shared);

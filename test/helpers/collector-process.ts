@@ -3,7 +3,8 @@ import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
-import { freePort } from "./http.ts";
+import { freePort, getUnverified } from "./http.ts";
+import type { Reply } from "./http.ts";
 import { until } from "./wait.ts";
 
 const launcher = join(import.meta.dirname, "../../bin/fim-collector");
@@ -33,9 +34,18 @@ export interface CollectorProcess extends AsyncDisposable {
   nodes(): Promise<readonly Json[]>;
 }
 
-export async function startCollectorProcess(state: string): Promise<CollectorProcess> {
-  const listen = `127.0.0.1:${await freePort()}`;
-  const url = `http://${listen}`;
+interface ProcessOptions {
+  /** On every address, where it makes its own certificate. `url` then leads to it by HTTPS. */
+  readonly isPublic?: boolean;
+}
+
+export async function startCollectorProcess(
+  state: string,
+  { isPublic = false }: ProcessOptions = {},
+): Promise<CollectorProcess> {
+  const port = await freePort();
+  const listen = `${isPublic ? "0.0.0.0" : "127.0.0.1"}:${port}`;
+  const url = `${isPublic ? "https" : "http"}://127.0.0.1:${port}`;
   let child: ChildProcess | undefined;
   const end = async (signal: "SIGTERM" | "SIGKILL"): Promise<number | null> => {
     if (!child || child.exitCode !== null || child.signalCode !== null) return null;
@@ -53,10 +63,12 @@ export async function startCollectorProcess(state: string): Promise<CollectorPro
     const [stdout, [code]] = await Promise.all([text(one.stdout), once(one, "close")]);
     return { code: code as number | null, stdout: stdout.trim() };
   };
+  const ask = async (path: string, headers = {}): Promise<Reply> =>
+    await getUnverified(`${url}${path}`, headers);
   let token = "";
   const read = async (path: string): Promise<Json> => {
-    const answer = await fetch(`${url}${path}`, { headers: { authorization: `Bearer ${token}` } });
-    return (await answer.json()) as Json;
+    const { body } = await ask(path, { authorization: `Bearer ${token}` });
+    return JSON.parse(body) as Json;
   };
   const collector: CollectorProcess = {
     url,
@@ -69,7 +81,7 @@ export async function startCollectorProcess(state: string): Promise<CollectorPro
       started.stderr.setEncoding("utf8").on("data", (chunk: string) => (said += chunk));
       await until(async () => {
         if (started.exitCode !== null) throw new Error(`the collector ended: ${said}`);
-        return (await fetch(`${url}/readyz`).catch(() => undefined))?.ok;
+        return (await ask("/readyz").catch(() => undefined))?.status === 200;
       }, 30_000);
     },
     kill9: async () => void (await end("SIGKILL")),

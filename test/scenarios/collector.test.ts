@@ -1,5 +1,5 @@
 import test from "ava";
-import { cpSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { startCollectorProcess } from "../helpers/collector-process.ts";
 import type { CollectorProcess } from "../helpers/collector-process.ts";
@@ -17,17 +17,17 @@ interface Pair extends Disposable {
 }
 
 /** A node with a baseline, a collector, and the configuration by which the node joins it. */
-async function makePair(watch: Readonly<Record<string, string>> = {}): Promise<Pair> {
+async function makePair(options: { readonly isPublic?: boolean } = {}): Promise<Pair> {
   const node = makeNode({ rules: { "/srv/**": "high" } });
   node.write("/srv/known", "");
   await node.capture();
-  const collector = await startCollectorProcess(node.beside("collector"));
+  const collector = await startCollectorProcess(node.beside("collector"), options);
   const joinToken = node.beside("join-token");
   const { stdout } = await collector.run("token", "--node", hostname());
   writeFileSync(joinToken, stdout, { mode: 0o600 });
   const config = {
     collector: { url: collector.url, joinToken },
-    watch: { heartbeatEvery: "1s", quickSweepEvery: "1h", ...watch },
+    watch: { heartbeatEvery: "1s", quickSweepEvery: "1h" },
   };
   return { node, collector, config, [Symbol.dispose]: () => node[Symbol.dispose]() };
 }
@@ -61,6 +61,27 @@ test("an agent joins with its token, and its alerts and its state are at the col
   t.like(found["baseline"], { counter: 1, rows: 2 });
   t.is(await watching.stop(), 0);
   t.true((await typesAt(collector)).includes("fim.agent.stopped"), "also its last words");
+});
+
+test("on the network the collector makes a certificate, which the join token pins", async (t) => {
+  using pair = await makePair({ isPublic: true });
+  const { node, config } = pair;
+  await using collector = pair.collector;
+  const joinToken = node.beside("join-token");
+  const whole = readFileSync(joinToken, "utf8");
+  writeFileSync(joinToken, whole.split(".")[0] ?? "");
+  await using watching = await node.watch({ config });
+  node.write("/srv/made", "x");
+  const refused = await until(
+    () => watching.logs().find(({ msg }) => msg === "not delivered"),
+    patience,
+  );
+  t.regex(JSON.stringify(refused), /self-signed certificate/);
+  writeFileSync(joinToken, whole);
+  await untilShown(collector, "/srv/made");
+  rmSync(joinToken);
+  node.write("/srv/more", "x");
+  await untilShown(collector, "/srv/more");
 });
 
 test("either may be killed at any moment: each alert arrives, once, in order", async (t) => {

@@ -1,3 +1,5 @@
+import { fingerprintOf, ownCertificate } from "../../collector/certificate.ts";
+import { openKey } from "../../collector/collector.ts";
 import { serve } from "../../collector/serve.ts";
 import type { CollectorSettings } from "../../collector/settings.ts";
 import { exit } from "../fail.ts";
@@ -8,11 +10,24 @@ import { createLog } from "../log.ts";
 /** `serve` */
 export async function serveCommand(settings: CollectorSettings): Promise<Exit> {
   const log = createLog({ logLevel: settings.logLevel, node: settings.name });
-  await serve(settings, {
+  const tls = settings.tls ?? (await madeTls(settings));
+  if (tls) log.info({ fingerprint: fingerprintOf(tls) }, "certificate");
+  await serve(tls ? { ...settings, tls } : settings, {
     log,
     signal: stopSignal(),
     onReady: (address) => log.info({ address }, "ready"),
   });
   log.info("stopped");
   return exit.fine;
+}
+
+/** On the network, and without a certificate of the operator's, the collector makes its own. */
+async function madeTls({ listen, state, plainHttp }: CollectorSettings) {
+  if (plainHttp || isLoopback(listen.host)) return undefined;
+  openKey(state);
+  return await ownCertificate(state, Date.now());
+}
+
+function isLoopback(host: string): boolean {
+  return host === "localhost" || host === "::1" || /^127\.\d+\.\d+\.\d+$/.test(host);
 }

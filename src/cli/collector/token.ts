@@ -1,6 +1,8 @@
 import { openKey, openStore } from "../../collector/collector.ts";
 import type { CollectorSettings } from "../../collector/settings.ts";
 import { makeSecret, tokenDigest } from "../../collector/enroll/token.ts";
+import { pinnedCertificate } from "../../collector/certificate.ts";
+import { printJoinToken } from "../../core/record/join-token.ts";
 import { parseName } from "../../config/options.ts";
 import { parseDuration } from "../../core/duration.ts";
 import { IntegrityError } from "../../core/error.ts";
@@ -26,7 +28,7 @@ export async function token(
   const secret = makeSecret("fimjoin");
   const expires = Date.now() + ttl;
   await store.addToken(tokenDigest(secret), { node: name.value, expires });
-  out(secret);
+  out(printJoinToken(secret, pinnedCertificate(settings.state)));
   say(`for node ${name.value}, usable once until ${new Date(expires).toISOString()}`);
   return exit.fine;
 }

@@ -4,10 +4,11 @@ import { constants, gzip } from "node:zlib";
 import { classify } from "../../core/backoff.ts";
 import type { Failure } from "../../core/backoff.ts";
 import { sealEnrolment } from "../../core/record/enrolment.ts";
+import { parseJoinToken } from "../../core/record/join-token.ts";
 import { textAt } from "../../core/record/fields.ts";
 import { Poster } from "../http.ts";
 import { readJoinToken } from "./join-token.ts";
-import type { Witness } from "./witness.ts";
+import type { Memory, Witness } from "./witness.ts";
 import { bodyOf, failureOf, readSent } from "./answer.ts";
 import type { Sent } from "./answer.ts";
 
@@ -30,6 +31,13 @@ export interface Identity {
   };
 }
 
+type Posters = Readonly<Record<"nonce" | "enroll" | "batches", Poster>>;
+
+interface ClientMemory {
+  readonly witness: Witness;
+  readonly pin: Memory;
+}
+
 const compress = promisify<Buffer, { level: number }, Buffer>(gzip);
 
 /** The collector's HTTP interface, as the agent uses it. */
@@ -37,29 +45,21 @@ export class CollectorClient implements Disposable {
   readonly #settings: CollectorSettings;
   readonly #clock: () => number;
   readonly #witness: Witness;
-  readonly #posters: Readonly<Record<"nonce" | "enroll" | "batches", Poster>>;
+  readonly #pin: Memory;
+  #posters: Posters;
 
-  /** The clock gives milliseconds since 1970. */
-  constructor(settings: CollectorSettings, witness: Witness, clock: () => number) {
+  /** `pin` keeps the certificate of the join token. The clock gives milliseconds since 1970. */
+  constructor(settings: CollectorSettings, memory: ClientMemory, clock: () => number) {
     this.#settings = settings;
-    this.#witness = witness;
+    this.#witness = memory.witness;
+    this.#pin = memory.pin;
     this.#clock = clock;
-    const { url, ca } = settings;
-    const posterOf = (path: string): Poster =>
-      new Poster({
-        url: `${url.replace(/\/+$/, "")}/v1/${path}`,
-        ...(ca !== undefined && { ca }),
-        readsBody: true,
-      });
-    this.#posters = {
-      nonce: posterOf("nonce"),
-      enroll: posterOf("enroll"),
-      batches: posterOf("batches"),
-    };
+    this.#posters = this.#connect();
   }
 
   /** A nonce for what is signed next. Undefined only when the signal aborted. */
-  async nonce(signal: AbortSignal): Promise<string | Failure | undefined> {
+  async nonce(node: string, signal: AbortSignal): Promise<string | Failure | undefined> {
+    this.#learnPin(node);
     const answer = await this.#posters.nonce.post({ headers: {}, body: Buffer.alloc(0) }, signal);
     if (!answer) return undefined;
     const nonce = textAt(bodyOf(answer), "nonce");
@@ -74,8 +74,9 @@ export class CollectorClient implements Disposable {
     signal: AbortSignal,
   ): Promise<Failure | undefined> {
     const { node, cluster, key } = identity;
-    const token = readJoinToken(this.#settings.joinToken, node);
-    if (typeof token !== "string") return token;
+    const text = readJoinToken(this.#settings.joinToken, node);
+    if (typeof text !== "string") return text;
+    const { secret: token } = parseJoinToken(text);
     const at = new Date(this.#clock()).toISOString();
     const enrolment = sealEnrolment({ node, cluster, nonce, at }, token, key);
     const body = Buffer.from(JSON.stringify({ enrolment, token }));
@@ -108,5 +109,34 @@ export class CollectorClient implements Disposable {
 
   [Symbol.dispose](): void {
     for (const poster of Object.values(this.#posters)) poster[Symbol.dispose]();
+  }
+
+  #connect(): Posters {
+    const { url, ca } = this.#settings;
+    const pinned = ca === undefined ? this.#pin.get() : undefined;
+    const posterOf = (path: string): Poster =>
+      new Poster({
+        url: `${url.replace(/\/+$/, "")}/v1/${path}`,
+        ...(ca !== undefined && { ca }),
+        ...(pinned !== undefined && pinned !== "" && { pinned }),
+        readsBody: true,
+      });
+    return {
+      nonce: posterOf("nonce"),
+      enroll: posterOf("enroll"),
+      batches: posterOf("batches"),
+    };
+  }
+
+  /** The join token may hold the collector's own certificate: a new token brings a new one. */
+  #learnPin(node: string): void {
+    const { url, ca, joinToken } = this.#settings;
+    if (ca !== undefined || !url.startsWith("https:")) return;
+    const token = readJoinToken(joinToken, node);
+    const certificate = typeof token === "string" ? parseJoinToken(token).certificate : undefined;
+    if (certificate === undefined || certificate === this.#pin.get()) return;
+    this.#pin.set(certificate);
+    this[Symbol.dispose]();
+    this.#posters = this.#connect();
   }
 }

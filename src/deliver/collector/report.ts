@@ -104,7 +104,7 @@ class Loop {
   async #prepare(): Promise<"ready" | Failure | undefined> {
     const { client, identity, enrolled } = this.#sink;
     if (this.#nonce === undefined) {
-      const nonce = await client.nonce(this.#signal);
+      const nonce = await client.nonce(identity().node, this.#signal);
       if (typeof nonce !== "string") return nonce;
       this.#nonce = nonce;
     }
