@@ -1,5 +1,6 @@
 import { benchBaseline } from "./baseline.ts";
 import { benchBurst } from "./burst.ts";
+import { benchCollector } from "./collector.ts";
 import { benchFootprint } from "./footprint.ts";
 import { benchLatency } from "./latency.ts";
 import { benchOverhead } from "./overhead.ts";
@@ -15,6 +16,7 @@ const benchmarks: Readonly<Record<string, () => void | Promise<void>>> = {
   burst: () => benchBurst(),
   footprint: () => benchFootprint(),
   overhead: () => benchOverhead(),
+  collector: () => benchCollector(),
 };
 
 const given = process.argv.slice(2);

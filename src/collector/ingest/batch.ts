@@ -46,7 +46,8 @@ async function judge(
   { batch }: VerifiedBatch,
   stored: StoredChain,
 ): Promise<Verdict> {
-  const hash = await at.tx.hashOf(batch.chain, batch.last);
+  const isBehind = batch.last <= stored.head.seq;
+  const hash = isBehind ? await at.tx.hashOf(batch.chain, batch.last) : undefined;
   return judgeBatch(batch, stored, (seq) => (seq === batch.last ? hash : undefined));
 }
 

@@ -1,3 +1,4 @@
+import { isUtf8 } from "node:buffer";
 import { keysAfter, openBatch, readBatch } from "../../core/record/batch.ts";
 import type { Batch, ReadRecord } from "../../core/record/chain.ts";
 import { keyIdOf, publicKeyOf, rawPublicKey } from "../../core/record/dsse.ts";
@@ -40,8 +41,6 @@ const recordKeys = "v,chain,seq,prev,at,kind,body";
 function isCanonical({ bytes, record }: ReadRecord): boolean {
   const { body } = record;
   if (typeof body !== "object" || body === null || Array.isArray(body)) return false;
-  return (
-    Object.keys(record).join() === recordKeys &&
-    bytes.equals(Buffer.from(JSON.stringify(record), "utf8"))
-  );
+  if (Object.keys(record).join() !== recordKeys || !isUtf8(bytes)) return false;
+  return JSON.stringify(record) === bytes.toString("utf8");
 }
