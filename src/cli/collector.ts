@@ -176,6 +176,7 @@ function options(parser: Argv): Argv {
       defaultDescription: "a database in --state",
     })
     .option("listen", { ...text, describe: "HOST:PORT", defaultDescription: "127.0.0.1:8686" })
+    .option("config", { ...text, describe: "YAML file with the receivers of alerts, webhooks:" })
     .option("tls-cert", { ...text, describe: "certificate chain, PEM file" })
     .option("tls-key", { ...text, describe: "its private key, PEM file" })
     .option("name", {

@@ -4,12 +4,15 @@ import type { Reply } from "./ingest/receive.ts";
 import { severities } from "../core/policy/rule.ts";
 import type { Store } from "./store/store.ts";
 import { processMetrics } from "../health/metrics.ts";
+import { createSinkMetrics } from "../health/sink-metrics.ts";
+import type { SinkMetrics } from "../health/sink-metrics.ts";
 import { nodeStates, stateOf } from "./node-state.ts";
 
 const outcomes = ["stored", "gap", "fork", "signature", "unknown", "malformed"] as const;
 
 export interface CollectorMetrics {
   received(reply: Reply): void;
+  readonly sinks: SinkMetrics;
   text(): Promise<{ readonly type: string; readonly text: string }>;
 }
 
@@ -29,6 +32,7 @@ export function createCollectorMetrics(options: MetricsOptions): CollectorMetric
       events.requests.inc({ outcome: reply.kind === "stored" ? "stored" : reply.error.error });
       if (reply.kind === "stored") events.records.inc(reply.records);
     },
+    sinks: createSinkMetrics(registry, options.clock),
     text: async () => {
       await update();
       return { type: registry.contentType, text: await registry.metrics() };

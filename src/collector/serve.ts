@@ -4,6 +4,8 @@ import { openCollector } from "./collector.ts";
 import type { Admission } from "./enroll/enroll.ts";
 import type { StoreSettings } from "./collector.ts";
 import type { Collector } from "./ingest/receive.ts";
+import type { SinkSettings } from "../deliver/sink.ts";
+import { Forwarder } from "./forward/forwarder.ts";
 import { Feed } from "./feed.ts";
 import { Scrub } from "./log/scrub.ts";
 import { createCollectorMetrics } from "./metrics.ts";
@@ -16,6 +18,8 @@ export interface ServeSettings extends StoreSettings {
   /** PEM */
   readonly tls?: { readonly cert: string; readonly key: string };
   readonly admission?: Admission;
+  /** Receivers of what is stored. */
+  readonly sinks?: readonly SinkSettings[];
 }
 
 /** A collector that answers requests. */
@@ -37,6 +41,8 @@ export async function startServing(settings: ServeSettings, log: Logger): Promis
   const address = await listen(server, settings.listen);
   stack.use(new Watchdog({ collector, feed, log }));
   stack.use(new Scrub({ collector, feed, log, name: settings.name }));
+  const { sinks = [] } = settings;
+  stack.use(new Forwarder({ sinks, store, feed, metrics: metrics.sinks, log, clock }));
   const owned = stack.move();
   return { address, collector, [Symbol.asyncDispose]: async () => await owned.disposeAsync() };
 }

@@ -18,6 +18,8 @@ export interface CollectorSettings {
   readonly listen: Listen;
   readonly logLevel: LogLevel;
   readonly name: string;
+  /** Configuration file: receivers of what is stored. */
+  readonly config?: string;
   /** PEM */
   readonly tls?: { readonly cert: string; readonly key: string };
   /** Plain HTTP also to other hosts: something before it speaks TLS, or the network is trusted. */
@@ -28,7 +30,16 @@ export interface CollectorSettings {
 type Given = Readonly<Record<string, unknown>>;
 type Environment = Readonly<Record<string, string | undefined>>;
 
-const texts = ["state", "store", "listen", "logLevel", "name", "tlsCert", "tlsKey"] as const;
+const texts = [
+  "state",
+  "store",
+  "listen",
+  "logLevel",
+  "name",
+  "tlsCert",
+  "tlsKey",
+  "config",
+] as const;
 const admissionTexts = [
   "serviceAccount",
   "audience",
@@ -44,7 +55,7 @@ export function collectorSettings(given: Given, env: Environment): CollectorSett
     const text = given[option] ?? env[environmentName(option)];
     return typeof text === "string" && text !== "" ? text : undefined;
   };
-  const [state, store, listen, logLevel, name, cert, key] = texts.map(textOf);
+  const [state, store, listen, logLevel, name, cert, key, config] = texts.map(textOf);
   if ((cert === undefined) !== (key === undefined))
     throw invalid("--tls-cert and --tls-key: expected both or none");
   return {
@@ -53,6 +64,7 @@ export function collectorSettings(given: Given, env: Environment): CollectorSett
     listen: read("--listen", parseListen(listen ?? "127.0.0.1:8686")),
     logLevel: read("--log-level", choices.logLevel(logLevel ?? "info")),
     name: read("--name", parseName(name ?? hostname())),
+    ...(config !== undefined && { config: resolve(config) }),
     ...(cert !== undefined && key !== undefined && { tls: { cert: pem(cert), key: pem(key) } }),
     plainHttp: given["plainHttp"] === true || env["FIM_COLLECTOR_PLAIN_HTTP"] === "true",
     admission: admissionOf(admissionTexts.map(textOf), env),

@@ -8,10 +8,10 @@ import {
   printRate,
   printSize,
 } from "../core/duration.ts";
-import { readYaml } from "../policy/yaml.ts";
 import type { Settings } from "./settings.ts";
 import { engines, formats, isPolicyFile, logLevels, parseListen, parseName } from "./options.ts";
 import type { Read } from "./options.ts";
+import { filePath, parseFile } from "./parse.ts";
 import { placeSinks, sinkList, webUrl } from "./sinks.ts";
 import type { PlacedSink } from "./sinks.ts";
 
@@ -41,29 +41,12 @@ interface ParsedFile {
 
 /** The text of a configuration file -> its settings, and every problem. */
 export function parseConfigFile(file: string, text: string): ParsedFile {
-  const { faults, raw, lineOf } = readYaml(text);
-  const located = (all: readonly Fault[]) =>
-    all
-      .toSorted((a, b) => a.line - b.line)
-      .map(({ line, message }) => `${file}:${line}: ${message}`);
-  if (faults.length > 0) return { options: {}, problems: located(faults) };
-  const parsed = fileSchema(dirname(file)).safeParse(raw ?? {});
-  if (!parsed.success) {
-    const issues = parsed.error.issues.flatMap((issue) => describe(issue, lineOf));
-    return { options: {}, problems: located(issues) };
-  }
-  const { webhooks, ...options } = parsed.data;
-  if (!webhooks) return { options, problems: [] };
+  const { parsed, problems, lineOf } = parseFile(fileSchema(dirname(file)), file, text);
+  const { webhooks, ...options } = parsed ?? {};
+  if (!webhooks) return { options, problems };
   const placed = placeSinks(webhooks, (keys) => `${file}:${lineOf(["webhooks", ...keys])}`);
-  return { options: { ...options, webhooks: placed }, problems: [] };
+  return { options: { ...options, webhooks: placed }, problems };
 }
-
-interface Fault {
-  readonly line: number;
-  readonly message: string;
-}
-
-type LineOf = (keys: readonly PropertyKey[]) => number;
 
 function fileSchema(dir: string) {
   const path = filePath(dir);
@@ -94,13 +77,6 @@ function fileSchema(dir: string) {
 }
 
 const hour = 3_600_000;
-
-function filePath(dir: string) {
-  return z
-    .string()
-    .min(1, "expected a path, found nothing")
-    .transform((text) => resolve(dir, text));
-}
 
 /** One policy or a list. A name stays a name; a file is resolved. */
 function policies(dir: string) {
@@ -158,23 +134,3 @@ const size = quantity(
   2 ** 20,
   2 ** 40,
 );
-
-/** One fault for each problem, and one for each unknown setting. */
-function describe(issue: z.core.$ZodIssue, lineOf: LineOf): readonly Fault[] {
-  if (issue.code === "unrecognized_keys") {
-    return issue.keys.map((key) => {
-      const name = [...issue.path, key].join(".");
-      return { line: lineOf([...issue.path, key]), message: `${name}: there is no such setting` };
-    });
-  }
-  const name = issue.path.length === 0 ? "" : `${issue.path.join(".")}: `;
-  return [{ line: lineOf(issue.path), message: `${name}${messageOf(issue)}` }];
-}
-
-function messageOf(issue: z.core.$ZodIssue): string {
-  if (issue.code === "invalid_value") return `expected one of ${issue.values.join(", ")}`;
-  return issue.message
-    .replace(/^Invalid input: /, "")
-    .replace(/, received undefined$/, ", found nothing")
-    .replace(/, received /, ", found ");
-}

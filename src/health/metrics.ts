@@ -1,9 +1,10 @@
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from "prom-client";
-import type { Outcome } from "../core/backoff.ts";
 import type { ChangeKind, Verdict } from "../core/change/change.ts";
 import type { EngineName } from "../core/change/hint.ts";
 import { severities } from "../core/policy/rule.ts";
 import type { Severity } from "../core/policy/rule.ts";
+import { createSinkMetrics, latencyBuckets } from "./sink-metrics.ts";
+import type { SinkMetrics } from "./sink-metrics.ts";
 
 type Sweep = "quick" | "full";
 
@@ -15,18 +16,11 @@ interface MetricSources {
 }
 
 /** The agent's metrics. Every duration is in seconds, as Prometheus has it. */
-export interface Metrics {
+export interface Metrics extends SinkMetrics {
   hint(engine: EngineName): void;
   change(change: { kind: ChangeKind; severity: Severity; verdict: Verdict }): void;
   /** From the kernel's event to the commit. */
   alertLatency(seconds: number): void;
-  /** From the commit to the receiver's 2xx. */
-  deliveryLatency(sink: string, seconds: number): void;
-  delivery(sink: string, outcome: Outcome["kind"]): void;
-  /** Counts records that a receiver refused for good. */
-  givenUp(sink: string, count: number): void;
-  /** Makes the series of a sink exist from the start. */
-  sink(sink: string): void;
   /** Sets the engine in use. */
   engine(engine: EngineName): void;
   overflow(engine: EngineName): void;
@@ -52,8 +46,6 @@ interface Latest {
   watched: number;
   drift: Readonly<Record<Severity, number>>;
 }
-
-const latencyBuckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 
 /**
  * From a histogram of timer intervals, which at rest show the interval instead of a delay. `nodejs_eventloop_lag_seconds`
@@ -85,9 +77,7 @@ export function createMetrics(sources: MetricSources): Metrics {
     change: ({ kind, severity, verdict }) =>
       events.changes.inc({ change: kind, severity, verdict }),
     alertLatency: (seconds) => events.alertLatency.observe(Math.max(0, seconds)),
-    deliveryLatency: (sink, seconds) =>
-      events.deliveryLatency.observe({ sink }, Math.max(0, seconds)),
-    ...sinkMetrics(events, state, sources.clock),
+    ...createSinkMetrics(registry, sources.clock),
     engine: (engine) => {
       latest.engine = engine;
       state.engine.reset();
@@ -125,34 +115,6 @@ export function createMetrics(sources: MetricSources): Metrics {
   };
 }
 
-function sinkMetrics(
-  events: ReturnType<typeof eventMetrics>,
-  state: ReturnType<typeof stateMetrics>,
-  clock: () => number,
-): Pick<Metrics, "delivery" | "givenUp" | "sink"> {
-  return {
-    delivery: (sink, outcome) => {
-      events.deliveries.inc({ sink, outcome });
-      state.sinkUp.set({ sink }, outcome === "delivered" ? 1 : 0);
-      if (outcome === "delivered") state.sinkSuccess.set({ sink }, clock() / 1000);
-    },
-    givenUp: (sink, count) => events.givenUp.inc({ sink }, count),
-    sink: (sink) => {
-      state.sinkUp.set({ sink }, 1);
-      for (const outcome of outcomes) events.deliveries.inc({ sink, outcome }, 0);
-      events.givenUp.inc({ sink }, 0);
-    },
-  };
-}
-
-const outcomes: readonly Outcome["kind"][] = [
-  "delivered",
-  "partial",
-  "refused",
-  "retry",
-  "rejected",
-  "disabled",
-];
 const changeKinds: readonly ChangeKind[] = [
   "created",
   "deleted",
@@ -211,23 +173,9 @@ function eventMetrics(registry: Registry) {
     attribution: counter("fim_attribution_total", "Changes by how well their process is known", [
       "result",
     ]),
-    deliveries: counter("fim_deliveries_total", "Attempts to deliver, by outcome", [
-      "sink",
-      "outcome",
-    ]),
-    givenUp: counter("fim_delivery_refused_records_total", "Records that a receiver never took", [
-      "sink",
-    ]),
     alertLatency: new Histogram({
       name: "fim_alert_latency_seconds",
       help: "From the kernel's event to the commit of the alert",
-      buckets: latencyBuckets,
-      registers,
-    }),
-    deliveryLatency: new Histogram({
-      name: "fim_delivery_latency_seconds",
-      help: "From the commit of a record to the receiver's confirmation",
-      labelNames: ["sink"],
       buckets: latencyBuckets,
       registers,
     }),
@@ -261,12 +209,6 @@ function stateMetrics(registry: Registry, clock: () => number) {
     engine: gauge("fim_engine_info", "1 for the engine in use", ["engine"]),
     attributionMode: gauge("fim_attribution_info", "1 for how processes are named", ["mode"]),
     baselineGeneration: gauge("fim_baseline_generation", "The signed counter of the baseline", []),
-    sinkUp: gauge("fim_sink_up", "1 if the last attempt to deliver succeeded", ["sink"]),
-    sinkSuccess: gauge(
-      "fim_sink_last_success_timestamp_seconds",
-      "When a delivery last succeeded",
-      ["sink"],
-    ),
     watchedPaths: gauge("fim_watched_paths", "Paths that are watched now", []),
   };
 }

@@ -37,11 +37,13 @@ export interface CollectorProcess extends AsyncDisposable {
 interface ProcessOptions {
   /** On every address, where it makes its own certificate. `url` then leads to it by HTTPS. */
   readonly isPublic?: boolean;
+  /** More of the command line. */
+  readonly args?: readonly string[];
 }
 
 export async function startCollectorProcess(
   state: string,
-  { isPublic = false }: ProcessOptions = {},
+  { isPublic = false, args: more = [] }: ProcessOptions = {},
 ): Promise<CollectorProcess> {
   const port = await freePort();
   const listen = `${isPublic ? "0.0.0.0" : "127.0.0.1"}:${port}`;
@@ -74,7 +76,7 @@ export async function startCollectorProcess(
     url,
     pid: () => child?.pid ?? 0,
     start: async () => {
-      const args = ["serve", "--state", state, "--listen", listen];
+      const args = ["serve", "--state", state, "--listen", listen, ...more];
       const started = spawn(launcher, args, { stdio: ["ignore", "ignore", "pipe"] });
       child = started;
       let said = "";
