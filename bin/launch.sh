@@ -57,10 +57,12 @@ else
     "install the package again, or build it in its repository with: npm run build"
 fi
 
+export MALLOC_ARENA_MAX=1
+# They would load other code into the program.
+unset NODE_OPTIONS NODE_PATH NODE_REPL_EXTERNAL_MODULE
+# A collector must be quick rather than small.
+[ "$program" = fim-collector ] && exec "$node" --disable-warning=ExperimentalWarning "$main" "$@"
 # Measured with bench/footprint.ts: without these a watch over 100,000 files is 60 MB larger. The heap begins small and
 # grows slowly, and code is interpreted or optimised, with no stages between that keep it twice.
-export MALLOC_ARENA_MAX=1
-# They would load other code into the agent.
-unset NODE_OPTIONS NODE_PATH NODE_REPL_EXTERNAL_MODULE
 exec "$node" --max-semi-space-size=1 --initial-old-space-size=8 --optimize-for-size \
   --no-sparkplug --no-maglev --disable-warning=ExperimentalWarning "$main" "$@"

@@ -98,9 +98,12 @@ export class Queue {
     return leased;
   }
 
-  /** The same in whole batches, which a signature covers; the first may begin before the sink's place. */
-  leaseBatches(sink: string, limits: LeaseLimits): LeasedBatch[] {
-    const cursor = this.#due(sink, limits.now);
+  /**
+   * The same in whole batches, which a signature covers; the first may begin before the sink's place. With `after`, those
+   * after that record instead, to prepare what is sent next.
+   */
+  leaseBatches(sink: string, limits: LeaseLimits, after?: number): LeasedBatch[] {
+    const cursor = after ?? this.#due(sink, limits.now);
     if (cursor === undefined) return [];
     const leased: LeasedBatch[] = [];
     let records = 0;

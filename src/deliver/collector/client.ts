@@ -89,14 +89,19 @@ export class CollectorClient implements Disposable {
     return failureOf(classify(answer, this.#clock()), textAt(reply, "reason"));
   }
 
-  /** Sends signed lines. Undefined only when the signal aborted. */
+  /** Signed lines as a part of a request's body: a member of a gzip file (RFC 1952 §2.2). */
+  async pack(lines: readonly Buffer[]): Promise<Buffer> {
+    return await compress(Buffer.concat(lines), { level: constants.Z_BEST_SPEED });
+  }
+
+  /** Sends packed lines. Undefined only when the signal aborted. */
   async send(
-    lines: readonly Buffer[],
+    packed: readonly Buffer[],
     lostFrom: number | undefined,
     signal: AbortSignal,
   ): Promise<Sent | undefined> {
     const size = this.#witness.size();
-    const body = await compress(Buffer.concat(lines), { level: constants.Z_BEST_SPEED });
+    const body = Buffer.concat(packed);
     const headers = {
       "content-type": "application/x-ndjson",
       "content-encoding": "gzip",

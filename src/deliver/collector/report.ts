@@ -17,7 +17,7 @@ interface LeasedBatch {
 
 /** The outbox as this loop needs it. Each call is one durable commit. */
 interface BatchQueue {
-  leaseBatches(sink: string, limits: LeaseLimits): readonly LeasedBatch[];
+  leaseBatches(sink: string, limits: LeaseLimits, after?: number): readonly LeasedBatch[];
   settle(sink: string, seq: number): void;
   /** Sends what comes after this number again. */
   rewind(sink: string, seq: number): void;
@@ -61,6 +61,13 @@ export async function report(sink: CollectorSink, signal: AbortSignal): Promise<
   while (!signal.aborted) await loop.step();
 }
 
+/** Batches after a record, and the part of a request that carries them. */
+interface Parcel {
+  readonly after: number;
+  readonly batches: readonly LeasedBatch[];
+  readonly body: Buffer;
+}
+
 class Loop {
   readonly #sink: CollectorSink;
   readonly #signal: AbortSignal;
@@ -68,6 +75,8 @@ class Loop {
   /** Of performance.now(). */
   #nextHeartbeat = 0;
   #lostFrom: number | undefined;
+  /** What follows the parcel that is being sent, prepared meanwhile. */
+  #ahead: Promise<Parcel | undefined> = Promise.resolve(undefined);
 
   constructor(sink: CollectorSink, signal: AbortSignal) {
     this.#sink = sink;
@@ -79,14 +88,32 @@ class Loop {
     const nextAt = queue.state(name)?.nextAt ?? 0;
     const wait = Math.min(nextAt - clock(), defaultLimits.retryAfterCap);
     if (wait > 0) return await wakeup.pause(wait, this.#signal);
-    const limits = { maxRecords: mostRecords, maxBytes: mostBytes, now: Number.MAX_SAFE_INTEGER };
-    const batches = queue.leaseBatches(name, limits);
+    const parcel = await this.#nextParcel();
     const untilHeartbeat = this.#nextHeartbeat - performance.now();
-    if (batches.length === 0 && untilHeartbeat > 0) return await this.#idle(untilHeartbeat);
+    if (parcel.batches.length === 0 && untilHeartbeat > 0) return await this.#idle(untilHeartbeat);
     const ready = await this.#prepare();
     if (ready === undefined) return;
-    if (ready !== "ready") return this.#fail(ready, batches);
-    await this.#send(batches);
+    if (ready !== "ready") return this.#fail(ready, parcel.batches);
+    await this.#send(parcel);
+  }
+
+  async #nextParcel(): Promise<Parcel> {
+    const { name, queue } = this.#sink;
+    const seq = queue.state(name)?.seq ?? 0;
+    const ahead = await this.#ahead;
+    this.#ahead = Promise.resolve(undefined);
+    return ahead?.after === seq ? ahead : await this.#pack(seq);
+  }
+
+  async #pack(after: number): Promise<Parcel> {
+    const { name, queue, client } = this.#sink;
+    const limits = { maxRecords: mostRecords, maxBytes: mostBytes, now: Number.MAX_SAFE_INTEGER };
+    const batches = queue.leaseBatches(name, limits, after);
+    const lines = batches.flatMap(({ envelope, records }) => [
+      Buffer.from(`${envelope}\n`),
+      ...records.flatMap(({ bytes }) => [bytes, newline]),
+    ]);
+    return { after, batches, body: lines.length > 0 ? await client.pack(lines) : Buffer.alloc(0) };
   }
 
   /** Waits for a record, at most until the next heartbeat. */
@@ -117,19 +144,19 @@ class Loop {
     return await this.#prepare();
   }
 
-  async #send(batches: readonly LeasedBatch[]): Promise<void> {
+  async #send({ batches, body }: Parcel): Promise<void> {
     const { client, heartbeat, heartbeatEvery } = this.#sink;
-    const lines = batches.flatMap(({ envelope, records }) => [
-      Buffer.from(`${envelope}\n`),
-      ...records.flatMap(({ bytes }) => [bytes, newline]),
-    ]);
-    if (performance.now() >= this.#nextHeartbeat && this.#nonce !== undefined)
-      lines.push(heartbeat(this.#nonce));
-    const sent = await client.send(lines, this.#lostFrom, this.#signal);
+    const isDue = performance.now() >= this.#nextHeartbeat && this.#nonce !== undefined;
+    const beat = isDue ? [await client.pack([heartbeat(this.#nonce ?? "")])] : [];
+    const sending = client.send([body, ...beat], this.#lostFrom, this.#signal);
+    const last = batches.at(-1)?.last;
+    // A failure shows again when the parcel is made for real.
+    if (last !== undefined) this.#ahead = this.#pack(last).catch(() => undefined);
+    const sent = await sending;
     if (!sent) return;
     this.#nonce = sent.nonce;
-    if (sent.kind !== "failed" && sent.kind !== "unknown")
-      this.#nextHeartbeat = Math.max(this.#nextHeartbeat, performance.now() + heartbeatEvery);
+    if (isDue && sent.kind !== "failed" && sent.kind !== "unknown")
+      this.#nextHeartbeat = performance.now() + heartbeatEvery;
     this.#take(sent, batches);
   }
 
