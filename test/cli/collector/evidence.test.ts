@@ -1,12 +1,15 @@
-import { spawnSync } from "node:child_process";
+import { execFile, spawnSync } from "node:child_process";
+import { promisify } from "node:util";
 import { createPublicKey } from "node:crypto";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test from "ava";
 import type { ExecutionContext } from "ava";
+import { verifyEvidence } from "../../../src/collector/evidence/verify.ts";
 import { newKey, Reporter, send, startCollector } from "../../helpers/collector.ts";
 
+const execute = promisify(execFile);
 const program = join(import.meta.dirname, "../../../src/cli/collector.ts");
 
 interface Kept extends Disposable {
@@ -82,6 +85,38 @@ test("the evidence of one node says that other records are not in it", async (t)
   t.is(unknown.code, 2);
   t.regex(unknown.err, /^fim-collector: --node cp-9: there is no such node\n/);
 });
+
+// Before the others, which block this process while they wait for a command.
+test.serial(
+  "an export while records arrive is whole, up to the moment when it began",
+  async (t) => {
+    const state = mkdtempSync(join(tmpdir(), "fim-evidence-"));
+    {
+      await using serving = await startCollector({ state });
+      const reporter = new Reporter("cp-1");
+      await reporter.enrol(serving);
+      for (let n = 0; n < 20; n += 1) await send(serving, reporter.batch(10));
+      const args = [program, "export", "--state", state, "--name", "test"];
+      const exporting = execute(process.execPath, args, { maxBuffer: 64 * 1024 * 1024 });
+      const { signal, isDone } = ended(exporting);
+      while (!isDone()) await send(serving, reporter.batch(10));
+      const { stdout } = await signal;
+      const report = await verifyEvidence([Buffer.from(stdout)]);
+      t.true(report.ok && report.records >= 200 && report.withheld === 0, JSON.stringify(report));
+    }
+    rmSync(state, { recursive: true });
+  },
+);
+
+/** A promise, and whether it has ended. */
+function ended<Value>(signal: Promise<Value>) {
+  let done = false;
+  const mark = (): void => {
+    done = true;
+  };
+  signal.then(mark, mark);
+  return { signal, isDone: () => done };
+}
 
 test("an altered file is refused with its first bad record, and exit code 1", async (t) => {
   using kept = await keep(t);
