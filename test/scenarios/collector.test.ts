@@ -187,8 +187,11 @@ test("a collector that was set back asks for what it lacks", async (t) => {
     paths.filter((path) => path.startsWith("/srv/")),
     ["/srv/one", "/srv/two", "/srv/three"],
   );
-  const seen = watching.logs().find(({ trouble }) => trouble === "collector's log");
-  t.regex(String(seen?.["reason"]), /^the log (?:shrank|has another root|does not go on)/);
+  const seen = await until(
+    () => watching.logs().find(({ trouble }) => trouble === "collector's log"),
+    patience,
+  );
+  t.regex(String(seen["reason"]), /^the log (?:shrank|has another root|does not go on)/);
 });
 
 test("without a token that is good, the agent says why, and joins when it gets one", async (t) => {
