@@ -84,6 +84,16 @@ function commands(parser: Argv): Argv {
 
 function serveOptions(parser: Argv): Argv {
   return parser
+    .option("keep-days", {
+      ...text,
+      describe: "delete records after this many days",
+      defaultDescription: "never",
+    })
+    .option("keep-bytes", {
+      ...text,
+      describe: "delete the oldest days while the store is larger, such as 100GiB",
+      defaultDescription: "never",
+    })
     .option("plain-http", {
       type: "boolean",
       describe: "speak no TLS, also to other hosts",

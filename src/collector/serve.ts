@@ -8,6 +8,8 @@ import type { SinkSettings } from "../deliver/sink.ts";
 import { Forwarder } from "./forward/forwarder.ts";
 import { Feed } from "./feed.ts";
 import { Scrub } from "./log/scrub.ts";
+import { Retention } from "./retention.ts";
+import type { Keep } from "./retention.ts";
 import { createCollectorMetrics } from "./metrics.ts";
 import { listen, makeServer } from "./server/server.ts";
 import { Watchdog } from "./watchdog.ts";
@@ -20,6 +22,7 @@ export interface ServeSettings extends StoreSettings {
   readonly admission?: Admission;
   /** Receivers of what is stored. */
   readonly sinks?: readonly SinkSettings[];
+  readonly keep?: Keep;
 }
 
 /** A collector that answers requests. */
@@ -43,6 +46,8 @@ export async function startServing(settings: ServeSettings, log: Logger): Promis
   stack.use(new Scrub({ collector, feed, log, name: settings.name }));
   const { sinks = [] } = settings;
   stack.use(new Forwarder({ sinks, store, feed, metrics: metrics.sinks, log, clock }));
+  const { keep = {}, name } = settings;
+  stack.use(new Retention({ collector, feed, log, keep, name }));
   const owned = stack.move();
   return { address, collector, [Symbol.asyncDispose]: async () => await owned.disposeAsync() };
 }

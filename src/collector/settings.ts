@@ -7,6 +7,8 @@ import type { Admission } from "./enroll/enroll.ts";
 import { podApiServer, reviewOffline, reviewOnline } from "./enroll/review.ts";
 import type { ReviewToken } from "./enroll/review.ts";
 import type { ServiceAccount } from "./enroll/service-account.ts";
+import type { Keep } from "./retention.ts";
+import { parseSize } from "../core/duration.ts";
 import { choices, parseListen, parseName } from "../config/options.ts";
 import type { Listen, LogLevel } from "../config/options.ts";
 
@@ -25,7 +27,11 @@ export interface CollectorSettings {
   /** Plain HTTP also to other hosts: something before it speaks TLS, or the network is trusted. */
   readonly plainHttp: boolean;
   readonly admission: Admission;
+  readonly keep: Keep;
 }
+
+/** An empty database with its indexes and the newest day must have room in it. */
+const leastBytes = 64 * 2 ** 20;
 
 type Given = Readonly<Record<string, unknown>>;
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -68,6 +74,19 @@ export function collectorSettings(given: Given, env: Environment): CollectorSett
     ...(cert !== undefined && key !== undefined && { tls: { cert: pem(cert), key: pem(key) } }),
     plainHttp: given["plainHttp"] === true || env["FIM_COLLECTOR_PLAIN_HTTP"] === "true",
     admission: admissionOf(admissionTexts.map(textOf), env),
+    keep: keepOf(textOf("keepDays"), textOf("keepBytes")),
+  };
+}
+
+function keepOf(days: string | undefined, size: string | undefined): Keep {
+  const bytes = size === undefined ? undefined : parseSize(size);
+  if (days !== undefined && !/^[1-9]\d{0,3}$/.test(days))
+    throw invalid(`--keep-days: expected 1 to 9999 days, found ${JSON.stringify(days)}`);
+  if (size !== undefined && (bytes === undefined || bytes < leastBytes))
+    throw invalid(`--keep-bytes: expected a size from 64MiB, such as 100GiB`);
+  return {
+    ...(days !== undefined && { days: Number(days) }),
+    ...(bytes !== undefined && { bytes }),
   };
 }
 

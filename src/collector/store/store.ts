@@ -2,6 +2,7 @@ import type { Head } from "../../core/record/chain.ts";
 import type { Severity } from "../../core/policy/rule.ts";
 import type { StoredChain } from "../../core/record/verdict.ts";
 import type { RightEdge } from "../../core/tlog/tree.ts";
+import type { StoredDays } from "./days.ts";
 import type { LogReader } from "./log.ts";
 
 /** "<cluster>/<node>", as every chain of the node begins. */
@@ -205,6 +206,7 @@ export interface Store extends AsyncDisposable {
   proof(alertId: number): Promise<StoredProof | undefined>;
   addToken(hash: string, token: { readonly node: string; readonly expires: number }): Promise<void>;
   readonly log: LogReader;
+  readonly days: StoredDays;
   users: Users;
 }
 

@@ -16,6 +16,7 @@ const alarmKinds = [
   "outlier",
   "rejected",
   "altered",
+  "expired",
 ] as const;
 export type AlarmKind = (typeof alarmKinds)[number];
 
@@ -50,6 +51,7 @@ const titles: Readonly<Record<AlarmKind, string>> = {
   outlier: "Node differs from its cluster",
   rejected: "Records were refused",
   altered: "The collector's store was altered",
+  expired: "Old records are deleted",
 };
 
 const severityNames = ["Informational", "Low", "Medium", "High", "Critical"] as const;

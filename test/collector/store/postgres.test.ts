@@ -4,6 +4,7 @@ import { postgresMissing } from "../../helpers/postgres.ts";
 import { postgresSchema } from "../../helpers/stores.ts";
 import { testStore } from "./contract.ts";
 import type { OpenedStore } from "./contract.ts";
+import { testDays } from "./days-contract.ts";
 import { testLog } from "./log-contract.ts";
 
 async function open(): Promise<OpenedStore> {
@@ -13,3 +14,4 @@ async function open(): Promise<OpenedStore> {
 
 testStore(needing(postgresMissing), open);
 testLog(needing(postgresMissing), open);
+testDays(needing(postgresMissing), open);

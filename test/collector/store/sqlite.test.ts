@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { openSqliteStore } from "../../../src/collector/store/sqlite/store.ts";
 import { testStore } from "./contract.ts";
 import type { OpenedStore } from "./contract.ts";
+import { testDays } from "./days-contract.ts";
 import { testLog } from "./log-contract.ts";
 
 async function open(): Promise<OpenedStore> {
@@ -21,3 +22,4 @@ async function open(): Promise<OpenedStore> {
 
 testStore(test, open);
 testLog(test, open);
+testDays(test, open);

@@ -1,7 +1,8 @@
+import { dayLength, dayOf } from "../days.ts";
+import type { StoredDays } from "../days.ts";
 import { lock } from "./connect.ts";
 import type { Sql } from "./connect.ts";
 
-const length = 86_400_000;
 const partitioned = ["batch", "record", "alert"] as const;
 
 /** Partitions that are made before the first row of their day. */
@@ -18,7 +19,7 @@ export class MissingDay extends Error {
 }
 
 /** The partitions of one day each. */
-export class Days {
+export class Days implements StoredDays {
   readonly #sql: Sql;
   readonly #known = new Set<number>();
   #making: Promise<void> | undefined;
@@ -31,7 +32,7 @@ export class Days {
   expect(now: number): void {
     const day = dayOf(now);
     if (!this.#known.has(day)) throw new MissingDay(now);
-    if (this.#known.has(day + ahead) || this.#making) return;
+    if (this.#known.has(day + ahead * dayLength) || this.#making) return;
     // A failure is no harm yet: the next record tries again.
     this.#making = this.make(now)
       .catch(() => undefined)
@@ -43,11 +44,53 @@ export class Days {
   /** Makes the partitions of this day and of those ahead. Several collectors may do so at once. */
   async make(now: number): Promise<void> {
     const first = dayOf(now);
-    for (let day = first; day <= first + ahead; day += 1) {
+    for (let day = first; day <= first + ahead * dayLength; day += dayLength) {
       if (this.#known.has(day)) continue;
       await this.#makeDay(day);
       this.#known.add(day);
     }
+  }
+
+  async oldest(): Promise<number | undefined> {
+    const [oldest] = await this.#partitions();
+    return oldest;
+  }
+
+  async size(): Promise<number> {
+    const [row] = await this.#sql<{ size: number }[]>`
+      SELECT pg_database_size(current_database()) AS size`;
+    return row?.size ?? 0;
+  }
+
+  async drop(last: number): Promise<void> {
+    for (const day of await this.#partitions()) {
+      if (day > last) return;
+      await this.#dropDay(day);
+      this.#known.delete(day);
+    }
+  }
+
+  async #dropDay(day: number): Promise<void> {
+    const suffix = nameOf(day);
+    await this.#sql.begin(async (tx) => {
+      await lock(tx, "days");
+      await tx`SET LOCAL statement_timeout = 0`;
+      const [found] = await tx`SELECT 1 WHERE to_regclass(${`alert_${suffix}`}) IS NOT NULL`;
+      // Another collector has dropped it.
+      if (!found) return;
+      for (const table of ["comment", "alert_uid"])
+        await tx.unsafe(`DELETE FROM ${table} USING alert_${suffix} AS old
+          WHERE ${table}.record = old.record`);
+      for (const parent of partitioned) await tx.unsafe(`DROP TABLE ${parent}_${suffix}`);
+    });
+  }
+
+  /** Beginnings of the days that have partitions, oldest first. */
+  async #partitions(): Promise<readonly number[]> {
+    const rows = await this.#sql<{ name: string }[]>`
+      SELECT relname AS name FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid
+      WHERE inhparent = 'record'::regclass ORDER BY relname`;
+    return rows.map(({ name }) => timeOf(name));
   }
 
   /** A table is attached, not made as a partition, because this blocks no reader and no writer. */
@@ -60,18 +103,20 @@ export class Days {
         if (found) continue;
         await tx.unsafe(`CREATE TABLE ${name} (LIKE ${parent} INCLUDING ALL)`);
         await tx.unsafe(
-          `ALTER TABLE ${parent} ATTACH PARTITION ${name} FOR VALUES FROM (${day * length}) TO (${(day + 1) * length})`,
+          `ALTER TABLE ${parent} ATTACH PARTITION ${name} FOR VALUES FROM (${day}) TO (${day + dayLength})`,
         );
       }
     });
   }
 }
 
-function dayOf(time: number): number {
-  return Math.floor(time / length);
-}
-
 /** "20261127" */
 function nameOf(day: number): string {
-  return new Date(day * length).toISOString().slice(0, 10).replaceAll("-", "");
+  return new Date(day).toISOString().slice(0, 10).replaceAll("-", "");
+}
+
+/** "record_20261127" -> the beginning of that day. */
+function timeOf(name: string): number {
+  const [, year, month, date] = /_(\d{4})(\d\d)(\d\d)$/.exec(name) ?? [];
+  return Date.UTC(Number(year), Number(month) - 1, Number(date));
 }

@@ -4,7 +4,7 @@ import { parseTree, treeKey } from "../../log/grow.ts";
 import type { LogQuery, LogReader, StoredBatch } from "../log.ts";
 import type { KeyRow } from "../sqlite/rows.ts";
 import type { NodeKey } from "../store.ts";
-import type { Run, Sql } from "./connect.ts";
+import type { Run, TransactionSql } from "./connect.ts";
 
 interface BatchRow {
   readonly leaf: number;
@@ -54,14 +54,11 @@ export class PostgresLog implements LogReader {
   }
 
   async batches(query: LogQuery): Promise<readonly StoredBatch[]> {
-    return await this.#run(async (sql) => {
-      const rows = await batchRows(sql, query);
-      const keys = new Map<number | null, readonly NodeKey[]>();
-      for (const { node } of rows) keys.set(node, keys.get(node) ?? (await keysOf(sql, node)));
-      return await Promise.all(
-        rows.map(async (row) => await toBatch(sql, row, keys.get(row.node) ?? [])),
-      );
-    });
+    // One snapshot: a day that is dropped meanwhile must not look like a batch that lost its records.
+    const snapshot = "isolation level repeatable read read only";
+    return await this.#run(async (pool) => [
+      ...(await pool.begin(snapshot, async (sql) => await readBatches(sql, query))),
+    ]);
   }
 
   async checkpoint(origin: string): Promise<string | undefined> {
@@ -83,8 +80,17 @@ export class PostgresLog implements LogReader {
   }
 }
 
+async function readBatches(sql: TransactionSql, query: LogQuery): Promise<readonly StoredBatch[]> {
+  const rows = await batchRows(sql, query);
+  const keys = new Map<number | null, readonly NodeKey[]>();
+  for (const { node } of rows) keys.set(node, keys.get(node) ?? (await keysOf(sql, node)));
+  return await Promise.all(
+    rows.map(async (row) => await toBatch(sql, row, keys.get(row.node) ?? [])),
+  );
+}
+
 async function batchRows(
-  sql: Sql,
+  sql: TransactionSql,
   { from, to, node, since, limit }: LogQuery,
 ): Promise<readonly BatchRow[]> {
   return await sql<BatchRow[]>`
@@ -97,7 +103,11 @@ async function batchRows(
     ORDER BY batch.leaf LIMIT ${limit}`;
 }
 
-async function toBatch(sql: Sql, row: BatchRow, keys: readonly NodeKey[]): Promise<StoredBatch> {
+async function toBatch(
+  sql: TransactionSql,
+  row: BatchRow,
+  keys: readonly NodeKey[],
+): Promise<StoredBatch> {
   const { leaf, first, last, envelope, name: chain, branch } = row;
   const rows = await sql<{ bytes: Buffer }[]>`
     SELECT bytes FROM record WHERE id > ${leaf} AND id <= ${leaf + last - first + 1} ORDER BY id`;
@@ -106,7 +116,7 @@ async function toBatch(sql: Sql, row: BatchRow, keys: readonly NodeKey[]): Promi
   return present({ leaf, chain, branch, keys, enrolment, envelope, records });
 }
 
-async function keysOf(sql: Sql, node: number | null): Promise<readonly NodeKey[]> {
+async function keysOf(sql: TransactionSql, node: number | null): Promise<readonly NodeKey[]> {
   const rows = await sql<KeyRow[]>`
     SELECT node, key_id, public_key FROM node_key WHERE node = ${node} ORDER BY since`;
   return rows.map((row) => ({ keyId: row.key_id, publicKey: row.public_key }));

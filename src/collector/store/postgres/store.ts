@@ -31,7 +31,7 @@ export async function openPostgresStore(address: string): Promise<Store> {
 
 class PostgresStore implements Store {
   readonly #connections: Connections;
-  readonly #days: Days;
+  readonly days: Days;
   readonly #reader: PostgresReader;
   readonly log: LogReader;
   readonly users: Users;
@@ -39,7 +39,7 @@ class PostgresStore implements Store {
   constructor(connections: Connections, days: Days) {
     const { sql } = connections;
     this.#connections = connections;
-    this.#days = days;
+    this.days = days;
     this.#reader = new PostgresReader(sql);
     const run: Run = async (work) => await this.#retry(async () => await work(sql));
     this.log = new PostgresLog(run);
@@ -55,7 +55,7 @@ class PostgresStore implements Store {
     let done: { readonly result: Result } | undefined;
     try {
       await this.#connections.sql.begin(async (sql) => {
-        tx = new PostgresTransaction(sql, this.#days);
+        tx = new PostgresTransaction(sql, this.days);
         const result = await work(tx);
         await tx.finish();
         done = { result };
@@ -74,7 +74,7 @@ class PostgresStore implements Store {
     let missing: MissingDay | undefined;
     for (let attempt = 1; ; attempt += 1) {
       try {
-        if (missing) await this.#days.make(missing.now);
+        if (missing) await this.days.make(missing.now);
         return await work();
       } catch (error) {
         missing = error instanceof MissingDay ? error : undefined;

@@ -12,6 +12,8 @@ import type {
   Users,
 } from "../store.ts";
 import type { LogReader } from "../log.ts";
+import type { StoredDays } from "../days.ts";
+import { SqliteDays } from "./days.ts";
 import { CommitQueue } from "./commit-queue.ts";
 import { SqliteLog } from "./log.ts";
 import { SqliteReader } from "./read.ts";
@@ -35,6 +37,7 @@ class SqliteStore implements Store {
   readonly #reader: SqliteReader;
   readonly #tx: SqliteTransaction;
   readonly log: LogReader;
+  readonly days: StoredDays;
   readonly users: Users;
   readonly #queue: CommitQueue;
 
@@ -44,6 +47,7 @@ class SqliteStore implements Store {
     this.log = log;
     this.#tx = new SqliteTransaction(db);
     this.#queue = new CommitQueue(db);
+    this.days = new SqliteDays(db, this.#queue);
     this.users = usersOf(db, (work) => this.transact(async () => work()));
   }
 

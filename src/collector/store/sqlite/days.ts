@@ -1,0 +1,68 @@
+import type { Database } from "better-sqlite3";
+import { setImmediate } from "node:timers/promises";
+import { dayLength, dayOf } from "../days.ts";
+import type { StoredDays } from "../days.ts";
+import type { CommitQueue } from "./commit-queue.ts";
+
+/** Batches of one transaction: others wait no longer for it. */
+const batchesAtOnce = 200;
+/** Free pages that are given back after each. */
+const freedPages = 2000;
+
+const oldestBatches = `SELECT batch.chain, batch.first, batch.last FROM batch
+  JOIN record ON record.chain = batch.chain AND record.seq = batch.first
+  WHERE record.received < ? ORDER BY batch.leaf LIMIT ${batchesAtOnce}`;
+
+const itsRecords = "SELECT id FROM record WHERE chain = ? AND seq BETWEEN ? AND ?";
+
+/** What is deleted of a batch: what refers to a row goes before it. */
+const deletions = [
+  `DELETE FROM comment WHERE record IN (${itsRecords})`,
+  `DELETE FROM alert WHERE record IN (${itsRecords})`,
+  "DELETE FROM record WHERE chain = ? AND seq BETWEEN ? AND ?",
+  "DELETE FROM batch WHERE chain = ? AND first = ? AND last = ?",
+] as const;
+
+export class SqliteDays implements StoredDays {
+  readonly #db: Database;
+  readonly #queue: CommitQueue;
+
+  constructor(db: Database, queue: CommitQueue) {
+    this.#db = db;
+    this.#queue = queue;
+  }
+
+  async oldest(): Promise<number | undefined> {
+    const received = this.#db
+      .prepare<[], number>("SELECT received FROM record ORDER BY id LIMIT 1")
+      .pluck()
+      .get();
+    return received === undefined ? undefined : dayOf(received);
+  }
+
+  async size(): Promise<number> {
+    const [pages, free, bytes] = ["page_count", "freelist_count", "page_size"].map(
+      (name) => this.#db.pragma(name, { simple: true }) as number,
+    );
+    return ((pages ?? 0) - (free ?? 0)) * (bytes ?? 0);
+  }
+
+  async drop(day: number): Promise<void> {
+    const before = day + dayLength;
+    while ((await this.#queue.run(async () => this.#dropSome(before))) > 0) {
+      this.#db.pragma(`incremental_vacuum(${freedPages})`);
+      await setImmediate();
+    }
+  }
+
+  #dropSome(before: number): number {
+    const batches = this.#db
+      .prepare<[number], { chain: number; first: number; last: number }>(oldestBatches)
+      .all(before);
+    for (const sql of deletions) {
+      const statement = this.#db.prepare(sql);
+      for (const { chain, first, last } of batches) statement.run(chain, first, last);
+    }
+    return batches.length;
+  }
+}
