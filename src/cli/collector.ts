@@ -66,6 +66,18 @@ function commands(parser: Argv): Argv {
           }),
       run(async () => (await import("./collector/token.ts")).token),
     )
+    .command(
+      "backup <file>",
+      "copy the database, also while a collector serves",
+      (args) => args.positional("file", { type: "string" }),
+      run(async () => (await import("./collector/backup.ts")).backup, "file"),
+    )
+    .command(
+      "doctor",
+      "say whether a collector could serve with these settings, and what to do",
+      serveOptions,
+      run(async () => (await import("./collector/doctor.ts")).doctor),
+    )
     .command("user", "people and programs that may read: add", userCommands)
     .demandCommand(1, "a command is needed")
     .recommendCommands()

@@ -27,10 +27,17 @@ export interface StoreSettings {
   readonly state: string;
 }
 
-/** Opens the store that the settings name; by default a SQLite database in the state directory. */
-export async function openStore({ store, state }: StoreSettings): Promise<Store> {
-  const where = store ?? `sqlite:${join(state, "collector.db")}`;
-  if (where.startsWith("sqlite:")) return openSqliteStore(where.slice("sqlite:".length));
+/** The database file, unless the settings name another store. By default it lies in the state directory. */
+export function sqliteFile({ store, state }: StoreSettings): string | undefined {
+  if (store === undefined) return join(state, "collector.db");
+  return store.startsWith("sqlite:") ? store.slice("sqlite:".length) : undefined;
+}
+
+/** Opens the store that the settings name. */
+export async function openStore(settings: StoreSettings): Promise<Store> {
+  const file = sqliteFile(settings);
+  if (file !== undefined) return openSqliteStore(file);
+  const { store: where = "" } = settings;
   if (/^postgres(?:ql)?:\/\//.test(where)) return await openPostgresStore(where);
   // The message must not repeat what was given: it may hold a password.
   throw new IntegrityError("CONFIG_INVALID", "--store: expected sqlite:FILE or postgres://…", {

@@ -213,6 +213,8 @@ export interface Store extends AsyncDisposable {
 export interface Users {
   add(name: string, password: string | undefined, now: number): Promise<boolean>;
   password(name: string): Promise<string | undefined>;
+  /** In the order of their characters. */
+  names(): Promise<readonly string[]>;
   /** Also forgets the sessions that have expired. */
   addSession(hash: string, session: Session & { readonly created: number }): Promise<void>;
   session(hash: string, now: number): Promise<Session | undefined>;

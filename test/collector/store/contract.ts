@@ -294,6 +294,7 @@ export function testStore(declare: Declare, open: () => Promise<OpenedStore>): v
     t.true(await users.add("ann", "hash", now));
     t.false(await users.add("ann", "other", now));
     t.true(await users.add("bot", undefined, now));
+    t.deepEqual(await users.names(), ["ann", "bot"]);
     t.is(await users.password("ann"), "hash");
     t.is(await users.password("bot"), undefined);
     t.is(await users.password("eve"), undefined);

@@ -17,6 +17,12 @@ export function usersOf(run: Run): Users {
           SELECT password FROM login WHERE name = ${plain(name)}`;
         return row?.password ?? undefined;
       }),
+    names: async () =>
+      await run(async (sql) => {
+        const rows = await sql<{ name: string }[]>`
+          SELECT name FROM login ORDER BY name COLLATE "C"`;
+        return rows.map(({ name }) => name);
+      }),
     addSession: async (hash, { user, kind, created, expires }) =>
       await run(async (sql) => {
         await sql`DELETE FROM session WHERE expires <= ${created}`;

@@ -105,6 +105,7 @@ function usersOf(db: Database, run: Run): Users {
         .prepare<[string], string | null>("SELECT password FROM user WHERE name = ?")
         .pluck()
         .get(name) ?? undefined,
+    names: async () => db.prepare<[], string>("SELECT name FROM user ORDER BY name").pluck().all(),
     addSession: async (hash, { user, kind, created, expires }) => {
       const sql = "INSERT INTO session (hash, user, kind, created, expires) VALUES (?, ?, ?, ?, ?)";
       await run(() => {
