@@ -45,8 +45,8 @@ export async function startServing(settings: ServeSettings, log: Logger): Promis
   stack.use(new Watchdog({ collector, feed, log }));
   stack.use(new Scrub({ collector, feed, log, name: settings.name }));
   const { sinks = [] } = settings;
-  stack.use(new Forwarder({ sinks, store, feed, metrics: metrics.sinks, log, clock }));
   const { keep = {}, name } = settings;
+  stack.use(new Forwarder({ sinks, collector, name, feed, metrics: metrics.sinks, log }));
   stack.use(new Retention({ collector, feed, log, keep, name }));
   const owned = stack.move();
   return { address, collector, [Symbol.asyncDispose]: async () => await owned.disposeAsync() };

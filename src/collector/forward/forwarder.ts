@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import type { Logger } from "pino";
 import { messageOf } from "../../core/error.ts";
+import type { Alarm } from "../../core/record/finding.ts";
 import { timeOf } from "../../core/record/queued.ts";
 import { deliver } from "../../deliver/deliver.ts";
 import type { Attempted, Sink } from "../../deliver/deliver.ts";
@@ -10,17 +11,19 @@ import type { SinkSettings } from "../../deliver/sink.ts";
 import { Wakeup } from "../../deliver/wakeup.ts";
 import type { SinkMetrics } from "../../health/sink-metrics.ts";
 import type { Feed } from "../feed.ts";
-import type { Store } from "../store/store.ts";
+import type { Collector } from "../ingest/receive.ts";
+import { ownCluster } from "../own-chain.ts";
+import { Failing } from "./failing.ts";
 import { StoredQueue } from "./queue.ts";
 
 interface ForwarderOptions {
   readonly sinks: readonly SinkSettings[];
-  readonly store: Store;
+  readonly collector: Collector;
+  /** The collector's name. */
+  readonly name: string;
   readonly feed: Feed;
   readonly metrics: SinkMetrics;
   readonly log: Logger;
-  /** Milliseconds since 1970. */
-  readonly clock: () => number;
 }
 
 /** How often to look for alerts that another collector stored, and for sinks that it no longer serves. */
@@ -30,6 +33,8 @@ const lookEvery = 1000;
 export class Forwarder implements AsyncDisposable {
   readonly #options: ForwarderOptions;
   readonly #queue: StoredQueue;
+  readonly #failing = new Failing();
+  #raising: Promise<void> = Promise.resolve();
   readonly #stop = new AbortController();
   readonly #wakeups: readonly Wakeup[];
   readonly #loops: readonly Promise<void>[];
@@ -38,7 +43,8 @@ export class Forwarder implements AsyncDisposable {
 
   constructor(options: ForwarderOptions) {
     this.#options = options;
-    const { sinks, store, clock, feed } = options;
+    const { sinks, collector, feed } = options;
+    const { store, clock } = collector;
     this.#queue = new StoredQueue({ store, clock, holder: randomBytes(8).toString("hex") });
     const started = sinks.map((settings) => this.#start(settings));
     this.#wakeups = started.map(({ wakeup }) => wakeup);
@@ -55,10 +61,12 @@ export class Forwarder implements AsyncDisposable {
     this.#unfollow();
     this.#stop.abort();
     await Promise.all(this.#loops);
+    await this.#raising;
   }
 
   #start(settings: SinkSettings): { readonly wakeup: Wakeup; readonly loop: Promise<void> } {
-    const { clock, log, metrics } = this.#options;
+    const { log, metrics } = this.#options;
+    const { clock } = this.#options.collector;
     const name = sinkName(settings);
     const warn = (problem: string): void => log.warn({ sink: name, problem }, "sink");
     if (isForgeable(settings.url))
@@ -114,8 +122,12 @@ export class Forwarder implements AsyncDisposable {
   }
 
   #note({ sink, outcome, records, failures, delay, givenUp }: Attempted): void {
-    const { metrics, log, clock } = this.#options;
+    const { metrics, log } = this.#options;
+    const now = this.#options.collector.clock();
     metrics.delivery(sink, outcome.kind);
+    const news = this.#failing.note(sink, outcome.kind, now);
+    const why = outcome.kind === "delivered" ? undefined : outcome.why;
+    if (news) this.#raising = this.#raising.then(async () => await this.#raise(sink, why));
     if (givenUp) {
       metrics.givenUp(sink, givenUp.count);
       log.warn({ sink, ...givenUp }, "refused for good");
@@ -125,6 +137,22 @@ export class Forwarder implements AsyncDisposable {
       return;
     }
     for (const { bytes } of records)
-      metrics.deliveryLatency(sink, (clock() - (timeOf(bytes) ?? clock())) / 1000);
+      metrics.deliveryLatency(sink, (now - (timeOf(bytes) ?? now)) / 1000);
+  }
+
+  /** Reports at the other sinks and on the page that a sink fails, or no longer does. */
+  async #raise(sink: string, why: string | undefined): Promise<void> {
+    const { collector, name, feed, log } = this.#options;
+    const about = { cluster: ownCluster, node: name, detail: { sink } };
+    const alarm: Alarm =
+      why === undefined
+        ? { kind: "delivered", severity: "info", reason: `sink ${sink}: delivers again`, ...about }
+        : { kind: "undelivered", severity: "high", reason: `sink ${sink}: ${why}`, ...about };
+    try {
+      await collector.store.transact(async (tx) => await collector.own.raise(tx, alarm, undefined));
+      feed.wake();
+    } catch (error) {
+      log.error({ sink, reason: messageOf(error) }, "an alarm was not stored");
+    }
   }
 }

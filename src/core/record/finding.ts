@@ -17,6 +17,8 @@ const alarmKinds = [
   "rejected",
   "altered",
   "expired",
+  "undelivered",
+  "delivered",
 ] as const;
 export type AlarmKind = (typeof alarmKinds)[number];
 
@@ -52,6 +54,8 @@ const titles: Readonly<Record<AlarmKind, string>> = {
   rejected: "Records were refused",
   altered: "The collector's store was altered",
   expired: "Old records are deleted",
+  undelivered: "A sink takes nothing",
+  delivered: "A sink takes records again",
 };
 
 const severityNames = ["Informational", "Low", "Medium", "High", "Critical"] as const;

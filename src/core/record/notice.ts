@@ -102,9 +102,16 @@ function findingNotice(record: ChainRecord, body: Fields, bytes: Buffer): Notice
     type: `fim.collector.${harmless(event)}`,
     cluster: harmless(cluster),
     node: harmless(node),
-    ...(event === "silent" && { trouble: "silent" }),
-    ...(event === "heard" && { trouble: "silent", isOver: true }),
+    ...alarmTrouble(event, fim),
   };
+}
+
+function alarmTrouble(event: string, fim: Fields): Pick<Notice, "trouble" | "isOver"> {
+  if (event === "silent") return { trouble: "silent" };
+  if (event === "heard") return { trouble: "silent", isOver: true };
+  const trouble = `delivery ${harmless(textAt(fim, "sink") ?? "")}`;
+  if (event === "undelivered") return { trouble };
+  return event === "delivered" ? { trouble, isOver: true } : {};
 }
 
 /** Agent events that sinks carry. Heartbeats go to the collector alone. */

@@ -20,11 +20,10 @@ interface Forwarding extends AsyncDisposable {
 /** A collector's deliveries to these sinks. */
 function forward(serving: Serving, sinks: readonly SinkSettings[]): Forwarding {
   const feed = new Feed();
-  const { store, clock } = serving.collector;
-  const registry = new Registry();
-  const metrics = createSinkMetrics(registry, clock);
+  const { collector } = serving;
+  const metrics = createSinkMetrics(new Registry(), collector.clock);
   const log = pino({ level: "silent" });
-  const forwarder = new Forwarder({ sinks, store, feed, metrics, log, clock });
+  const forwarder = new Forwarder({ sinks, collector, name: "test", feed, metrics, log });
   return {
     wake: () => feed.wake(),
     [Symbol.asyncDispose]: async () => await forwarder[Symbol.asyncDispose](),
@@ -182,4 +181,19 @@ test("a record larger than the limit of bytes is leased alone", async (t) => {
   await send(serving, reporter.batchOf(numbered("cp-1", 0, 3)));
   const leased = await queue.lease("hook", { maxRecords: 9, maxBytes: 10, now: clock() });
   t.is(leased.length, 1);
+});
+
+test("a sink that is gone is an alarm at the other sinks", async (t) => {
+  await using serving = await startCollector();
+  await using gone = await startService(() => ({ status: 410 }));
+  await using service = await startService(ok);
+  const reporter = await enrolled(serving);
+  await using forwarding = forward(serving, [otlp(gone), otlp(service)]);
+  await until(async () => {
+    await send(serving, reporter.batchOf(numbered("cp-1", 0, 1)));
+    forwarding.wake();
+    return messagesAt(service).some((text) => /sink otlp:127.*: status 410/.test(text));
+  });
+  t.true((await serving.types()).includes("fim.collector.undelivered"));
+  t.is(gone.asked.length, 1);
 });

@@ -1,6 +1,7 @@
 import test from "ava";
 import fc from "fast-check";
 import { genesisHead, link } from "../../../src/core/record/chain.ts";
+import type { AlarmKind } from "../../../src/core/record/finding.ts";
 import { toFinding } from "../../../src/core/record/finding.ts";
 import { bodyText, readNotice } from "../../../src/core/record/notice.ts";
 import { toEvent } from "../../../src/core/record/alert.ts";
@@ -37,7 +38,7 @@ test("an event of the agent says what is in trouble and why", (t) => {
 });
 
 test("an alarm of a collector is about its node, and its end names what it ends", (t) => {
-  const alarm = (kind: "silent" | "heard" | "fork") => {
+  const alarm = (kind: AlarmKind) => {
     const about = { kind, cluster: "prod", node: "cp-2", severity: "high", reason: "why" } as const;
     const context = { uid, now: 0, version: "1", collector: "main" };
     return readNotice(record("collector", toFinding(about, context)));
@@ -54,6 +55,8 @@ test("an alarm of a collector is about its node, and its end names what it ends"
   });
   t.like(alarm("heard"), { type: "fim.collector.heard", trouble: "silent", isOver: true });
   t.is(alarm("fork")?.trouble, undefined);
+  t.is(alarm("delivered")?.trouble, alarm("undelivered")?.trouble);
+  t.deepEqual([alarm("undelivered")?.isOver, alarm("delivered")?.isOver], [undefined, true]);
 });
 
 test("a record that no sink carries has no notice, and bytes that are no record are a broken chain", (t) => {
