@@ -1,3 +1,4 @@
+import { etcdMarks, etcdMember } from "../core/record/etcd.ts";
 import { sealHeartbeat } from "../core/record/heartbeat.ts";
 import type { Node } from "../node/node.ts";
 import { readHostFacts } from "../node/host.ts";
@@ -51,6 +52,7 @@ export function heartbeatMaker(sources: HeartbeatSources): (nonce: string) => Bu
   return (nonce) => {
     const { seq, hash } = state.outbox.head();
     const statement = state.baseline.signed();
+    const etcd = etcdMarks(state.current.paths(etcdMember));
     const envelope = sealHeartbeat(
       {
         v: 1,
@@ -70,6 +72,7 @@ export function heartbeatMaker(sources: HeartbeatSources): (nonce: string) => Bu
         policy: { name, digest },
         ...metrics.latest(),
         shared: sharedFiles(state),
+        ...(etcd && { etcd }),
         degraded: [...health.degraded(), ...health.unready()].slice(0, mostTroubles),
         waiting: state.queue.pending(collectorName),
       },

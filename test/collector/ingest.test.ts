@@ -234,6 +234,15 @@ onEachStore("a heartbeat shows a chain or a baseline that was set back", async (
   }
 });
 
+onEachStore("an etcd whose newest names go back raises one alarm", async (t, start) => {
+  await using serving = await start();
+  const reporter = await enrolled(serving);
+  const marks = [7, 8, 3, 4].map((at) => ({ wal: `${at.toString(16).padStart(16, "0")}-0` }));
+  for (const etcd of marks)
+    await send(serving, reporter.heartbeat(await nonceOf(serving), { etcd }));
+  t.deepEqual(await serving.types(), ["fim.collector.rollback"]);
+});
+
 onEachStore("hostile bodies are refused with a reason, and nothing is stored", async (t, start) => {
   await using serving = await start();
   const reporter = await enrolled(serving);

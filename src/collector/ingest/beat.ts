@@ -1,5 +1,6 @@
 import { setBack } from "../../core/record/anchored.ts";
 import type { RecordedBaseline } from "../../core/record/anchored.ts";
+import { etcdSetBack } from "../../core/record/etcd.ts";
 import { publicKeyOf } from "../../core/record/dsse.ts";
 import { openHeartbeat } from "../../core/record/heartbeat.ts";
 import type { Heartbeat } from "../../core/record/heartbeat.ts";
@@ -45,6 +46,8 @@ async function judge(at: Receiving, heartbeat: Heartbeat, seq: number): Promise<
   const why = isOfChain
     ? setBack(heartbeat, { seq, ...(baseline && { baseline }) })
     : `its chain is ${heartbeat.chain}, expected ${node.chain}`;
+  const etcd = etcdSetBack(lastHeartbeat(node)?.etcd, heartbeat.etcd);
+  if (etcd !== undefined) await raise("rollback", "critical", etcd);
   if (why === undefined) await tx.endAlarm(node.id, "rollback");
   else if (await tx.beginAlarm(node.id, "rollback", now)) await raise("rollback", "critical", why);
 }

@@ -22,6 +22,7 @@ const schema = z.object({
   attribution: text,
   watched: count,
   shared: z.record(text, text).exactOptional(),
+  etcd: z.object({ wal: text, snapshot: text.exactOptional() }).exactOptional(),
   drift: z.record(z.enum(severities), count),
   degraded: z.array(text).max(100),
   waiting: z.object({ records: count, bytes: count }),

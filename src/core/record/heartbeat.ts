@@ -4,6 +4,7 @@ import { createPublicKey } from "node:crypto";
 import type { Severity } from "../policy/rule.ts";
 import { keyIdOf, open, seal } from "./dsse.ts";
 import type { Envelope } from "./dsse.ts";
+import type { EtcdMarks } from "./etcd.ts";
 
 /** The state of an agent, signed and sent at an interval: what a collector cannot see in the chain (docs/formats.md). */
 export interface Heartbeat {
@@ -30,6 +31,8 @@ export interface Heartbeat {
   readonly watched: number;
   /** SHA-256 of the watched files that are equal on all control-plane nodes of a cluster, by path. */
   readonly shared?: Readonly<Record<string, string>>;
+  /** Of a node with an etcd member. */
+  readonly etcd?: EtcdMarks;
   /** Paths that differ from what is approved. */
   readonly drift: Readonly<Record<Severity, number>>;
   /** The agent's present troubles. */
