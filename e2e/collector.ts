@@ -18,15 +18,6 @@ function get(path: string): unknown {
   return fetchInLab(base + path, bearer);
 }
 
-/** Gives each control-plane node a join token, as deploy/README.md does. */
-export function giveJoinTokens(): void {
-  const names = kube("get", "nodes", "-o", "jsonpath={.items[*].metadata.name}").split(" ");
-  const tokens = names.map(
-    (node) => `--from-literal=${node}=${inCollector("token", "--node", node)}`,
-  );
-  kube("create", "secret", "generic", ...scope, "fim-agent-join", ...tokens);
-}
-
 interface Node {
   readonly node: string;
   readonly state: string;

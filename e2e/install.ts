@@ -1,6 +1,6 @@
 import { chownSync, mkdirSync, writeFileSync } from "node:fs";
 import { join, relative } from "node:path";
-import { apply, kube, routeService } from "./lab.ts";
+import { apply, kube, routeServices } from "./lab.ts";
 import { until } from "./report.ts";
 
 const overlays = join(import.meta.dirname, "../deploy/kustomize/overlays");
@@ -59,14 +59,17 @@ spec:
 `);
 }
 
-/** Waits for the collector and leads its Service's address to its pod, as kube-proxy would. */
+/** Waits for the collector and leads Services' addresses to it and to the API server, as kube-proxy would. */
 export function awaitCollector(): void {
   const scope = ["-n", "fim-system"];
   kube("rollout", "status", ...scope, "deployment/fim-collector", "--timeout=180s");
   const label = "app.kubernetes.io/name=fim-collector";
   const field = "jsonpath={.items[0].status.podIP}";
   const ip = kube("get", "pods", ...scope, "-l", label, "-o", field);
-  routeService(service.ip, service.port, ip);
+  routeServices([
+    { from: [service.ip, service.port], to: [ip, service.port] },
+    { from: ["10.96.0.1", 443], to: ["10.99.0.2", 6443] },
+  ]);
 }
 
 export interface Pod {

@@ -103,16 +103,25 @@ function iptables(...rule: readonly string[]): void {
   execFileSync("nsenter", [...inNetwork, "iptables", "-t", "nat", ...rule], { stdio: "ignore" });
 }
 
-/** Leads a Service's address to a pod's, as kube-proxy does with iptables; the lab has none. */
-export function routeService(serviceIp: string, port: number, podIp: string): void {
-  const to = ["-p", "tcp", "--dport", String(port), "-d"];
-  for (const chain of ["PREROUTING", "OUTPUT"]) {
-    iptables("-F", chain);
-    iptables("-A", chain, ...to, serviceIp, "-j", "DNAT", "--to-destination", `${podIp}:${port}`);
+/** An address and port of a Service, and the pod's that it leads to. */
+export interface Route {
+  readonly from: readonly [ip: string, port: number];
+  readonly to: readonly [ip: string, port: number];
+}
+
+/** Leads Services' addresses to pods, as kube-proxy does with iptables; the lab has none. */
+export function routeServices(routes: readonly Route[]): void {
+  for (const chain of ["PREROUTING", "OUTPUT", "POSTROUTING"]) iptables("-F", chain);
+  for (const { from, to } of routes) {
+    const [service, servicePort] = from;
+    const [pod, port] = to;
+    const match = ["-p", "tcp", "-d", service, "--dport", String(servicePort)];
+    for (const chain of ["PREROUTING", "OUTPUT"])
+      iptables("-A", chain, ...match, "-j", "DNAT", "--to-destination", `${pod}:${port}`);
+    // Else the answer would go past the translation, from pod to pod.
+    const translated = ["-p", "tcp", "-d", pod, "--dport", String(port)];
+    iptables("-A", "POSTROUTING", ...translated, "-j", "MASQUERADE");
   }
-  // Else the answer would go past the translation, from pod to pod.
-  iptables("-F", "POSTROUTING");
-  iptables("-A", "POSTROUTING", ...to, podIp, "-j", "MASQUERADE");
 }
 
 /** The answer of an HTTP server in the lab's network. Throws for a status of 400 and above. */

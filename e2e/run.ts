@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:
 import { join } from "node:path";
 import { attack, attacks, startIntruder } from "./attacks.ts";
 import type { Attack } from "./attacks.ts";
-import { collected, giveJoinTokens, nodeIs } from "./collector.ts";
+import { collected, nodeIs } from "./collector.ts";
 import { awaitCollector, inAgent, makeVolume, work, writeOverlay } from "./install.ts";
 import * as lab from "./lab.ts";
 import { accept, deleteByForce, upgradeInStorm, whileGone, withoutApiServer } from "./lifecycle.ts";
@@ -62,8 +62,7 @@ async function run(): Promise<void> {
   await checkOverlays();
   if (!(await check("installed: the agent is ready", install))) return;
   await check("installed: the collector is ready", awaitCollector);
-  await check("the node joins the collector with its token", async () => {
-    giveJoinTokens();
+  await check("the node joins the collector with its service account", async () => {
     await nodeIs("well", 150);
   });
   await check("doctor finds nothing wrong in the pod", () => {
