@@ -134,3 +134,9 @@ export function fetchInLab(url: string, token: string): unknown {
   });
   return JSON.parse(text) as unknown;
 }
+
+/** Whether an HTTP server in the lab's network answers, with a status below 400. */
+export function answers(url: string): boolean {
+  const curl = ["curl", "--silent", "--fail", "--max-time", "5", "--output", "/dev/null", url];
+  return spawnSync("nsenter", [...inNetwork, ...curl]).status === 0;
+}

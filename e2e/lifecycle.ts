@@ -1,4 +1,4 @@
-import { renameSync, writeFileSync, rmSync } from "node:fs";
+import { readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { attack, attackUntilStopped } from "./attacks.ts";
 import { countCreated, nodeIs } from "./collector.ts";
@@ -104,4 +104,23 @@ export function accept(): void {
   const { ok, text } = lab.tryKube(...args, "fim-agent", "check", path);
   if (!ok) throw new Error(text);
   attack("rm -r /host/etc/kubernetes/storm");
+}
+
+/** As after a reboot with the API server down: the kubelet alone starts the agent. */
+export async function staticPod(): Promise<void> {
+  const manifest = "/etc/kubernetes/manifests/fim-agent.yaml";
+  const source = readFileSync(
+    join(import.meta.dirname, "../deploy/static-pod/fim-agent.yaml"),
+    "utf8",
+  );
+  renameSync(apiServer, join(work, "kube-apiserver.yaml"));
+  await until("the API server to stop", 60, () => !isUp());
+  writeFileSync(manifest, source.replaceAll("image: fim-agent", "image: localhost/fim-agent:e2e"));
+  try {
+    await until("a ready agent", 120, () => lab.answers("http://127.0.0.1:9464/readyz"));
+    if (isUp()) throw new Error("the API server was up");
+  } finally {
+    rmSync(manifest);
+    await until("the agent to stop", 60, () => !lab.answers("http://127.0.0.1:9464/healthz"));
+  }
 }

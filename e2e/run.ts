@@ -6,7 +6,14 @@ import type { Attack } from "./attacks.ts";
 import { collected, nodeIs } from "./collector.ts";
 import { awaitCollector, inAgent, makeVolume, work, writeOverlay } from "./install.ts";
 import * as lab from "./lab.ts";
-import { accept, deleteByForce, upgradeInStorm, whileGone, withoutApiServer } from "./lifecycle.ts";
+import {
+  accept,
+  deleteByForce,
+  staticPod,
+  upgradeInStorm,
+  whileGone,
+  withoutApiServer,
+} from "./lifecycle.ts";
 import { pods, reported, requireIntruder } from "./pods.ts";
 import { check, print, summary, until } from "./report.ts";
 
@@ -81,6 +88,7 @@ async function run(): Promise<void> {
   await check("an upgrade of the image during a storm of changes loses none", upgradeInStorm);
   await check("accept with kubectl: the path drifts no more", accept);
   await check("uninstalling leaves nothing but the state", uninstall);
+  await check("as a static pod the agent starts without the API server", staticPod);
 }
 
 /** In the agent's log first, then at the collector. */
