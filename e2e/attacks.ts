@@ -1,4 +1,4 @@
-import { apply, kube, kubeLater, runInContainer } from "./lab.ts";
+import { apply, kube, runInContainer, runInContainerLater } from "./lab.ts";
 
 export const intruder = { pod: "intruder", namespace: "default", name: "shell" } as const;
 
@@ -32,8 +32,7 @@ export function attack(script: string, way: "kubectl" | "runtime" = "kubectl"): 
 /** Creates 1.yaml, 2.yaml and so on in a directory of the node until the file appears. Returns how many. */
 export async function attackUntilStopped(dir: string, file: string): Promise<number> {
   const script = `i=0; while [ ! -e /host${file} ]; do i=$((i + 1)); echo $i > /host${dir}/$i.yaml; sleep 0.1; done; echo $i`;
-  const scope = ["-n", intruder.namespace, intruder.pod];
-  return Number(await kubeLater("exec", ...scope, "--", "sh", "-ec", script));
+  return Number(await runInContainerLater(intruder.name, ["sh", "-ec", script]));
 }
 
 export interface Attack {

@@ -92,7 +92,7 @@ interface PodList {
 
 /** The agent's only pod, once it is ready, and another one than those before. */
 export async function readyPod(before: readonly Pod[]): Promise<Pod> {
-  return until("a ready agent pod", 180, () => {
+  return until("a ready agent pod", 300, () => {
     const text = kube(
       "get",
       "pods",

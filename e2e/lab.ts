@@ -43,8 +43,28 @@ function runScript(name: string): void {
   if (status !== 0) throw new Error(`${name} ended with ${status}: see ${log}`);
 }
 
-/** kubectl's output. */
+/** The API server is busy or starts again: ask once more. */
+const busy =
+  /connection refused|was refused|TLS handshake timeout|etcdserver: |failed to download openapi/;
+/** Attempts, some 5 seconds apart. */
+const mostAttempts = 12;
+
+/** kubectl's output. Waits for an API server that does not answer. */
 export function kube(...args: readonly string[]): string {
+  for (let attempt = 1; ; attempt += 1)
+    try {
+      return kubeOnce(...args);
+    } catch (error) {
+      if (attempt === mostAttempts || !busy.test(stderrOf(error))) throw error;
+      spawnSync("sleep", ["5"]);
+    }
+}
+
+function stderrOf(error: unknown): string {
+  return String((error as { readonly stderr?: unknown }).stderr);
+}
+
+function kubeOnce(...args: readonly string[]): string {
   return execFileSync("nsenter", [...inNetwork, "kubectl", ...args], {
     encoding: "utf8",
     env: kubeEnv,
@@ -59,18 +79,10 @@ export function tryKube(...args: readonly string[]): {
   readonly text: string;
 } {
   try {
-    return { ok: true, text: kube(...args) };
+    return { ok: true, text: kubeOnce(...args) };
   } catch (error) {
-    return { ok: false, text: String((error as { readonly stderr?: unknown }).stderr) };
+    return { ok: false, text: stderrOf(error) };
   }
-}
-
-/** kubectl's output, while other things go on. */
-export async function kubeLater(...args: readonly string[]): Promise<string> {
-  const { stdout } = await promisify(execFile)("nsenter", [...inNetwork, "kubectl", ...args], {
-    env: kubeEnv,
-  });
-  return stdout;
 }
 
 /** As `kubectl apply -f -`. */
@@ -93,10 +105,25 @@ function ctr(...args: readonly string[]): string {
   });
 }
 
-/** Runs a command in the running container of this name, beside the API server. */
-export function runInContainer(name: string, command: readonly string[]): void {
+/** The arguments of ctr that run a command in the running container of this name. */
+function inContainer(name: string, command: readonly string[]): readonly string[] {
   const id = ctr("containers", "ls", "-q", `labels."io.kubernetes.container.name"==${name}`).trim();
-  ctr("tasks", "exec", "--exec-id", `e2e-${process.hrtime.bigint()}`, id, ...command);
+  return ["tasks", "exec", "--exec-id", `e2e-${process.hrtime.bigint()}`, id, ...command];
+}
+
+/** Runs a command in a container, beside the API server. */
+export function runInContainer(name: string, command: readonly string[]): void {
+  ctr(...inContainer(name, command));
+}
+
+/** The same, while other things go on. Returns what the command printed. */
+export async function runInContainerLater(
+  name: string,
+  command: readonly string[],
+): Promise<string> {
+  const words = ["ctr", "-a", containerd, "-n", "k8s.io", ...inContainer(name, command)];
+  const { stdout } = await promisify(execFile)("nsenter", [...inNetwork, ...words]);
+  return stdout;
 }
 
 function iptables(...rule: readonly string[]): void {

@@ -28,7 +28,7 @@ export async function withoutApiServer(): Promise<void> {
     attack(`rm /host${path}`, "runtime");
   } finally {
     renameSync(parked, apiServer);
-    await until("the API server to start", 180, isUp);
+    await until("the API server to start", 300, isUp);
   }
   await until("kubectl logs with the alert", 60, () => {
     const args = ["logs", "-n", "fim-system", pods.last().name, "-c", "fim-agent"];
@@ -55,7 +55,7 @@ function selectNodes(label: string | null): void {
 export async function whileGone(): Promise<void> {
   const path = "/etc/kubernetes/manifests/offline.yaml";
   selectNodes("nowhere");
-  await until("the agent's pod to go", 60, () => {
+  await until("the agent's pod to go", 240, () => {
     const label = "app.kubernetes.io/name=fim-agent";
     return lab.kube("get", "pods", "-n", "fim-system", "-l", label, "-o", "name").trim() === "";
   });
@@ -75,9 +75,12 @@ export async function upgradeInStorm(): Promise<void> {
   const stop = join(work, "stop");
   attack(`mkdir /host${dir}`);
   const storm = attackUntilStopped(dir, stop);
-  lab.kube("apply", "-k", join(work, "e2e-next"));
-  await pods.next();
-  writeFileSync(stop, "");
+  try {
+    lab.kube("apply", "-k", join(work, "e2e-next"));
+    await pods.next();
+  } finally {
+    writeFileSync(stop, "");
+  }
   const made = await storm;
   rmSync(stop);
   const seen = await until(`${made} alerts`, 60, () => {

@@ -120,7 +120,7 @@ async function install(): Promise<void> {
 
 async function uninstall(): Promise<void> {
   lab.kube("delete", "-k", join(work, "e2e-next"), "--timeout=120s");
-  await until("the namespace to go", 60, () => !lab.tryKube("get", "namespace", "fim-system").ok);
+  await until("the namespace to go", 180, () => !lab.tryKube("get", "namespace", "fim-system").ok);
   const running = execFileSync("ps", ["-eo", "args"], { encoding: "utf8" });
   const left = running.split("\n").filter((line) => line.includes("/usr/lib/fim-agent/"));
   if (left.length > 0) throw new Error(left.join("\n"));
