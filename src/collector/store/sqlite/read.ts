@@ -11,6 +11,7 @@ import type {
 } from "../store.ts";
 import { nodeColumns, toAlert, toNode } from "./rows.ts";
 import type { AlertRow, KeyRow, NodeRow } from "./rows.ts";
+import { findRecords } from "./search.ts";
 
 const alertSelect = `SELECT alert.record AS id, alert.uid, node.cluster, node.name AS node, alert.type,
     alert.severity, alert.change, alert.path, alert.rule, alert.incident, alert.pod, alert.at,
@@ -41,13 +42,11 @@ export class SqliteReader {
   }
 
   alerts(query: AlertQuery): readonly StoredAlert[] {
-    const { where, values } = conditionsOf(query);
+    const records = findRecords(this.#db, query);
     const order = query.after === undefined ? "DESC" : "ASC";
-    const sql = `${alertSelect} ${where} ORDER BY alert.record ${order} LIMIT ?`;
-    return this.#db
-      .prepare<unknown[], AlertRow>(sql)
-      .all(...values, query.limit)
-      .map(toAlert);
+    const sql = `${alertSelect} WHERE alert.record IN (SELECT value FROM json_each(?))
+      ORDER BY alert.record ${order}`;
+    return this.#db.prepare<[string], AlertRow>(sql).all(JSON.stringify(records)).map(toAlert);
   }
 
   alert(uid: string): StoredAlert | undefined {
@@ -124,43 +123,3 @@ export class SqliteReader {
 
 /** Milliseconds. */
 const hourLength = 3_600_000;
-
-/** A condition for each given part of a query. */
-function conditionsOf(query: AlertQuery): { readonly where: string; readonly values: unknown[] } {
-  const { path } = query;
-  const isGlob = path !== undefined && /[*?]/.test(path);
-  const conditions: readonly (readonly [string, unknown])[] = [
-    ["node.cluster = ?", query.cluster],
-    ["node.name = ?", query.node],
-    ["alert.severity IN (SELECT value FROM json_each(?))", ranksOf(query.severities)],
-    ["alert.change = ?", query.change],
-    ["alert.type = ?", query.type],
-    [isGlob ? "alert.path GLOB ?" : "alert.path = ?", isGlob ? globOf(path) : path],
-    ["alert.rule = ?", query.rule],
-    ["alert.incident = ?", query.incident],
-    ["alert.pod = ?", query.pod],
-    [
-      "alert.acknowledged = ?",
-      query.acknowledged === undefined ? undefined : Number(query.acknowledged),
-    ],
-    ["alert.at >= ?", query.since],
-    ["alert.at < ?", query.until],
-    ["alert.record < ?", query.before],
-    ["alert.record > ?", query.after],
-  ];
-  const given = conditions.filter(([, value]) => value !== undefined);
-  if (given.length === 0) return { where: "", values: [] };
-  return {
-    where: `WHERE ${given.map(([sql]) => sql).join(" AND ")}`,
-    values: given.map(([, value]) => value),
-  };
-}
-
-function ranksOf(wanted: readonly Severity[] | undefined): string | undefined {
-  return wanted && JSON.stringify(wanted.map((one) => severities.indexOf(one)));
-}
-
-/** SQLite's GLOB has sets in brackets; ours has none. */
-function globOf(path: string): string {
-  return path.replaceAll("[", "[[]");
-}
