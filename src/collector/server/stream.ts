@@ -22,17 +22,18 @@ export function streamRoutes(server: FastifyInstance, options: ServerOptions): v
       return await reply.code(400).send({ error: "request", reason: parsed.problem });
     if (feed.size >= mostFollowers)
       return await reply.code(503).send({ error: "too many followers" });
-    const last = Number(request.headers["last-event-id"]);
+    const last = Number(request.headers["last-event-id"] ?? Number.NaN);
     const [newest] = await collector.store.alerts({ limit: 1 });
-    const from = Number.isSafeInteger(last) && last > 0 ? last : (newest?.id ?? 0);
-    const client = begin(reply);
+    const from = Number.isSafeInteger(last) && last >= 0 ? last : (newest?.id ?? 0);
+    const client = begin(reply, from);
     keepAlive(client, async () => (await sessionOf(collector, request)) !== undefined);
     follow(options, client, { ...parsed.query, limit: 100, after: from });
     return reply;
   });
 }
 
-function begin(reply: FastifyReply): ServerResponse {
+/** A client that loses the connection before the first alert knows by the id where it goes on. */
+function begin(reply: FastifyReply, from: number): ServerResponse {
   reply.hijack();
   const { raw } = reply;
   raw.writeHead(200, {
@@ -41,7 +42,7 @@ function begin(reply: FastifyReply): ServerResponse {
     "cache-control": "no-store",
     "x-accel-buffering": "no",
   });
-  raw.write(": connected\n\n");
+  raw.write(`: connected\nid: ${from}\n\n`);
   return raw;
 }
 

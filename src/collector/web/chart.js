@@ -4,19 +4,21 @@ import { addressOf } from "./place.js";
 import { severities } from "./severity.js";
 import { many, shortTime } from "./text.js";
 
-const hour = 3_600_000;
+/** Two hours in milliseconds: a bar is wide enough for a finger (WCAG 2.2, 2.5.8). */
+const span = 7_200_000;
 const axis = ["24 h ago", "12 h", "now"];
 
 /**
- * Alerts in each of the last 24 hours. Each hour is a link that shows only its alerts. 24 bars need no library.
+ * Alerts of the last 24 hours. Each bar is a link that shows only its alerts. Twelve bars need no library.
  * @param {Element} place
  * @param {readonly unknown[]} hours of GET /v1/summary
  * @param {import("./place.js").Filters} filters
  */
 export function drawChart(place, hours, filters) {
-  const most = Math.max(1, ...hours.map(totalOf));
-  const bars = hours.map((one) => barOf(one, { most, filters }));
-  const total = hours.reduce((/** @type {number} */ sum, one) => sum + totalOf(one), 0);
+  const spans = pairsOf(hours);
+  const most = Math.max(1, ...spans.map(totalOf));
+  const bars = spans.map((one) => barOf(one, { most, filters }));
+  const total = spans.reduce((sum, one) => sum + totalOf(one), 0);
   const caption = el("span", { class: "chart-title" }, `${many(total, "alert")} in 24 h`);
   const { since, until, ...others } = filters;
   const isRange = since !== undefined || until !== undefined;
@@ -29,7 +31,7 @@ export function drawChart(place, hours, filters) {
       caption,
       isRange && el("a", { href: addressOf(all) }, "Show all times"),
     ),
-    el("ol", { class: "bars", "aria-label": "Alerts per hour" }, ...bars),
+    el("ol", { class: "bars", "aria-label": "Alerts by time" }, ...bars),
     el(
       "div",
       { class: "chart-axis", "aria-hidden": "true" },
@@ -38,17 +40,34 @@ export function drawChart(place, hours, filters) {
   );
 }
 
+/** @typedef {{ readonly at: number, readonly counts: readonly { severity: import("./severity.js").Severity, count: number }[] }} Span */
+
 /**
- * @param {unknown} one
+ * Two hours each, the present one in the last.
+ * @param {readonly unknown[]} hours
+ * @returns {readonly Span[]}
+ */
+function pairsOf(hours) {
+  return Array.from({ length: Math.floor(hours.length / 2) }, (_, index) => {
+    const [first, second] = [hours[index * 2], hours[index * 2 + 1]];
+    const counts = severities.map((severity) => ({
+      severity,
+      count: (numberAt(first, severity) ?? 0) + (numberAt(second, severity) ?? 0),
+    }));
+    return { at: Date.parse(textAt(first, "at") ?? ""), counts };
+  });
+}
+
+/**
+ * @param {Span} one
  * @param {{ readonly most: number, readonly filters: import("./place.js").Filters }} options
  */
 function barOf(one, { most, filters }) {
-  const begin = Date.parse(textAt(one, "at") ?? "");
+  const begin = one.at;
   const since = new Date(begin).toISOString();
-  const until = new Date(begin + hour).toISOString();
+  const until = new Date(begin + span).toISOString();
   const isChosen = filters.since === since && filters.until === until;
-  const parts = severities.map((severity) => ({ severity, count: numberAt(one, severity) ?? 0 }));
-  const seen = parts.filter(({ count }) => count > 0);
+  const seen = one.counts.filter(({ count }) => count > 0);
   const words = seen.map(({ severity, count }) => `${count} ${severity}`).join(", ");
   const stack = seen.map(({ severity, count }) => {
     const part = el("span", { class: `bar-part fill-${severity}` });
@@ -68,7 +87,7 @@ function barOf(one, { most, filters }) {
   return el("li", {}, link);
 }
 
-/** @param {unknown} one */
-function totalOf(one) {
-  return severities.reduce((sum, severity) => sum + (numberAt(one, severity) ?? 0), 0);
+/** @param {Span} one */
+function totalOf({ counts }) {
+  return counts.reduce((sum, { count }) => sum + count, 0);
 }

@@ -6,27 +6,27 @@ export async function showEvidence() {
   const key = el("div");
   fill(
     byId("evidence"),
-    el("h2", {}, "Evidence"),
+    el("h1", {}, "Evidence"),
     el(
       "p",
       {},
       "Every record is signed by the node that wrote it and linked to the one before it. The collector keeps the bytes as they came, in a log that it can only extend. An auditor needs neither this page nor this machine.",
     ),
-    el("h3", {}, "1. Export"),
+    el("h2", {}, "1. Export"),
     el(
       "p",
       {},
       "All records, or those of one node, with their signatures and the proof that they are in the log:",
     ),
     command("fim-collector export --node cp-1 > evidence.ndjson"),
-    el("h3", {}, "2. Verify, anywhere, offline"),
+    el("h2", {}, "2. Verify, anywhere, offline"),
     command("fim-collector verify evidence.ndjson"),
     el(
       "p",
       {},
       "It checks each signature, each link, that no record is missing and that the log holds them all. It names the first record that does not hold, and ends with 0 only if all do.",
     ),
-    el("h3", {}, "3. Keep the checkpoint somewhere else"),
+    el("h2", {}, "3. Keep the checkpoint somewhere else"),
     el(
       "p",
       {},

@@ -9,7 +9,7 @@ const migrations = new URL("../../../src/collector/store/sqlite/migrations/", im
 /** How SQLite answers each statement that the query needs. */
 function plansOf(query: Partial<AlertQuery>): readonly string[] {
   const db = new Database(":memory:");
-  for (const sql of readMigrations(migrations)) db.exec(String(sql));
+  for (const sql of readMigrations(migrations)) db.exec(sql);
   db.exec(
     "INSERT INTO node (id, cluster, name, key_id, enrolled, enrolment, heard) VALUES (1, 'c', 'n', 'k', 0, '', 0)",
   );
