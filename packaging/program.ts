@@ -11,8 +11,9 @@ const licence = /^(?:licen[cs]e|notice|copying)/i;
 
 /** Native modules for other platforms: better-sqlite3's prebuilds, and koffi's second C library. */
 const foreign = /(?:^|\/)(?:(?:darwin|win32|linuxmusl)-[^/]+\.node|musl_[^/]+\/.*)$/;
-/** Directories of a package with sources of C libraries, tests, documents. */
-const unused = /^(?:deps|vendor|doc|docs|tests?|__tests__|benchmarks?|examples?)\//;
+/** Directories of a package with sources of C libraries, tests, documents, code for browsers; other forms of zod. */
+const unused =
+  /^(?:deps|vendor|doc|docs|tests?|__tests__|benchmarks?|examples?|browser|v3|v4-mini|mini)\//;
 
 /** What runs: built modules, shipped policies, the packages of production. Without Node. */
 export function copyProgram(target: string): void {
