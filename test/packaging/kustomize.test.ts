@@ -11,6 +11,7 @@ const kustomize = join(import.meta.dirname, "../../deploy/kustomize");
 interface Container {
   readonly name: string;
   readonly image: string;
+  readonly args?: readonly string[];
   readonly env?: readonly { readonly name: string; readonly value?: string }[];
   readonly resources?: { readonly requests?: object; readonly limits?: object };
   readonly securityContext?: {
@@ -138,6 +139,15 @@ test("no service account of ours is given a token for the API server", (t) => {
   const accounts = manifestsIn(kustomize).filter(({ kind }) => kind === "ServiceAccount");
   t.true(accounts.length > 0);
   for (const one of accounts) t.false(one.automountServiceAccountToken, one.metadata.name);
+});
+
+needing(missingProgram("kubectl"))("agents and collector speak the same, HTTP or TLS", (t) => {
+  const dir = join(kustomize, "overlays/kubeadm");
+  const text = execFileSync("kubectl", ["kustomize", dir], { encoding: "utf8" });
+  const manifests = parseAllDocuments(text).map((document) => document.toJS() as Manifest);
+  const [collector] = podOf(manifests, "Deployment").containers;
+  const isPlain = text.includes("url: http://fim-collector.fim-system.svc:8686");
+  t.is(collector?.args?.includes("--plain-http"), isPlain);
 });
 
 for (const overlay of globSync("overlays/*", { cwd: kustomize }).map((dir) => basename(dir)))
