@@ -97,7 +97,7 @@ limited("SIGTERM while an engine is tried again ends the agent with 0", async (t
   t.regex(reasonsOf(node).join("\n"), /self-test: no hint/);
   // The next self-test makes it again.
   const made = join(node.state, "probe/created");
-  rmSync(made);
+  rmSync(made, { force: true });
   await until(() => existsSync(made), 60_000);
   t.is(await node.watching.stop(), 0);
 });
