@@ -331,7 +331,7 @@ needing(reason, "serial")(
       process.stdout.write(readFileSync("/proc/self/status", "utf8"));
       stop.abort();
     };
-    const place = ${JSON.stringify({ root: stage.root, state: stage.state })};
+    const place = ${JSON.stringify({ root: stage.root, place: stage.state })};
     await runLocally({ ...place, onReady }, stop.signal);`;
     writeFileSync(program, script);
     const child = spawn(process.execPath, [program], {
