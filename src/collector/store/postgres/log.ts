@@ -2,7 +2,7 @@ import { present } from "../../../core/present.ts";
 import type { Place, RightEdge } from "../../../core/tlog/tree.ts";
 import { parseTree, treeKey } from "../../log/grow.ts";
 import type { LogQuery, LogReader, StoredBatch } from "../log.ts";
-import type { KeyRow } from "../sqlite/rows.ts";
+import type { KeyRow } from "../rows.ts";
 import type { NodeKey } from "../store.ts";
 import type { Run, TransactionSql } from "./connect.ts";
 

@@ -1,7 +1,7 @@
 import { severities } from "../../../core/policy/rule.ts";
 import type { Severity } from "../../../core/policy/rule.ts";
-import { toAlert, toNode } from "../sqlite/rows.ts";
-import type { AlertRow, KeyRow, NodeRow } from "../sqlite/rows.ts";
+import { toAlert, toNode } from "../rows.ts";
+import type { AlertRow, KeyRow, NodeRow } from "../rows.ts";
 import type {
   AlertQuery,
   Comment,

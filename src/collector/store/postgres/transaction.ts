@@ -1,8 +1,8 @@
 import type { RightEdge } from "../../../core/tlog/tree.ts";
 import { present } from "../../../core/present.ts";
 import type { StoredChain } from "../../../core/record/verdict.ts";
-import { toNode } from "../sqlite/rows.ts";
-import type { KeyRow, NodeRow } from "../sqlite/rows.ts";
+import { toNode } from "../rows.ts";
+import type { KeyRow, NodeRow } from "../rows.ts";
 import type {
   NewBatch,
   NewCheckpoint,

@@ -5,7 +5,7 @@ import type { Place, RightEdge } from "../../../core/tlog/tree.ts";
 import { parseTree, treeKey } from "../../log/grow.ts";
 import type { LogQuery, LogReader, StoredBatch } from "../log.ts";
 import type { NodeKey } from "../store.ts";
-import type { KeyRow } from "./rows.ts";
+import type { KeyRow } from "../rows.ts";
 
 interface BatchRow {
   readonly leaf: number;

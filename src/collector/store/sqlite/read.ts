@@ -9,8 +9,8 @@ import type {
   StoredNode,
   StoredProof,
 } from "../store.ts";
-import { nodeColumns, toAlert, toNode } from "./rows.ts";
-import type { AlertRow, KeyRow, NodeRow } from "./rows.ts";
+import { nodeColumns, toAlert, toNode } from "../rows.ts";
+import type { AlertRow, KeyRow, NodeRow } from "../rows.ts";
 import { findRecords } from "./search.ts";
 
 const alertSelect = `SELECT alert.record AS id, alert.uid, node.cluster, node.name AS node, alert.type,

@@ -15,8 +15,8 @@ import type {
   StoredNode,
   Transaction,
 } from "../store.ts";
-import { nodeColumns, toNode } from "./rows.ts";
-import type { KeyRow, NodeRow } from "./rows.ts";
+import { nodeColumns, toNode } from "../rows.ts";
+import type { KeyRow, NodeRow } from "../rows.ts";
 
 /** Older ones can be made again from the tree. */
 const keptCheckpoints = 1000;

@@ -1,6 +1,6 @@
-import { severities } from "../../../core/policy/rule.ts";
-import { present } from "../../../core/present.ts";
-import type { StoredAlert, StoredNode } from "../store.ts";
+import { severities } from "../../core/policy/rule.ts";
+import { present } from "../../core/present.ts";
+import type { StoredAlert, StoredNode } from "./store.ts";
 
 export interface NodeRow {
   readonly id: number;
