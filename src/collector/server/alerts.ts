@@ -9,7 +9,7 @@ import type { ServerOptions } from "./server.ts";
 /** The JSON text of an alert: the event exactly as its record has it, and what the collector adds. */
 export function alertJson(alert: StoredAlert, comments?: readonly Comment[]): string {
   const { bytes, type, received, acknowledged, cluster, node } = alert;
-  const body = bodyText(bytes);
+  const body = soundText(bytes);
   const added = JSON.stringify({
     received: new Date(received).toISOString(),
     acknowledged,
@@ -24,6 +24,17 @@ export function alertJson(alert: StoredAlert, comments?: readonly Comment[]): st
   });
   const isEmpty = body === "{}";
   return `${body.slice(0, -1)}${isEmpty ? "" : ","}"collector":${added}}`;
+}
+
+/** A record that was altered in the store must not spoil the list that it is in. */
+function soundText(bytes: Buffer): string {
+  const body = bodyText(bytes);
+  try {
+    const event: unknown = JSON.parse(body);
+    return typeof event === "object" && event !== null && !Array.isArray(event) ? body : "{}";
+  } catch {
+    return "{}";
+  }
 }
 
 const json = "application/json; charset=utf-8";
