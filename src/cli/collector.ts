@@ -3,8 +3,7 @@ import type { Argv } from "yargs";
 import { formats, logLevels } from "../config/options.ts";
 import { collectorSettings } from "../collector/settings.ts";
 import type { CollectorSettings } from "../collector/settings.ts";
-import { IntegrityError } from "../core/error.ts";
-import { version } from "../node/version.ts";
+import { strictly, wrongUsage } from "./parser.ts";
 import { requireOnce, withOperands } from "./arguments.ts";
 import { exit, fail, failUncaught } from "./fail.ts";
 import type { Exit } from "./fail.ts";
@@ -26,7 +25,7 @@ async function main(args: readonly string[]): Promise<Exit> {
   try {
     const { help, version: asked } = await commands(yargs([...args])).parseAsync();
     if (outcome === undefined && help !== true && asked !== true)
-      throw wrongUsage("a command is needed");
+      throw wrongUsage(program, "a command is needed");
     return outcome ?? exit.fine;
   } catch (error) {
     return fail(program, error);
@@ -44,9 +43,8 @@ function run(load: () => Promise<Run>, operand?: string) {
 }
 
 function commands(parser: Argv): Argv {
-  return evidenceCommands(options(parser))
-    .scriptName(program)
-    .usage("$0 COMMAND [OPTIONS]\n\nReceives, verifies and keeps what the agents of a fleet report")
+  const what = "Receives, verifies and keeps what the agents of a fleet report";
+  const parsed = evidenceCommands(options(parser))
     .command(
       "serve",
       "run until SIGTERM: receive, keep, watch over the nodes, show",
@@ -78,20 +76,8 @@ function commands(parser: Argv): Argv {
       serveOptions,
       run(async () => (await import("./collector/doctor.ts")).doctor),
     )
-    .command("user", "people and programs that may read: add", userCommands)
-    .demandCommand(1, "a command is needed")
-    .recommendCommands()
-    .strict()
-    .parserConfiguration({ "boolean-negation": false, "dot-notation": false, "populate--": true })
-    .version(version)
-    .help()
-    .wrap(Math.min(100, process.stdout.columns ?? 100))
-    .exitProcess(false)
-    .fail((message, error) => {
-      // yargs throws YError for what it refuses while parsing.
-      if (error && error.name !== "YError") throw error;
-      throw wrongUsage(message.split("\n").join("; "));
-    });
+    .command("user", "people and programs that may read: add", userCommands);
+  return strictly(parsed.recommendCommands(), program, what);
 }
 
 function serveOptions(parser: Argv): Argv {
@@ -207,8 +193,4 @@ function options(parser: Argv): Argv {
       defaultDescription: "host name",
     })
     .option("log-level", { ...text, describe: logLevels.join(", "), defaultDescription: "info" });
-}
-
-function wrongUsage(message: string): IntegrityError {
-  return new IntegrityError("USAGE", message, { hint: `see ${program} --help` });
 }

@@ -3,12 +3,12 @@ import { loadSettings } from "../config/load.ts";
 import { engines, formats, logLevels } from "../config/options.ts";
 import type { Settings } from "../config/settings.ts";
 import { severities } from "../core/policy/rule.ts";
-import { version } from "../node/version.ts";
 import { IntegrityError } from "../core/error.ts";
 import { exit, fail } from "./fail.ts";
 import type { Exit } from "./fail.ts";
 import { readText } from "./files.ts";
 import { requireOnce, withBarePolicy, withOperands } from "./arguments.ts";
+import { strictly, wrongUsage } from "./parser.ts";
 import { readPlain } from "./fast-args.ts";
 import type { Given, PlainCommand } from "./fast-args.ts";
 
@@ -21,12 +21,6 @@ const loads: Readonly<Record<PlainCommand, () => Promise<Run>>> = {
   check: async () => (await import("./agent/check.ts")).check,
   watch: async () => await (await import("./agent/drop-privileges.ts")).loadWatch(),
 };
-
-/**
- * "--no-root" and "--root.x" are mistakes, not other forms of --root. The words after "--" are kept apart, because
- * otherwise no command would see them.
- */
-const parsing = { "boolean-negation": false, "dot-notation": false, "populate--": true } as const;
 
 const sinceOption = {
   type: "string",
@@ -55,7 +49,7 @@ async function main(args: readonly string[]): Promise<Exit> {
       const { help, version: asked } = await commands(yargs(withBarePolicy(args))).parseAsync();
       // yargs counts the words after "--" as a command but does not run one.
       if (outcome === undefined && help !== true && asked !== true)
-        throw wrongUsage('a command is needed before "--"');
+        throw wrongUsage(program, 'a command is needed before "--"');
     }
     return outcome ?? exit.fine;
   } catch (error) {
@@ -90,25 +84,8 @@ function run(load: () => Promise<Run>, operand?: string) {
 }
 
 function commands(parser: Argv): Argv {
-  return evidenceCommands(nodeCommands(baselineCommands(options(parser))))
-    .scriptName(program)
-    .usage("$0 COMMAND [OPTIONS]\n\nFile integrity monitor for Kubernetes control-plane nodes")
-    .demandCommand(1, "a command is needed")
-    .strict()
-    .parserConfiguration(parsing)
-    .version(version)
-    .help()
-    .wrap(Math.min(100, process.stdout.columns ?? 100))
-    .exitProcess(false)
-    .fail((message, error) => {
-      // yargs throws YError for what it refuses while parsing.
-      if (error && error.name !== "YError") throw error;
-      throw wrongUsage(message.split("\n").join("; "));
-    });
-}
-
-function wrongUsage(message: string): IntegrityError {
-  return new IntegrityError("USAGE", message, { hint: "see fim-agent --help" });
+  const what = "File integrity monitor for Kubernetes control-plane nodes";
+  return strictly(evidenceCommands(nodeCommands(baselineCommands(options(parser)))), program, what);
 }
 
 /** Commands that capture, compare and approve. */

@@ -98,10 +98,7 @@ export class Queue {
     return leased;
   }
 
-  /**
-   * The same in whole batches, which a signature covers; the first may begin before the sink's place. With `after`, those
-   * after that record instead, to prepare what is sent next.
-   */
+  /** The same in whole batches; the first may begin before the sink's place. Or those after a record. */
   leaseBatches(sink: string, limits: LeaseLimits, after?: number): LeasedBatch[] {
     const cursor = after ?? this.#due(sink, limits.now);
     if (cursor === undefined) return [];

@@ -1,0 +1,32 @@
+import type { Argv } from "yargs";
+import { version } from "../node/version.ts";
+import { IntegrityError } from "../core/error.ts";
+
+/**
+ * "--no-root" and "--root.x" are mistakes, not other forms of --root. The words after "--" are kept apart, because
+ * otherwise no command would see them.
+ */
+const parsing = { "boolean-negation": false, "dot-notation": false, "populate--": true } as const;
+
+/** A program's commands, parsed strictly: what yargs refuses is an error of ours, and it never ends the process. */
+export function strictly(parser: Argv, program: string, what: string): Argv {
+  return parser
+    .scriptName(program)
+    .usage(`$0 COMMAND [OPTIONS]\n\n${what}`)
+    .demandCommand(1, "a command is needed")
+    .strict()
+    .parserConfiguration(parsing)
+    .version(version)
+    .help()
+    .wrap(Math.min(100, process.stdout.columns ?? 100))
+    .exitProcess(false)
+    .fail((message, error) => {
+      // yargs throws YError for what it refuses while parsing.
+      if (error && error.name !== "YError") throw error;
+      throw wrongUsage(program, message.split("\n").join("; "));
+    });
+}
+
+export function wrongUsage(program: string, message: string): IntegrityError {
+  return new IntegrityError("USAGE", message, { hint: `see ${program} --help` });
+}
