@@ -7,6 +7,7 @@ import { rawPublicKey } from "../core/record/dsse.ts";
 import type { Admission } from "./enroll/enroll.ts";
 import type { Collector } from "./ingest/receive.ts";
 import { checkLog, checkNewest } from "./log/check.ts";
+import { Verifier } from "./ingest/verifier.ts";
 import { Checkpoints } from "./log/checkpoints.ts";
 import { Nonces } from "./nonce.ts";
 import { OwnChain, collectorKeyName } from "./own-chain.ts";
@@ -82,14 +83,19 @@ export async function openCollector(
     await store[Symbol.asyncDispose]();
     throw error;
   }
+  const verifier = new Verifier();
   return {
     store,
     clock,
     checkpoints,
     admission: settings.admission ?? {},
+    verifier,
     own: new OwnChain({ key, name: settings.name, clock }),
     rejections: new RateLimit(rejectionRate),
     nonces: new Nonces(Buffer.from(secret, "base64"), clock),
-    [Symbol.asyncDispose]: async () => await store[Symbol.asyncDispose](),
+    [Symbol.asyncDispose]: async () => {
+      await verifier[Symbol.asyncDispose]();
+      await store[Symbol.asyncDispose]();
+    },
   };
 }

@@ -1,18 +1,21 @@
 import { judgeBatch } from "../../core/record/verdict.ts";
 import type { StoredChain, Verdict } from "../../core/record/verdict.ts";
 import type { Head } from "../../core/record/chain.ts";
-import { toStored } from "./columns.ts";
 import type { Part } from "./body.ts";
 import type { Done, Receiving } from "./receiving.ts";
-import { verifyPart } from "./verify.ts";
-import type { VerifiedBatch } from "./verify.ts";
+import { keysName, verifyParts } from "./verify.ts";
+import type { Verified, VerifiedBatch } from "./verify.ts";
 
 /** Branches that are kept of a chain as evidence; a stolen key must not fill the disk. */
 const mostBranches = 16;
 
-/** Verifies a batch, judges it against the chain it names, and stores it. */
-export async function receiveBatch(at: Receiving, part: Part): Promise<Done> {
-  const verified = verifyPart(at.node, part);
+/** Judges a batch against the chain it names, and stores it. `ahead`: it was verified with the keys known before. */
+export async function receiveBatch(
+  at: Receiving,
+  part: Part,
+  ahead: Verified | undefined,
+): Promise<Done> {
+  const verified = resultOf(at, part, ahead);
   if ("fault" in verified) return { error: "signature", reason: verified.fault };
   const { batch } = verified;
   const stored = await at.tx.chain(batch.chain);
@@ -30,6 +33,13 @@ export async function receiveBatch(at: Receiving, part: Part): Promise<Done> {
     case "fork":
       return await quarantine(at, verified, { part, verdict, stored });
   }
+}
+
+/** The node may have got another key since the batch was verified: then it is verified again. */
+function resultOf({ node, now }: Receiving, part: Part, ahead: Verified | undefined) {
+  if (ahead?.keys === keysName(node.keys)) return ahead.result;
+  const [again] = verifyParts({ keys: node.keys, parts: [part], received: now });
+  return again?.result ?? { fault: "the batch was not verified" };
 }
 
 /**
@@ -69,19 +79,11 @@ async function noteReturn({ node, raise }: Receiving, chain: string): Promise<vo
 
 async function append(at: Receiving, verified: VerifiedBatch, part: Part): Promise<Done> {
   const { tx, node, now, raise } = at;
-  const { batch, nextKey } = verified;
+  const { batch, nextKey, baseline } = verified;
   const head = await store(at, verified, { part, branch: 0 });
   const isNews = nextKey && !node.keys.some(({ keyId }) => keyId === nextKey.keyId);
   if (isNews) await tx.replaceKey(node.id, nextKey, now);
-  const baseline = verified.read.findLast(({ record }) => record.kind === "baseline");
-  await tx.hear(
-    node.id,
-    {
-      chain: batch.chain,
-      ...(baseline && { baseline: JSON.stringify(baseline.record.body) }),
-    },
-    now,
-  );
+  await tx.hear(node.id, { chain: batch.chain, ...(baseline && { baseline }) }, now);
   await tx.endAlarm(node.id, "gap");
   if (await tx.endAlarm(node.id, "silent")) await raise("heard", "info", "it is heard again");
   return { records: batch.last - batch.first + 1, head };
@@ -89,12 +91,12 @@ async function append(at: Receiving, verified: VerifiedBatch, part: Part): Promi
 
 async function store(
   { tx, node, now }: Receiving,
-  { batch, read, nextKey }: VerifiedBatch,
+  { batch, records: verified, nextKey }: VerifiedBatch,
   { part, branch }: { readonly part: Part; readonly branch: number },
 ): Promise<Head> {
   const head = { seq: batch.last, hash: batch.head };
   const { chain, first } = batch;
-  const records = read.map((one) => toStored(one, now));
+  const records = part.records.map((bytes, index) => recordOf(verified[index], bytes));
   const nextKeyId = nextKey?.keyId ?? batch.key;
   await tx.append(
     node.id,
@@ -102,6 +104,11 @@ async function store(
     now,
   );
   return head;
+}
+
+function recordOf(verified: VerifiedBatch["records"][number] | undefined, bytes: Buffer) {
+  if (!verified) throw new Error("a record was not verified");
+  return { ...verified, bytes };
 }
 
 async function refuseGap(

@@ -12,6 +12,8 @@ import { receiveBatch } from "./batch.ts";
 import { receiveHeartbeat } from "./beat.ts";
 import type { Part } from "./body.ts";
 import type { Refusal } from "./receiving.ts";
+import type { Verifier } from "./verifier.ts";
+import type { Verified } from "./verify.ts";
 
 export interface Collector {
   readonly store: Store;
@@ -19,6 +21,7 @@ export interface Collector {
   readonly nonces: Nonces;
   readonly checkpoints: Checkpoints;
   readonly admission: Admission;
+  readonly verifier: Verifier;
   /** How often refusals for one node become an alarm. */
   readonly rejections: RateLimit;
   /** Milliseconds since 1970. */
@@ -40,6 +43,7 @@ export async function receive(
   if (!name || parts.some(({ chain }) => !isOf(chain, name)))
     return refused({ error: "malformed", reason: "expected the chains of one node" }, undefined);
   const { store, clock } = collector;
+  const ahead = await verifyAhead(collector, name, parts);
   return await store.transact(async (tx) => {
     let records = 0;
     let ack: Head | undefined;
@@ -52,7 +56,7 @@ export async function receive(
       const receiving = { tx, node, now: clock(), raise, timeOf, ...options };
       const done =
         part.kind === "batch"
-          ? await receiveBatch(receiving, part)
+          ? await receiveBatch(receiving, part, ahead.get(part))
           : await receiveHeartbeat(receiving, part);
       if ("error" in done) return await reject(collector, tx, { name, node, error: done, ack });
       records += done.records;
@@ -60,6 +64,20 @@ export async function receive(
     }
     return { kind: "stored", ack, records };
   });
+}
+
+/** Verifies the batches before the transaction, which others wait for, and on another thread. */
+async function verifyAhead(
+  { store, clock, verifier }: Collector,
+  name: NodeName,
+  parts: readonly Part[],
+): Promise<ReadonlyMap<Part, Verified>> {
+  const batches = parts.filter(({ kind }) => kind === "batch");
+  const keys = batches.length > 0 ? await store.keysOf(name) : [];
+  if (keys.length === 0) return new Map();
+  const bare = batches.map(({ chain, envelope, records }) => ({ chain, envelope, records }));
+  const verified = await verifier.verify({ keys, parts: bare, received: clock() });
+  return new Map(verified.flatMap((one, index) => (batches[index] ? [[batches[index], one]] : [])));
 }
 
 interface Rejected {

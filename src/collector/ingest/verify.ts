@@ -1,46 +1,107 @@
-import { isUtf8 } from "node:buffer";
+import { Buffer, isUtf8 } from "node:buffer";
+import type { KeyObject } from "node:crypto";
 import { keysAfter, openBatch, readBatch } from "../../core/record/batch.ts";
 import type { Batch, ReadRecord } from "../../core/record/chain.ts";
 import { keyIdOf, publicKeyOf, rawPublicKey } from "../../core/record/dsse.ts";
-import type { NodeKey, StoredNode } from "../store/store.ts";
+import { present } from "../../core/present.ts";
+import type { NewRecord, NodeKey } from "../store/store.ts";
 import type { Part } from "./body.ts";
+import { toStored } from "./columns.ts";
+
+/** The batches of one request, with the keys by which their node may sign. Plain data: it goes to other threads. */
+export interface VerifyJob {
+  readonly keys: readonly NodeKey[];
+  readonly parts: readonly Pick<Part, "chain" | "envelope" | "records">[];
+  /** Milliseconds since 1970. */
+  readonly received: number;
+}
 
 export interface VerifiedBatch {
   readonly batch: Batch;
-  readonly read: readonly ReadRecord[];
+  /** One for each record of the part, in order. */
+  readonly records: readonly Omit<NewRecord, "bytes">[];
   /** The key that signs from here on, if a record names another one. */
   readonly nextKey?: NodeKey;
+  /** JSON body of its last record of kind "baseline". */
+  readonly baseline?: string;
 }
 
-/** A batch whose signature, by any key of the node, and whose records hold. */
-export function verifyPart(
-  node: StoredNode,
-  part: Part,
+/** How the verification of one batch ended, and `keysName` of the keys that it was verified with. */
+export interface Verified {
+  readonly keys: string;
+  readonly result: VerifiedBatch | { readonly fault: string };
+}
+
+/** Verifies the batches in order, up to the first that does not hold. A key that a batch names signs the next ones. */
+export function verifyParts({ keys, parts, received }: VerifyJob): readonly Verified[] {
+  const verified: Verified[] = [];
+  let known = keys.map(({ keyId, publicKey }) => ({ keyId, publicKey: Buffer.from(publicKey) }));
+  for (const part of parts) {
+    const result = verifyPart(
+      known.map(({ publicKey }) => publicKeyOf(publicKey)),
+      part,
+      received,
+    );
+    verified.push({ keys: keysName(known), result });
+    if ("fault" in result) break;
+    const { nextKey } = result;
+    if (nextKey && !known.some(({ keyId }) => keyId === nextKey.keyId))
+      known = [...known, { ...nextKey, publicKey: Buffer.from(nextKey.publicKey) }];
+  }
+  return verified;
+}
+
+/** Two sets of keys with one name are equal. */
+export function keysName(keys: readonly NodeKey[]): string {
+  return keys
+    .map(({ keyId }) => keyId)
+    .toSorted()
+    .join();
+}
+
+/** A batch whose signature, by any of the keys, and whose records hold. */
+function verifyPart(
+  keys: readonly KeyObject[],
+  part: VerifyJob["parts"][number],
+  received: number,
 ): VerifiedBatch | { readonly fault: string } {
-  const keys = node.keys.map(({ publicKey }) => publicKeyOf(publicKey));
   const opened = openBatch({ keys }, part.envelope);
   if ("fault" in opened) return opened;
   const { batch } = opened;
   if (batch.chain !== part.chain) return { fault: "the batch names another chain" };
-  const read = readBatch(batch, part.records);
-  if ("fault" in read) return read;
-  const odd = read.find((one) => !isCanonical(one));
-  if (odd) return { fault: `record ${odd.seq} is not of the form that agents write` };
-  const [next] = keysAfter(
-    keys.filter((key) => keyIdOf(key) === batch.key),
+  const read = readBatch(
     batch,
-    read,
+    // A Buffer arrives from another thread as a Uint8Array.
+    part.records.map((one) => Buffer.from(one.buffer, one.byteOffset, one.length)),
   );
-  if (!next || keyIdOf(next) === batch.key) return { batch, read };
-  return { batch, read, nextKey: { keyId: keyIdOf(next), publicKey: rawPublicKey(next) } };
+  if ("fault" in read) return read;
+  const odd = read.find((one) => !isProper(one));
+  if (odd) return { fault: `record ${odd.seq} is not of the form that agents write` };
+  const baseline = read.findLast(({ record }) => record.kind === "baseline");
+  return present({
+    batch,
+    records: read.map((one) => {
+      const { seq, hash, alert } = toStored(one, received);
+      return present({ seq, hash, alert });
+    }),
+    nextKey: nextKeyOf(keys, batch, read),
+    baseline: baseline && JSON.stringify(baseline.record.body),
+  });
 }
 
-const recordKeys = "v,chain,seq,prev,at,kind,body";
+function nextKeyOf(
+  keys: readonly KeyObject[],
+  batch: Batch,
+  read: readonly ReadRecord[],
+): NodeKey | undefined {
+  const signer = keys.filter((key) => keyIdOf(key) === batch.key);
+  const [next] = keysAfter(signer, batch, read);
+  if (!next || keyIdOf(next) === batch.key) return undefined;
+  return { keyId: keyIdOf(next), publicKey: rawPublicKey(next) };
+}
 
-/** Exactly the text that JSON gives for it, with an object as its body: readers may cut the body out of the bytes. */
-function isCanonical({ bytes, record }: ReadRecord): boolean {
+/** Its body is an object, and its bytes are the UTF-8 of its text. */
+function isProper({ bytes, record }: ReadRecord): boolean {
   const { body } = record;
-  if (typeof body !== "object" || body === null || Array.isArray(body)) return false;
-  if (Object.keys(record).join() !== recordKeys || !isUtf8(bytes)) return false;
-  return JSON.stringify(record) === bytes.toString("utf8");
+  return typeof body === "object" && body !== null && !Array.isArray(body) && isUtf8(bytes);
 }

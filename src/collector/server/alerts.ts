@@ -1,6 +1,6 @@
 import type { FastifyInstance } from "fastify";
 import { z } from "zod";
-import { bodyText } from "../../core/record/notice.ts";
+import { bodyText } from "../../core/record/chain.ts";
 import type { Comment, StoredAlert } from "../store/store.ts";
 import { requireSession } from "./auth.ts";
 import { cursorOf, parseQuery } from "./query.ts";

@@ -1,6 +1,6 @@
 import { severities } from "../../core/policy/rule.ts";
 import { present } from "../../core/present.ts";
-import type { StoredAlert, StoredNode } from "./store.ts";
+import type { NodeKey, StoredAlert, StoredNode } from "./store.ts";
 
 export interface NodeRow {
   readonly id: number;
@@ -29,13 +29,17 @@ export function toNode(row: NodeRow, keys: readonly KeyRow[]): StoredNode {
     cluster,
     node,
     keyId: row.key_id,
-    keys: keys.map((one) => ({ keyId: one.key_id, publicKey: one.public_key })),
+    keys: keys.map(toKey),
     chain: row.chain ?? undefined,
     enrolled,
     heard,
     heartbeat: row.heartbeat ?? undefined,
     baseline: row.baseline ?? undefined,
   });
+}
+
+export function toKey({ key_id: keyId, public_key: publicKey }: KeyRow): NodeKey {
+  return { keyId, publicKey };
 }
 
 export interface AlertRow {

@@ -190,6 +190,8 @@ export interface Store extends AsyncDisposable {
   /** Runs the work in one transaction. What it throws undoes the work. */
   transact<Result>(work: (tx: Transaction) => Promise<Result>): Promise<Result>;
   nodes(): Promise<readonly StoredNode[]>;
+  /** The keys by which a node may sign. Empty: it is not enrolled. */
+  keysOf(node: NodeName): Promise<readonly NodeKey[]>;
   alerts(query: AlertQuery): Promise<readonly StoredAlert[]>;
   alert(uid: string): Promise<StoredAlert | undefined>;
   comments(alertId: number): Promise<readonly Comment[]>;

@@ -99,18 +99,36 @@ export function follow(
   return { head: at, read };
 }
 
-/** Bytes -> record, or undefined. */
+/** Ends everything that `link` writes before a body; no string in it can hold these characters unescaped. */
+const bodyMark = ',"body":';
+
+/** The text of a record's body as first written. */
+export function bodyText(bytes: Buffer): string {
+  return bytes.toString("utf8", bytes.indexOf(bodyMark) + bodyMark.length, bytes.length - 1);
+}
+
+const headKeys = "v,chain,seq,prev,at,kind";
+
+/** Bytes -> record. Undefined: not exactly of the form that `link` writes; the body may be any JSON. */
 export function parseRecord(bytes: Buffer): ChainRecord | undefined {
+  const text = bytes.toString("utf8");
+  const mark = text.indexOf(bodyMark);
+  if (mark < 0 || !text.endsWith("}")) return undefined;
+  const headText = `${text.slice(0, mark)}}`;
   try {
-    const value = JSON.parse(bytes.toString("utf8")) as Partial<ChainRecord>;
+    const head = JSON.parse(headText) as Partial<ChainRecord>;
     const good =
-      value.v === 1 &&
-      typeof value.chain === "string" &&
-      Number.isSafeInteger(value.seq) &&
-      typeof value.prev === "string" &&
-      typeof value.at === "string" &&
-      typeof value.kind === "string";
-    return good ? (value as ChainRecord) : undefined;
+      Object.keys(head).join() === headKeys &&
+      head.v === 1 &&
+      typeof head.chain === "string" &&
+      Number.isSafeInteger(head.seq) &&
+      typeof head.prev === "string" &&
+      typeof head.at === "string" &&
+      typeof head.kind === "string" &&
+      JSON.stringify(head) === headText;
+    if (!good) return undefined;
+    const body: unknown = JSON.parse(text.slice(mark + bodyMark.length, -1));
+    return { ...(head as Omit<ChainRecord, "body">), body };
   } catch {
     return undefined;
   }

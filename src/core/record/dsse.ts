@@ -52,9 +52,16 @@ export function publicKeyOf(raw: Buffer): KeyObject {
   });
 }
 
+/** Keys are few and their ids are asked for with each batch. */
+const keyIds = new WeakMap<KeyObject, string>();
+
 /** "ed25519:" and the first 16 hex digits of SHA-256 over the raw public key. */
 export function keyIdOf(key: KeyObject): string {
-  return `ed25519:${createHash("sha256").update(rawPublicKey(key)).digest("hex").slice(0, 16)}`;
+  const known = keyIds.get(key);
+  if (known !== undefined) return known;
+  const id = `ed25519:${createHash("sha256").update(rawPublicKey(key)).digest("hex").slice(0, 16)}`;
+  keyIds.set(key, id);
+  return id;
 }
 
 /** Text -> envelope, or undefined. */

@@ -64,12 +64,6 @@ export function readNotice(bytes: Buffer): Notice | undefined {
   }
 }
 
-/** The text of a record's body as first written: `link` puts the body last, and JSON escapes quotes in strings. */
-export function bodyText(bytes: Buffer): string {
-  const mark = ',"body":';
-  return bytes.toString("utf8", bytes.indexOf(mark) + mark.length, bytes.length - 1);
-}
-
 function alertNotice(record: ChainRecord, body: Fields, bytes: Buffer): Notice {
   const change = textAt(body, "unmapped", "fim", "change") ?? "unknown";
   const rule = textAt(body, "metadata", "event_code");

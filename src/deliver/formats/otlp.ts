@@ -1,7 +1,7 @@
 import type { Outcome } from "../../core/backoff.ts";
 import { attackText } from "../../core/record/attack.ts";
 import { fieldsOf, numberAt, textAt } from "../../core/record/fields.ts";
-import { bodyText } from "../../core/record/notice.ts";
+import { bodyText } from "../../core/record/chain.ts";
 import type { Notice } from "../../core/record/notice.ts";
 import { bearer, json, refusing, withPath } from "../format.ts";
 import type { Format, FormatContext } from "../format.ts";

@@ -1,6 +1,6 @@
 import { classify } from "../../core/backoff.ts";
 import { numberAt, textAt } from "../../core/record/fields.ts";
-import { bodyText } from "../../core/record/notice.ts";
+import { bodyText } from "../../core/record/chain.ts";
 import type { Notice } from "../../core/record/notice.ts";
 import { json, withPath } from "../format.ts";
 import type { Format, FormatContext } from "../format.ts";

@@ -1,4 +1,4 @@
-import { bodyText } from "../../core/record/notice.ts";
+import { bodyText } from "../../core/record/chain.ts";
 import { signatureHeader, webhookBody } from "../../core/record/webhook.ts";
 import { json } from "../format.ts";
 import type { Format } from "../format.ts";

@@ -1,9 +1,9 @@
 import test from "ava";
 import fc from "fast-check";
-import { genesisHead, link } from "../../../src/core/record/chain.ts";
+import { bodyText, genesisHead, link } from "../../../src/core/record/chain.ts";
 import type { AlarmKind } from "../../../src/core/record/finding.ts";
 import { toFinding } from "../../../src/core/record/finding.ts";
-import { bodyText, readNotice } from "../../../src/core/record/notice.ts";
+import { readNotice } from "../../../src/core/record/notice.ts";
 import { toEvent } from "../../../src/core/record/alert.ts";
 import { eventContext, judgedOf } from "../../helpers/judged.ts";
 import { alertRecord, record } from "../../helpers/queue.ts";

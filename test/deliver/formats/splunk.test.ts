@@ -1,6 +1,6 @@
 import test from "ava";
 import fc from "fast-check";
-import { bodyText } from "../../../src/core/record/notice.ts";
+import { bodyText } from "../../../src/core/record/chain.ts";
 import { splunk } from "../../../src/deliver/formats/splunk.ts";
 import { alertOf, anyName, hostileNames, noticeOf, plainContext } from "../../helpers/notices.ts";
 import { alertRecord, record } from "../../helpers/queue.ts";

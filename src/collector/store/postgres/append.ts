@@ -3,6 +3,7 @@ import { severities } from "../../../core/policy/rule.ts";
 import { grow, parseTree, printTree, treeKey } from "../../log/grow.ts";
 import type { NewBatch, NewRecord } from "../store.ts";
 import type { TransactionSql } from "./connect.ts";
+import { copyIn } from "./copy.ts";
 import { arrayOf } from "./values.ts";
 
 interface Appended {
@@ -67,12 +68,12 @@ export class Appending {
         ${arrayOf(completed.map(({ index }) => index))}::bigint[],
         ${arrayOf(completed.map(({ hash }) => Buffer.from(hash, "hex")))}::bytea[])`,
       insertBatches(sql, appended, before.size),
-      insertRecords(sql, rows),
       insertAlerts(
         sql,
         rows.filter(({ record }) => record.alert),
       ),
     ]);
+    await insertRecords(sql, rows);
   }
 }
 
@@ -102,15 +103,21 @@ async function insertBatches(
   }
 }
 
+const copyRecords = `COPY record (id, chain, seq, received, hash, bytes) FROM STDIN (FORMAT binary)`;
+
 async function insertRecords(sql: TransactionSql, rows: readonly Row[]): Promise<void> {
-  const records = rows.map(({ record }) => record);
-  await sql`INSERT INTO record (id, chain, seq, received, hash, bytes) SELECT * FROM unnest(
-    ${arrayOf(rows.map(({ id }) => id))}::bigint[],
-    ${arrayOf(rows.map(({ chain }) => chain))}::bigint[],
-    ${arrayOf(records.map(({ seq }) => seq))}::bigint[],
-    ${arrayOf(rows.map(({ now }) => now))}::bigint[],
-    ${arrayOf(records.map(({ hash }) => Buffer.from(hash, "hex")))}::bytea[],
-    ${arrayOf(records.map(({ bytes }) => bytes))}::bytea[])`;
+  await copyIn(
+    sql,
+    copyRecords,
+    rows.map(({ id, chain, now, record: { seq, hash, bytes } }) => [
+      id,
+      chain,
+      seq,
+      now,
+      Buffer.from(hash, "hex"),
+      bytes,
+    ]),
+  );
 }
 
 /** The first of two alerts with one id stays: a branch repeats what the chain holds. */

@@ -2,6 +2,7 @@ import { present } from "../../../core/present.ts";
 import type { Place, RightEdge } from "../../../core/tlog/tree.ts";
 import { parseTree, treeKey } from "../../log/grow.ts";
 import type { LogQuery, LogReader, StoredBatch } from "../log.ts";
+import { toKey } from "../rows.ts";
 import type { KeyRow } from "../rows.ts";
 import type { NodeKey } from "../store.ts";
 import type { Run, TransactionSql } from "./connect.ts";
@@ -119,5 +120,5 @@ async function toBatch(
 async function keysOf(sql: TransactionSql, node: number | null): Promise<readonly NodeKey[]> {
   const rows = await sql<KeyRow[]>`
     SELECT node, key_id, public_key FROM node_key WHERE node = ${node} ORDER BY since`;
-  return rows.map((row) => ({ keyId: row.key_id, publicKey: row.public_key }));
+  return rows.map(toKey);
 }

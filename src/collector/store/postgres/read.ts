@@ -1,11 +1,13 @@
 import { severities } from "../../../core/policy/rule.ts";
 import type { Severity } from "../../../core/policy/rule.ts";
-import { toAlert, toNode } from "../rows.ts";
+import { toAlert, toKey, toNode } from "../rows.ts";
 import type { AlertRow, KeyRow, NodeRow } from "../rows.ts";
 import type {
   AlertQuery,
   Comment,
   HourCount,
+  NodeKey,
+  NodeName,
   StoredAlert,
   StoredNode,
   StoredProof,
@@ -42,6 +44,13 @@ export class PostgresReader {
     ]);
     const byNode = Map.groupBy(keys, ({ node }) => node);
     return rows.map((row) => toNode(row, byNode.get(row.id) ?? []));
+  }
+
+  async keysOf({ cluster, node }: NodeName): Promise<readonly NodeKey[]> {
+    const rows = await this.#sql<KeyRow[]>`SELECT node, node_key.key_id, public_key
+      FROM node JOIN node_key ON node_key.node = node.id
+      WHERE cluster = ${cluster} AND name = ${node} AND retired IS NULL ORDER BY since`;
+    return rows.map(toKey);
   }
 
   async alerts(query: AlertQuery): Promise<readonly StoredAlert[]> {

@@ -1,6 +1,6 @@
 import { setTimeout } from "node:timers/promises";
 import type { LogReader } from "../log.ts";
-import type { AlertQuery, Comment, Store, Transaction, Users } from "../store.ts";
+import type { AlertQuery, Comment, NodeName, Store, Transaction, Users } from "../store.ts";
 import { connect } from "./connect.ts";
 import type { Connections, Run } from "./connect.ts";
 import { Days, MissingDay } from "./days.ts";
@@ -90,6 +90,7 @@ class PostgresStore implements Store {
   }
 
   nodes = async () => await this.#read(async (reader) => await reader.nodes());
+  keysOf = async (node: NodeName) => await this.#read(async (reader) => await reader.keysOf(node));
   alerts = async (query: AlertQuery) =>
     await this.#read(async (reader) => await reader.alerts(query));
   alert = async (uid: string) => await this.#read(async (reader) => await reader.alert(uid));

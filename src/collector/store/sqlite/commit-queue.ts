@@ -3,7 +3,7 @@ import { setTimeout } from "node:timers/promises";
 import { isBusy } from "../../../core/error.ts";
 
 /** Milliseconds for which one commit gathers work: those that wait share its write to the disk. */
-const gather = 25;
+const gather = 100;
 
 /** Another process has the write lock: milliseconds until the next attempt, and attempts. */
 const pause = 30;
@@ -22,8 +22,12 @@ export class CommitQueue {
   readonly #waiting: Waiting[] = [];
   #running: Promise<void> | undefined;
 
-  constructor(db: Database) {
+  readonly #committed: () => void;
+
+  /** `committed` is called after each commit. */
+  constructor(db: Database, committed: () => void) {
     this.#db = db;
+    this.#committed = committed;
     this.#statements = {
       begin: db.prepare("BEGIN IMMEDIATE"),
       commit: db.prepare("COMMIT"),
@@ -79,6 +83,7 @@ export class CommitQueue {
       } while (performance.now() < until);
       this.#statements.commit.run();
       for (const end of ends) end();
+      this.#committed();
     } catch (error) {
       if (this.#db.inTransaction) this.#db.exec("ROLLBACK");
       for (const { reject } of taken.length > 0 ? taken : this.#waiting.splice(0)) reject(error);

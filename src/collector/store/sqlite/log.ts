@@ -5,6 +5,7 @@ import type { Place, RightEdge } from "../../../core/tlog/tree.ts";
 import { parseTree, treeKey } from "../../log/grow.ts";
 import type { LogQuery, LogReader, StoredBatch } from "../log.ts";
 import type { NodeKey } from "../store.ts";
+import { toKey } from "../rows.ts";
 import type { KeyRow } from "../rows.ts";
 
 interface BatchRow {
@@ -101,6 +102,6 @@ export class SqliteLog implements LogReader {
         "SELECT node, key_id, public_key FROM node_key WHERE node = ? ORDER BY since",
       )
       .all(node)
-      .map((row) => ({ keyId: row.key_id, publicKey: row.public_key }));
+      .map(toKey);
   }
 }

@@ -5,11 +5,13 @@ import type {
   AlertQuery,
   Comment,
   HourCount,
+  NodeKey,
+  NodeName,
   StoredAlert,
   StoredNode,
   StoredProof,
 } from "../store.ts";
-import { nodeColumns, toAlert, toNode } from "../rows.ts";
+import { nodeColumns, toAlert, toKey, toNode } from "../rows.ts";
 import type { AlertRow, KeyRow, NodeRow } from "../rows.ts";
 import { findRecords } from "./search.ts";
 
@@ -39,6 +41,16 @@ export class SqliteReader {
       .prepare<[], NodeRow>(`SELECT ${nodeColumns} FROM node ORDER BY cluster, name`)
       .all()
       .map((row) => toNode(row, keys.get(row.id) ?? []));
+  }
+
+  keysOf({ cluster, node }: NodeName): readonly NodeKey[] {
+    return this.#db
+      .prepare<[string, string], KeyRow>(
+        `SELECT node, node_key.key_id, public_key FROM node JOIN node_key ON node_key.node = node.id
+         WHERE cluster = ? AND name = ? AND retired IS NULL ORDER BY since`,
+      )
+      .all(cluster, node)
+      .map(toKey);
   }
 
   alerts(query: AlertQuery): readonly StoredAlert[] {

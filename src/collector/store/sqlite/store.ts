@@ -5,6 +5,7 @@ import { openDatabase, waitBriefly } from "../../../sqlite/open.ts";
 import type {
   AlertQuery,
   Comment,
+  NodeName,
   Session,
   Store,
   StoredAlert,
@@ -14,6 +15,7 @@ import type {
 import type { LogReader } from "../log.ts";
 import type { StoredDays } from "../days.ts";
 import { SqliteDays } from "./days.ts";
+import { Checkpointer } from "./checkpointer.ts";
 import { CommitQueue } from "./commit-queue.ts";
 import { SqliteLog } from "./log.ts";
 import { SqliteReader } from "./read.ts";
@@ -27,7 +29,9 @@ export function openSqliteStore(file: string): Store {
   // Reads of people do not wait for, and never see the middle of, what is being stored.
   const reader = openDatabase(file, { migrations: collectorMigrations, readonly: true });
   for (const db of [writer, reader]) db.pragma("cache_size = -32000");
-  writer.pragma("wal_autocheckpoint = 4000");
+  // 64 MiB, in pages: the checkpointer keeps it smaller.
+  writer.pragma("wal_autocheckpoint = 16384");
+  writer.pragma("journal_size_limit = 67108864");
   waitBriefly(writer);
   return new SqliteStore(writer, new SqliteReader(reader), new SqliteLog(reader));
 }
@@ -40,13 +44,17 @@ class SqliteStore implements Store {
   readonly days: StoredDays;
   readonly users: Users;
   readonly #queue: CommitQueue;
+  readonly #checkpointer: Checkpointer;
 
   constructor(db: Database, reader: SqliteReader, log: LogReader) {
     this.#db = db;
     this.#reader = reader;
     this.log = log;
     this.#tx = new SqliteTransaction(db);
-    this.#queue = new CommitQueue(db);
+    this.#checkpointer = new Checkpointer(db.name);
+    this.#queue = new CommitQueue(db, () => {
+      this.#checkpointer.wrote(this.#tx.takeAppended());
+    });
     this.days = new SqliteDays(db, this.#queue);
     this.users = usersOf(db, (work) => this.transact(async () => work()));
   }
@@ -56,6 +64,7 @@ class SqliteStore implements Store {
   }
 
   nodes = async () => this.#reader.nodes();
+  keysOf = async (node: NodeName) => this.#reader.keysOf(node);
   alerts = async (query: AlertQuery): Promise<readonly StoredAlert[]> => this.#reader.alerts(query);
   alert = async (uid: string) => this.#reader.alert(uid);
   comments = async (alertId: number) => this.#reader.comments(alertId);
@@ -86,6 +95,7 @@ class SqliteStore implements Store {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#queue.drain();
+    await this.#checkpointer[Symbol.asyncDispose]();
     this.#reader.close();
     this.#db.close();
   }

@@ -25,9 +25,17 @@ const keptCheckpoints = 1000;
 export class SqliteTransaction implements Transaction {
   readonly #db: Database;
   readonly #prepared = new Map<string, Statement>();
+  #appended = 0;
 
   constructor(db: Database) {
     this.#db = db;
+  }
+
+  /** Bytes of the records that were appended since the last call. */
+  takeAppended(): number {
+    const bytes = this.#appended;
+    this.#appended = 0;
+    return bytes;
   }
 
   async node({ cluster, node }: NodeName): Promise<StoredNode | undefined> {
@@ -188,6 +196,7 @@ export class SqliteTransaction implements Transaction {
     const { lastInsertRowid } = this.#prepare(
       "INSERT INTO record (chain, seq, hash, received, bytes) VALUES (?, ?, ?, ?, ?)",
     ).run(at.chain, record.seq, record.hash, at.now, record.bytes);
+    this.#appended += record.bytes.length;
     const { alert, about: node = at.node } = record;
     if (alert) this.#insertAlert(alert, { ...at, node, record: lastInsertRowid });
   }

@@ -1,0 +1,4 @@
+import { verifyParts } from "./verify.ts";
+
+/** The work of a verifier's thread. */
+export default verifyParts;
