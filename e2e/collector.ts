@@ -43,9 +43,16 @@ export function collected(path: string): readonly Seen[] {
   return items.map(({ unmapped }) => unmapped?.fim).filter((seen) => seen !== undefined);
 }
 
-/** How many paths below a directory the collector has as created, and how many of them twice. */
-export function countCreated(dir: string): { readonly paths: number; readonly twice: number } {
+interface Created {
+  readonly paths: number;
+  readonly twice: number;
+  readonly offline: number;
+}
+
+/** How many paths below a directory the collector has as created, how many of them twice, how many as offline. */
+export function countCreated(dir: string): Created {
   let cursor: string | null = "";
+  let offline = 0;
   const counts = new Map<string, number>();
   while (cursor !== null) {
     const after = cursor === "" ? "" : `&cursor=${cursor}`;
@@ -54,11 +61,13 @@ export function countCreated(dir: string): { readonly paths: number; readonly tw
       readonly next: string | null;
     };
     for (const { unmapped } of page.items) {
-      const path = unmapped?.fim?.path ?? "";
-      if (path.startsWith(`${dir}/`)) counts.set(path, (counts.get(path) ?? 0) + 1);
+      const fim = unmapped?.fim;
+      if (!fim?.path.startsWith(`${dir}/`)) continue;
+      counts.set(fim.path, (counts.get(fim.path) ?? 0) + 1);
+      if (fim.offline === true) offline += 1;
     }
     cursor = page.next;
   }
   const twice = [...counts.values()].filter((count) => count > 1).length;
-  return { paths: counts.size, twice };
+  return { paths: counts.size, twice, offline };
 }

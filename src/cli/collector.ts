@@ -1,34 +1,38 @@
 import yargs from "yargs";
-import type { Argv } from "yargs";
-import { formats, logLevels } from "../config/options.ts";
 import { collectorSettings } from "../collector/settings.ts";
-import type { CollectorSettings } from "../collector/settings.ts";
+import { collectorCommands, collectorWhat } from "./collector/commands.ts";
+import type { Given, Run } from "./collector/commands.ts";
+import { printCompletion, withCompletion } from "./completion.ts";
 import { strictly, wrongUsage } from "./parser.ts";
+import type { Program } from "./parser.ts";
 import { requireOnce, withOperands } from "./arguments.ts";
 import { exit, fail, failUncaught } from "./fail.ts";
 import type { Exit } from "./fail.ts";
 
-const program = "fim-collector";
-
-const text = { type: "string", requiresArg: true } as const;
-
-type Given = Readonly<Record<string, unknown>>;
-type Run = (settings: CollectorSettings, given: Given) => Promise<Exit>;
+const name = "fim-collector";
+const program: Program = {
+  name,
+  what: collectorWhat,
+  define: (parser) =>
+    withCompletion(collectorCommands(parser, run), (shell) => {
+      outcome = printCompletion(program, shell);
+    }),
+};
 
 /** The exit code of the command, if one ran. */
 let outcome: Exit | undefined;
 
-failUncaught(program);
+failUncaught(name);
 process.exitCode = await main(process.argv.slice(2));
 
 async function main(args: readonly string[]): Promise<Exit> {
   try {
-    const { help, version: asked } = await commands(yargs([...args])).parseAsync();
+    const { help, version: asked } = await strictly(yargs([...args]), program, args).parseAsync();
     if (outcome === undefined && help !== true && asked !== true)
-      throw wrongUsage(program, "a command is needed");
+      throw wrongUsage(name, "a command is needed");
     return outcome ?? exit.fine;
   } catch (error) {
-    return fail(program, error);
+    return fail(name, error);
   }
 }
 
@@ -40,157 +44,4 @@ function run(load: () => Promise<Run>, operand?: string) {
     const command = await load();
     outcome = await command(collectorSettings(given, process.env), given);
   };
-}
-
-function commands(parser: Argv): Argv {
-  const what = "Receives, verifies and keeps what the agents of a fleet report";
-  const parsed = evidenceCommands(options(parser))
-    .command(
-      "serve",
-      "run until SIGTERM: receive, keep, watch over the nodes, show",
-      serveOptions,
-      run(async () => (await import("./collector/serve.ts")).serveCommand),
-    )
-    .command(
-      "token",
-      "print a join token for one node, usable once",
-      (args) =>
-        args
-          .option("node", { ...text, demandOption: true, describe: "the node's name" })
-          .option("ttl", {
-            ...text,
-            describe: "how long it is good for",
-            defaultDescription: "1h",
-          }),
-      run(async () => (await import("./collector/token.ts")).token),
-    )
-    .command(
-      "backup <file>",
-      "copy the database, also while a collector serves",
-      (args) => args.positional("file", { type: "string" }),
-      run(async () => (await import("./collector/backup.ts")).backup, "file"),
-    )
-    .command(
-      "doctor",
-      "say whether a collector could serve with these settings, and what to do",
-      serveOptions,
-      run(async () => (await import("./collector/doctor.ts")).doctor),
-    )
-    .command("user", "people and programs that may read: add", userCommands);
-  return strictly(parsed.recommendCommands(), program, what);
-}
-
-function serveOptions(parser: Argv): Argv {
-  return parser
-    .option("keep-days", {
-      ...text,
-      describe: "delete records after this many days",
-      defaultDescription: "never",
-    })
-    .option("keep-bytes", {
-      ...text,
-      describe: "delete the oldest days while the store is larger, such as 100GiB",
-      defaultDescription: "never",
-    })
-    .option("plain-http", {
-      type: "boolean",
-      describe: "speak no TLS, also to other hosts",
-    })
-    .option("service-account", {
-      ...text,
-      describe: "NAMESPACE/NAME whose tokens let a node enrol",
-    })
-    .option("audience", {
-      ...text,
-      describe: "for which these tokens are made",
-      defaultDescription: "fim-collector",
-    })
-    .option("cluster", {
-      ...text,
-      describe: "of the API server that makes these tokens",
-      defaultDescription: "default",
-    })
-    .option("jwks", { ...text, describe: "file with the API server's public keys, to ask none" })
-    .option("issuer", { ...text, describe: "of the tokens; with --jwks" })
-    .option("authorized-agents", {
-      ...text,
-      describe: "file with the keys of nodes that need no token",
-    });
-}
-
-function evidenceCommands(parser: Argv): Argv {
-  return parser
-    .command(
-      "export",
-      "write records, signatures and proofs to stdout, as evidence",
-      (args) =>
-        args
-          .option("node", { ...text, describe: "only the records of this node" })
-          .option("since", { ...text, describe: "only what was received since, such as 24h" }),
-      run(async () => (await import("./collector/export.ts")).exportEvidence),
-    )
-    .command(
-      "verify <file>",
-      "verify an exported file, offline",
-      (args) =>
-        args
-          .positional("file", { type: "string" })
-          .option("key", { ...text, describe: "file with the collector's public key" })
-          .option("format", {
-            ...text,
-            choices: formats,
-            describe: "how to print",
-            default: "table",
-          }),
-      run(async () => (await import("./collector/verify.ts")).verify, "file"),
-    )
-    .command("key", "this collector's public key: show", (args) =>
-      args
-        .command(
-          "show",
-          "print it, for verify --key",
-          (none) => none,
-          run(async () => (await import("./collector/key.ts")).showKey),
-        )
-        .demandCommand(1, "key: show is needed"),
-    );
-}
-
-function userCommands(parser: Argv): Argv {
-  return parser
-    .command(
-      "add <name>",
-      "let this user log in; asks for a password",
-      (args) =>
-        args.positional("name", { type: "string" }).option("token", {
-          type: "boolean",
-          describe: "print a bearer token for the API instead",
-        }),
-      run(async () => (await import("./collector/user.ts")).addUser, "name"),
-    )
-    .demandCommand(1, "user: add is needed");
-}
-
-function options(parser: Argv): Argv {
-  return parser
-    .option("state", {
-      ...text,
-      describe: "key and database",
-      defaultDescription: "/var/lib/fim-collector",
-    })
-    .option("store", {
-      ...text,
-      describe: "sqlite:FILE, or postgres://USER:PASSWORD@HOST/DATABASE",
-      defaultDescription: "a database in --state",
-    })
-    .option("listen", { ...text, describe: "HOST:PORT", defaultDescription: "127.0.0.1:8686" })
-    .option("config", { ...text, describe: "YAML file with the receivers of alerts, webhooks:" })
-    .option("tls-cert", { ...text, describe: "certificate chain, PEM file" })
-    .option("tls-key", { ...text, describe: "its private key, PEM file" })
-    .option("name", {
-      ...text,
-      describe: "this collector's name in its own records",
-      defaultDescription: "host name",
-    })
-    .option("log-level", { ...text, describe: logLevels.join(", "), defaultDescription: "info" });
 }

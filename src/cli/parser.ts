@@ -1,6 +1,8 @@
 import type { Argv } from "yargs";
 import { version } from "../node/version.ts";
 import { IntegrityError } from "../core/error.ts";
+import { outlineOf } from "./outline.ts";
+import { suggest } from "./suggest.ts";
 
 /**
  * "--no-root" and "--root.x" are mistakes, not other forms of --root. The words after "--" are kept apart, because
@@ -8,10 +10,19 @@ import { IntegrityError } from "../core/error.ts";
  */
 const parsing = { "boolean-negation": false, "dot-notation": false, "populate--": true } as const;
 
+/** A program as its command line sees it. */
+export interface Program {
+  readonly name: string;
+  /** In a sentence. */
+  readonly what: string;
+  readonly define: (parser: Argv) => Argv;
+}
+
 /** A program's commands, parsed strictly: what yargs refuses is an error of ours, and it never ends the process. */
-export function strictly(parser: Argv, program: string, what: string): Argv {
-  return parser
-    .scriptName(program)
+export function strictly(parser: Argv, program: Program, args: readonly string[]): Argv {
+  const { name, what, define } = program;
+  return define(parser)
+    .scriptName(name)
     .usage(`$0 COMMAND [OPTIONS]\n\n${what}`)
     .demandCommand(1, "a command is needed")
     .strict()
@@ -23,7 +34,13 @@ export function strictly(parser: Argv, program: string, what: string): Argv {
     .fail((message, error) => {
       // yargs throws YError for what it refuses while parsing.
       if (error && error.name !== "YError") throw error;
-      throw wrongUsage(program, message.split("\n").join("; "));
+      const [, unknown] = /^Unknown (?:arguments?|commands?): (.*)$/.exec(message) ?? [];
+      throw wrongUsage(
+        name,
+        unknown === undefined
+          ? message.split("\n").join("; ")
+          : suggest(outlineOf(name, what, define), args, unknown.split(", ")),
+      );
     });
 }
 
