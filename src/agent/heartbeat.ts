@@ -1,6 +1,7 @@
 import { etcdMarks, etcdMember } from "../core/record/etcd.ts";
 import { sealHeartbeat } from "../core/record/heartbeat.ts";
 import type { Node } from "../node/node.ts";
+import { sharedFactsOf } from "./shared-facts.ts";
 import { readHostFacts } from "../node/host.ts";
 import type { State } from "../node/state.ts";
 import { version } from "../node/version.ts";
@@ -20,35 +21,12 @@ interface HeartbeatSources {
 export const collectorName = "collector";
 const mostTroubles = 100;
 
-const authorities = ["ca", "front-proxy-ca", "etcd/ca"].flatMap((name) => [
-  `/etc/kubernetes/pki/${name}.crt`,
-  `/etc/kubernetes/pki/${name}.key`,
-]);
-const programs = ["kubelet", "kubeadm", "kubectl"].flatMap((name) => [
-  `/usr/bin/${name}`,
-  `/usr/local/bin/${name}`,
-]);
-/** Equal on all control-plane nodes of a cluster that kubeadm made (kubeadm join copies them). */
-const shared: readonly string[] = [
-  ...authorities,
-  "/etc/kubernetes/pki/sa.key",
-  "/etc/kubernetes/pki/sa.pub",
-  ...programs,
-];
-
-function sharedFiles({ current }: State): Readonly<Record<string, string>> {
-  const known = shared.flatMap((path) => {
-    const digest = current.get(path)?.sha256;
-    return digest === undefined ? [] : [[path, digest] as const];
-  });
-  return Object.fromEntries(known);
-}
-
 /** Makes the line of a signed heartbeat with a nonce of the collector. */
 export function heartbeatMaker(sources: HeartbeatSources): (nonce: string) => Buffer {
   const { node, state, metrics, health, every } = sources;
   const { bootId } = readHostFacts(node.root);
   const { name, digest } = node.policy;
+  const sharedFacts = sharedFactsOf(node.root);
   return (nonce) => {
     const { seq, hash } = state.outbox.head();
     const statement = state.baseline.signed();
@@ -71,7 +49,7 @@ export function heartbeatMaker(sources: HeartbeatSources): (nonce: string) => Bu
         },
         policy: { name, digest },
         ...metrics.latest(),
-        shared: sharedFiles(state),
+        shared: sharedFacts(state.current),
         ...(etcd && { etcd }),
         degraded: [...health.degraded(), ...health.unready()].slice(0, mostTroubles),
         waiting: state.queue.pending(collectorName),

@@ -1,8 +1,7 @@
-import { outlierSeverity, outliersOf } from "../core/record/outlier.ts";
-import type { Facts, Outlier } from "../core/record/outlier.ts";
-import { lastHeartbeat } from "./node-state.ts";
+import { outlierPatience, outlierSeverity, outliersOf } from "../core/record/outlier.ts";
+import type { Outlier } from "../core/record/outlier.ts";
+import type { Member } from "./fleet.ts";
 import type { Collector } from "./ingest/receive.ts";
-import type { StoredNode } from "./store/store.ts";
 
 const prefix = "outlier ";
 
@@ -11,18 +10,20 @@ export class Outliers {
   readonly #collector: Collector;
   /** Since when, by node and fact, milliseconds of the clock. */
   #differing = new Map<string, number>();
+  /** The comparison of each cluster, with the members that it was made from. */
+  #clusters: ReadonlyMap<string, Compared> = new Map();
 
   constructor(collector: Collector) {
     this.#collector = collector;
   }
 
   /** True: an alarm was raised. */
-  async look(nodes: readonly StoredNode[], now: number): Promise<boolean> {
-    const found = findOutliers(nodes);
+  async look(members: readonly Member[], now: number): Promise<boolean> {
+    const found = this.#compare(members);
     const before = this.#differing;
     this.#differing = new Map(found.map((one) => [keyOf(one), before.get(keyOf(one)) ?? now]));
     const lasting = found.filter(
-      (one) => now - (this.#differing.get(keyOf(one)) ?? now) >= patience(one.node),
+      (one) => now - (this.#differing.get(keyOf(one)) ?? now) >= patience(one),
     );
     const ended = await this.#ended(new Set(found.map(keyOf)));
     if (lasting.length === 0 && ended.length === 0) return false;
@@ -50,6 +51,19 @@ export class Outliers {
     });
   }
 
+  /** Compares a cluster again only when one of its nodes was heard. */
+  #compare(members: readonly Member[]): readonly Found[] {
+    const before = this.#clusters;
+    const clusters = Map.groupBy(members, ({ cluster }) => cluster);
+    this.#clusters = new Map(
+      [...clusters].map(([cluster, own]) => {
+        const known = before.get(cluster);
+        return [cluster, known && areSame(known.members, own) ? known : compared(own)];
+      }),
+    );
+    return [...this.#clusters.values()].flatMap(({ found }) => found);
+  }
+
   async #ended(present: ReadonlySet<string>) {
     const alarms = await this.#collector.store.alarms();
     return alarms.filter(
@@ -60,32 +74,34 @@ export class Outliers {
 }
 
 interface Found extends Outlier {
-  readonly node: StoredNode;
+  readonly node: Member;
 }
 
-function findOutliers(nodes: readonly StoredNode[]): readonly Found[] {
-  const byId = new Map(nodes.map((node) => [node.id, node]));
-  const clusters = Map.groupBy(nodes, ({ cluster }) => cluster);
-  return [...clusters.values()].flatMap((members) =>
-    outliersOf(members.map((node) => ({ id: node.id, facts: factsOf(node) }))).flatMap((one) => {
-      const node = byId.get(one.id);
-      return node ? [{ ...one, node }] : [];
-    }),
-  );
+interface Compared {
+  readonly members: readonly Member[];
+  readonly found: readonly Found[];
 }
 
-function factsOf(node: StoredNode): Facts {
-  const heartbeat = lastHeartbeat(node);
-  return heartbeat ? { ...heartbeat.shared, policy: heartbeat.policy.digest } : {};
+function areSame(some: readonly Member[], others: readonly Member[]): boolean {
+  return some.length === others.length && some.every((one, at) => one === others[at]);
+}
+
+function compared(members: readonly Member[]): Compared {
+  const byId = new Map(members.map((node) => [node.id, node]));
+  const found = outliersOf(members).flatMap((one) => {
+    const node = byId.get(one.id);
+    return node ? [{ ...one, node }] : [];
+  });
+  return { members, found };
 }
 
 function keyOf({ id, fact }: Outlier): string {
   return `${id} ${fact}`;
 }
 
-/** Two heartbeats: a file that is changed on all nodes is not changed on all at once. */
-function patience(node: StoredNode): number {
-  return (lastHeartbeat(node)?.every ?? 0) * 2;
+/** Two heartbeats at least: a file that is changed on all nodes is not changed on all at once. */
+function patience({ fact, node }: Found): number {
+  return Math.max(node.every * 2, outlierPatience(fact));
 }
 
 function reasonOf({ fact, expected }: Found): string {

@@ -2,10 +2,10 @@ import { setTimeout as pause } from "node:timers/promises";
 import type { Logger } from "pino";
 import { messageOf } from "../core/error.ts";
 import type { Feed } from "./feed.ts";
+import { Fleet } from "./fleet.ts";
+import type { Member } from "./fleet.ts";
 import type { Collector } from "./ingest/receive.ts";
 import { Outliers } from "./outliers.ts";
-import { silentAfter } from "./node-state.ts";
-import type { StoredNode } from "./store/store.ts";
 
 /** Milliseconds between two looks at all nodes. */
 const lookEvery = 1000;
@@ -21,6 +21,7 @@ export class Watchdog implements AsyncDisposable {
   readonly #options: WatchdogOptions;
   /** While the collector was down, no node could be heard. */
   readonly #started: number;
+  readonly #fleet: Fleet;
   readonly #outliers: Outliers;
   readonly #stop = new AbortController();
   readonly #looking: Promise<void>;
@@ -28,6 +29,7 @@ export class Watchdog implements AsyncDisposable {
   constructor(options: WatchdogOptions) {
     this.#options = options;
     this.#started = options.collector.clock();
+    this.#fleet = new Fleet(options.collector.store);
     this.#outliers = new Outliers(options.collector);
     this.#looking = this.#run();
   }
@@ -49,19 +51,19 @@ export class Watchdog implements AsyncDisposable {
     const { collector, feed, log } = this.#options;
     try {
       const now = collector.clock();
-      const nodes = await collector.store.nodes();
-      for (const node of nodes) if (this.#isSilent(node, now)) await this.#raise(node, now);
-      if (await this.#outliers.look(nodes, now)) feed.wake();
+      const members = await this.#fleet.members();
+      for (const one of members) if (this.#isSilent(one, now)) await this.#raise(one, now);
+      if (await this.#outliers.look(members, now)) feed.wake();
     } catch (error) {
       log.error({ reason: messageOf(error) }, "the watchdog could not look");
     }
   }
 
-  #isSilent(node: StoredNode, now: number): boolean {
-    return now - Math.max(node.heard, this.#started) > silentAfter(node);
+  #isSilent({ heard, silentAfter }: Member, now: number): boolean {
+    return now - Math.max(heard, this.#started) > silentAfter;
   }
 
-  async #raise({ id, cluster, node, heard }: StoredNode, now: number): Promise<void> {
+  async #raise({ id, cluster, node, heard }: Member, now: number): Promise<void> {
     const { collector, feed, log } = this.#options;
     const isNew = await collector.store.transact(async (tx) => {
       const known = await tx.node({ cluster, node });

@@ -6,11 +6,13 @@ import { close, openInRoot, openPlain, openRoot, readAt } from "../linux/files.t
 
 /** Facts from the node's own files. */
 export function readHostFacts(root: string): HostFacts {
-  const described = osRelease(read(root, "/etc/os-release") ?? read(root, "/usr/lib/os-release"));
-  const machineId = read(root, "/etc/machine-id")?.trim();
-  const bootId = read("/", "/proc/sys/kernel/random/boot_id")?.trim();
+  const described = osRelease(
+    readNodeText(root, "/etc/os-release") ?? readNodeText(root, "/usr/lib/os-release"),
+  );
+  const machineId = readNodeText(root, "/etc/machine-id")?.trim();
+  const bootId = readNodeText("/", "/proc/sys/kernel/random/boot_id")?.trim();
   return {
-    hostname: read(root, "/etc/hostname")?.trim() || hostname(),
+    hostname: readNodeText(root, "/etc/hostname")?.trim() || hostname(),
     ...(described["PRETTY_NAME"] && { osName: described["PRETTY_NAME"] }),
     ...(described["VERSION_ID"] && { osVersion: described["VERSION_ID"] }),
     kernel: release(),
@@ -21,8 +23,8 @@ export function readHostFacts(root: string): HostFacts {
 
 /** User and group names from the node's own files, read again when they change. */
 export function namesOf(root: string): Names {
-  const users = idNames(read(root, "/etc/passwd"));
-  const groups = idNames(read(root, "/etc/group"));
+  const users = idNames(readNodeText(root, "/etc/passwd"));
+  const groups = idNames(readNodeText(root, "/etc/group"));
   return { user: (uid) => users.get(uid), group: (gid) => groups.get(gid) };
 }
 
@@ -30,8 +32,8 @@ const readFlags = constants.O_RDONLY | constants.O_NONBLOCK;
 /** No such file is larger. */
 const largest = 4 << 20;
 
-/** Opened inside the node's root: no link leads out, and no FIFO blocks. */
-function read(root: string, path: string): string | undefined {
+/** The text of a file of the node. Opened inside the node's root: no link leads out, and no FIFO blocks. */
+export function readNodeText(root: string, path: string): string | undefined {
   const rootFd = root === "/" ? -1 : openRoot(root);
   const fd = rootFd < 0 ? openPlain(-1, path, readFlags) : openInRoot(rootFd, path, readFlags);
   if (rootFd >= 0) close(rootFd);

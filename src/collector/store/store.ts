@@ -189,7 +189,10 @@ export interface Comment {
 export interface Store extends AsyncDisposable {
   /** Runs the work in one transaction. What it throws undoes the work. */
   transact<Result>(work: (tx: Transaction) => Promise<Result>): Promise<Result>;
-  nodes(): Promise<readonly StoredNode[]>;
+  /** All enrolled nodes, or those with these ids. */
+  nodes(ids?: readonly number[]): Promise<readonly StoredNode[]>;
+  /** When each node was heard last. */
+  pulses(): Promise<readonly { readonly id: number; readonly heard: number }[]>;
   /** The keys by which a node may sign. Empty: it is not enrolled. */
   keysOf(node: NodeName): Promise<readonly NodeKey[]>;
   alerts(query: AlertQuery): Promise<readonly StoredAlert[]>;

@@ -29,7 +29,7 @@ export interface Heartbeat {
   readonly engine: string;
   readonly attribution: string;
   readonly watched: number;
-  /** SHA-256 of the watched files that are equal on all control-plane nodes of a cluster, by path. */
+  /** What is equal on all control-plane nodes of a cluster: SHA-256 of files by path, flags and images of static pods. */
   readonly shared?: Readonly<Record<string, string>>;
   /** Of a node with an etcd member. */
   readonly etcd?: EtcdMarks;

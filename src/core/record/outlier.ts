@@ -27,9 +27,10 @@ export function outliersOf(nodes: readonly Compared[]): readonly Outlier[] {
 }
 
 function outliersIn(fact: string, nodes: readonly Compared[]): readonly Outlier[] {
-  const having = nodes.flatMap(({ id, facts }) =>
-    facts[fact] === undefined ? [] : [{ id, value: facts[fact] }],
-  );
+  const having = nodes.flatMap(({ id, facts }) => {
+    const value = facts[fact] ?? absenceOf(fact, facts);
+    return value === undefined ? [] : [{ id, value }];
+  });
   const groups = Map.groupBy(having, ({ value }) => value);
   if (groups.size < 2) return [];
   const [largest] = [...groups].toSorted(([, a], [, b]) => b.length - a.length);
@@ -40,8 +41,25 @@ function outliersIn(fact: string, nodes: readonly Compared[]): readonly Outlier[
     .map(({ id, value }) => ({ id, fact, value, ...(expected !== undefined && { expected }) }));
 }
 
+const absent = "absent";
+
+/** A flag that a node's manifest lacks differs from one that it has. A node without the manifest has no such fact. */
+function absenceOf(fact: string, facts: Facts): string | undefined {
+  const [component = ""] = fact.split(" --", 1);
+  if (component === fact) return undefined;
+  return Object.keys(facts).some((one) => one.startsWith(`${component} `)) ? absent : undefined;
+}
+
 /** A certificate authority of its own is an attack until shown otherwise; another program may be an upgrade. */
 export function outlierSeverity(fact: string): Severity {
   if (/\/(?:pki|tls)\//.test(fact)) return "critical";
-  return fact === "policy" ? "high" : "medium";
+  return fact === "policy" || fact.includes(" --") ? "high" : "medium";
+}
+
+const minute = 60_000;
+
+/** Milliseconds for which nodes may differ: an upgrade goes from node to node, a certificate authority does not. */
+export function outlierPatience(fact: string): number {
+  if (/ image$|\/bin\//.test(fact)) return 60 * minute;
+  return fact.includes(" --") ? 10 * minute : 0;
 }

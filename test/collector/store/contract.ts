@@ -45,6 +45,23 @@ export function testStore(declare: Declare, open: () => Promise<OpenedStore>): v
     t.deepEqual(names, ["B/x", "a/x", "a/y", "b/x"]);
   });
 
+  test("some nodes are read by their ids, and when each was heard", async (t, store) => {
+    const [one, two] = await store.transact(async (tx) => [
+      await tx.enrol(name("one"), key(), { envelope: "{}", former: [], now }),
+      await tx.enrol(name("two"), key(), { envelope: "{}", former: [], now: now + 1 }),
+    ]);
+    t.deepEqual(
+      (await store.nodes([two.id])).map(({ node, keys }) => [node, keys.length]),
+      [["two", 1]],
+    );
+    t.deepEqual(await store.nodes([]), []);
+    const pulses = (await store.pulses()).toSorted((a, b) => a.heard - b.heard);
+    t.deepEqual(pulses, [
+      { id: one.id, heard: now },
+      { id: two.id, heard: now + 1 },
+    ]);
+  });
+
   test("former keys stay known; a second enrolment makes all but its own worthless", async (t, store) => {
     const [first, second, third, fourth] = [key(), key(), key(), key()];
     const { id } = await enrol(store, "cp-1", first);

@@ -1,6 +1,6 @@
 import test from "ava";
 import fc from "fast-check";
-import { outlierSeverity, outliersOf } from "../../../src/core/record/outlier.ts";
+import { outlierPatience, outlierSeverity, outliersOf } from "../../../src/core/record/outlier.ts";
 
 const nodes = (...values: readonly (string | undefined)[]) =>
   values.map((value, id) => ({ id, facts: value === undefined ? {} : { ca: value } }));
@@ -40,8 +40,28 @@ test("an outlier never has the majority's value, and every other value is one", 
   t.notThrows(() => fc.assert(property));
 });
 
+test("a flag that one manifest lacks differs; a node without the manifest does not", (t) => {
+  const flags = { "kube-apiserver image": "v1", "kube-apiserver --audit-log-path": "/log" };
+  const found = outliersOf([
+    { id: 0, facts: flags },
+    { id: 1, facts: { "kube-apiserver image": "v1" } },
+    { id: 2, facts: flags },
+    { id: 3, facts: { policy: "aa" } },
+  ]);
+  const fact = "kube-apiserver --audit-log-path";
+  t.deepEqual(found, [{ id: 1, fact, value: "absent", expected: "/log" }]);
+  t.is(outlierSeverity(fact), "high");
+});
+
 test("another certificate authority is critical", (t) => {
   t.is(outlierSeverity("/etc/kubernetes/pki/ca.crt"), "critical");
   t.is(outlierSeverity("policy"), "high");
   t.is(outlierSeverity("/usr/bin/kubelet"), "medium");
+});
+
+test("versions may differ for an upgrade's time, a certificate authority never", (t) => {
+  t.is(outlierPatience("kube-apiserver image"), 3_600_000);
+  t.is(outlierPatience("/usr/bin/kubelet"), 3_600_000);
+  t.is(outlierPatience("kube-apiserver --authorization-mode"), 600_000);
+  t.is(outlierPatience("/etc/kubernetes/pki/ca.crt"), 0);
 });

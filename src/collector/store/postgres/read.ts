@@ -14,7 +14,7 @@ import type {
 } from "../store.ts";
 import type { Sql } from "./connect.ts";
 import { conditionsOf } from "./conditions.ts";
-import { plain } from "./values.ts";
+import { arrayOf, plain } from "./values.ts";
 
 const columns = `record, uid, node, type, severity, change, path, rule, incident, pod, at, received,
   acknowledged`;
@@ -34,16 +34,25 @@ export class PostgresReader {
     this.#sql = sql;
   }
 
-  async nodes(): Promise<readonly StoredNode[]> {
+  async nodes(ids?: readonly number[]): Promise<readonly StoredNode[]> {
+    const sql = this.#sql;
+    const wanted = ids ? arrayOf(ids) : null;
     const [rows, keys] = await Promise.all([
-      this.#sql<NodeRow[]>`
+      sql<NodeRow[]>`
         SELECT id, cluster, name, key_id, chain, enrolled, heard, heartbeat, baseline
-        FROM node ORDER BY cluster, name`,
-      this.#sql<KeyRow[]>`
-        SELECT node, key_id, public_key FROM node_key WHERE retired IS NULL ORDER BY since`,
+        FROM node WHERE ${wanted}::bigint[] IS NULL OR id = ANY(${wanted}::bigint[])
+        ORDER BY cluster, name`,
+      sql<KeyRow[]>`
+        SELECT node, key_id, public_key FROM node_key
+        WHERE retired IS NULL AND (${wanted}::bigint[] IS NULL OR node = ANY(${wanted}::bigint[]))
+        ORDER BY since`,
     ]);
     const byNode = Map.groupBy(keys, ({ node }) => node);
     return rows.map((row) => toNode(row, byNode.get(row.id) ?? []));
+  }
+
+  async pulses(): Promise<readonly { readonly id: number; readonly heard: number }[]> {
+    return await this.#sql<{ id: number; heard: number }[]>`SELECT id, heard FROM node`;
   }
 
   async keysOf({ cluster, node }: NodeName): Promise<readonly NodeKey[]> {

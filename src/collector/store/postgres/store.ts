@@ -89,7 +89,9 @@ class PostgresStore implements Store {
     return await this.#retry(async () => await read(this.#reader));
   }
 
-  nodes = async () => await this.#read(async (reader) => await reader.nodes());
+  nodes = async (ids?: readonly number[]) =>
+    await this.#read(async (reader) => await reader.nodes(ids));
+  pulses = async () => await this.#read(async (reader) => await reader.pulses());
   keysOf = async (node: NodeName) => await this.#read(async (reader) => await reader.keysOf(node));
   alerts = async (query: AlertQuery) =>
     await this.#read(async (reader) => await reader.alerts(query));

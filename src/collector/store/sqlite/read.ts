@@ -20,6 +20,10 @@ const alertSelect = `SELECT alert.record AS id, alert.uid, node.cluster, node.na
     alert.received, alert.acknowledged, record.bytes
   FROM alert JOIN record ON record.id = alert.record LEFT JOIN node ON node.id = alert.node`;
 
+interface Wanted {
+  readonly wanted: string | null;
+}
+
 /** What people and the watchdog read, over a connection that writes nothing. */
 export class SqliteReader {
   readonly #db: Database;
@@ -28,19 +32,29 @@ export class SqliteReader {
     this.#db = db;
   }
 
-  nodes(): readonly StoredNode[] {
+  nodes(ids?: readonly number[]): readonly StoredNode[] {
+    const wanted = ids ? JSON.stringify(ids) : null;
     const keys = Map.groupBy(
       this.#db
-        .prepare<[], KeyRow>(
-          "SELECT node, key_id, public_key FROM node_key WHERE retired IS NULL ORDER BY since",
+        .prepare<[Wanted], KeyRow>(
+          `SELECT node, key_id, public_key FROM node_key WHERE retired IS NULL
+             AND (@wanted IS NULL OR node IN (SELECT value FROM json_each(@wanted))) ORDER BY since`,
         )
-        .all(),
+        .all({ wanted }),
       ({ node }) => node,
     );
     return this.#db
-      .prepare<[], NodeRow>(`SELECT ${nodeColumns} FROM node ORDER BY cluster, name`)
-      .all()
+      .prepare<[Wanted], NodeRow>(
+        `SELECT ${nodeColumns} FROM node
+         WHERE @wanted IS NULL OR id IN (SELECT value FROM json_each(@wanted))
+         ORDER BY cluster, name`,
+      )
+      .all({ wanted })
       .map((row) => toNode(row, keys.get(row.id) ?? []));
+  }
+
+  pulses(): readonly { readonly id: number; readonly heard: number }[] {
+    return this.#db.prepare<[], { id: number; heard: number }>("SELECT id, heard FROM node").all();
   }
 
   keysOf({ cluster, node }: NodeName): readonly NodeKey[] {

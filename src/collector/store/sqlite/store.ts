@@ -63,7 +63,8 @@ class SqliteStore implements Store {
     return await this.#queue.run(async () => await work(this.#tx));
   }
 
-  nodes = async () => this.#reader.nodes();
+  nodes = async (ids?: readonly number[]) => this.#reader.nodes(ids);
+  pulses = async () => this.#reader.pulses();
   keysOf = async (node: NodeName) => this.#reader.keysOf(node);
   alerts = async (query: AlertQuery): Promise<readonly StoredAlert[]> => this.#reader.alerts(query);
   alert = async (uid: string) => this.#reader.alert(uid);
