@@ -48,6 +48,7 @@ function exitOf(code: ErrorCode): Exit {
     case "CHAIN_BROKEN":
       return exit.untrusted;
     case "STATE_BUSY":
+    case "SEARCH_SLOW":
     case "SYSCALL":
       return exit.incomplete;
   }

@@ -10,6 +10,7 @@ export type ErrorCode =
   | "KEY_INVALID"
   | "STATE_UNUSABLE"
   | "STATE_BUSY"
+  | "SEARCH_SLOW"
   | "SYSCALL"
   | "ENGINE_FAILED"
   | "UNSUPPORTED";

@@ -45,6 +45,10 @@ export async function makeServer(options: ServerOptions): Promise<FastifyInstanc
   }) as unknown as FastifyInstance;
   server.setErrorHandler((error: Error & { statusCode?: number }, request, reply) => {
     if (isBusy(error)) return void unavailable(reply, options, error);
+    if (error instanceof IntegrityError && error.code === "SEARCH_SLOW")
+      return void reply
+        .code(422)
+        .send({ error: "too slow", reason: `${error.message}: ${error.hint ?? ""}` });
     const status = error.statusCode ?? 500;
     if (status >= 500) log.error({ err: error.message, url: request.routeOptions.url }, "failed");
     const reason = status >= 500 ? "the collector failed; its log says why" : error.message;

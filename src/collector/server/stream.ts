@@ -57,6 +57,7 @@ function follow(
   let isAsked = false;
   const send = async (): Promise<void> => {
     for (;;) {
+      const [newest] = await collector.store.alerts({ limit: 1 });
       const alerts = await collector.store.alerts(query);
       for (const alert of alerts) {
         query = { ...query, after: alert.id };
@@ -66,7 +67,11 @@ function follow(
         if (isFull) await drained(client);
         if (client.destroyed) return;
       }
-      if (alerts.length < query.limit) return;
+      if (alerts.length < query.limit) {
+        // What came before the question and does not fit is not looked at again.
+        query = { ...query, after: Math.max(query.after ?? 0, newest?.id ?? 0) };
+        return;
+      }
     }
   };
   const wake = (): void => {

@@ -1,5 +1,6 @@
 import test from "ava";
 import Database from "better-sqlite3";
+import { PathNames } from "../../../src/collector/store/sqlite/path-names.ts";
 import { findRecords } from "../../../src/collector/store/sqlite/search.ts";
 import type { AlertQuery } from "../../../src/collector/store/store.ts";
 import { readMigrations } from "../../../src/sqlite/migrate.ts";
@@ -13,6 +14,7 @@ function plansOf(query: Partial<AlertQuery>): readonly string[] {
   db.exec(
     "INSERT INTO node (id, cluster, name, key_id, enrolled, enrolment, heard) VALUES (1, 'c', 'n', 'k', 0, '', 0)",
   );
+  db.function("in_time", (_: unknown) => 1);
   const plans: string[] = [];
   const explained = new Proxy(db, {
     get: (target, name) =>
@@ -23,7 +25,7 @@ function plansOf(query: Partial<AlertQuery>): readonly string[] {
           }
         : Reflect.get(target, name),
   });
-  findRecords(explained, { limit: 10, ...query });
+  findRecords(explained, { limit: 10, ...query }, new PathNames(db));
   db.close();
   return plans.filter((one) => one.includes("alert"));
 }

@@ -140,7 +140,11 @@ async function insertAlerts(sql: TransactionSql, rows: readonly Row[]): Promise<
       AS given (record, uid, node, type, severity, change, path, rule, incident, pod, at, received)),
     fresh AS (
       INSERT INTO alert_uid (uid, record, received) SELECT uid, record, received FROM given
-      ORDER BY record ON CONFLICT DO NOTHING RETURNING record)
+      ORDER BY record ON CONFLICT DO NOTHING RETURNING record),
+    names AS (
+      INSERT INTO path_name SELECT DISTINCT path FROM given WHERE path IS NOT NULL AND NOT EXISTS (
+        SELECT FROM path_name AS known WHERE left(known.path, 512) = left(given.path, 512)
+          COLLATE "C" AND known.path = given.path COLLATE "C"))
     INSERT INTO alert
       (record, uid, node, type, severity, change, path, rule, incident, pod, at, received)
     SELECT given.* FROM given JOIN fresh ON fresh.record = given.record`;

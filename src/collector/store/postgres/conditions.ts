@@ -8,11 +8,13 @@ type Value = string | number;
 const indexedPath = 512;
 const indexedIncident = 128;
 
-/** A condition for each given part of a query, with numbered parameters. */
-export function conditionsOf(query: AlertQuery): {
+export interface Conditions {
   readonly where: string;
   readonly values: readonly Value[];
-} {
+}
+
+/** A condition for each given part of a query, with numbered parameters. `names`: the paths that fit its pattern. */
+export function conditionsOf(query: AlertQuery, names?: readonly string[]): Conditions {
   const { path, severities: wanted, acknowledged, incident } = query;
   const conditions: readonly (readonly [string, Value | undefined])[] = [
     ["node IN (SELECT id FROM node WHERE cluster = ?)", query.cluster],
@@ -20,7 +22,7 @@ export function conditionsOf(query: AlertQuery): {
     ["severity = ANY (?::smallint[])", wanted && arrayOf(wanted.map(rankOf))],
     ["change = ?", query.change],
     ["type = ?", query.type],
-    ...pathConditions(path),
+    ...(names ? nameConditions(names) : pathConditions(path)),
     ["rule = ?", query.rule],
     [`left(incident, ${indexedIncident}) = ?`, incident?.slice(0, indexedIncident)],
     ["incident = ?", incident],
@@ -52,11 +54,27 @@ function pathConditions(path: string | undefined): readonly (readonly [string, s
   const begin = escaped(Array.from(literal).slice(0, indexedPath).join(""));
   const indexed = [`left(path, ${indexedPath}) LIKE ?`, `${begin}%`] as const;
   if (literal === path) return [indexed, ["path = ?", path]];
-  const pattern = escaped(path).replaceAll("*", "%").replaceAll("?", "_");
-  return [...(begin === "" ? [] : [indexed]), ["path LIKE ?", pattern]];
+  return [...(begin === "" ? [] : [indexed]), ["path LIKE ?", patternOf(path)]];
+}
+
+function nameConditions(names: readonly string[]): readonly (readonly [string, string])[] {
+  const begins = new Set(names.map((one) => Array.from(one).slice(0, indexedPath).join("")));
+  return [
+    [`left(path, ${indexedPath}) = ANY (?::text[])`, arrayOf([...begins])],
+    ["path = ANY (?::text[])", arrayOf(names)],
+  ];
+}
+
+/** A path with "*" and "?" as a pattern of LIKE. */
+export function patternOf(path: string): string {
+  return escaped(path).replaceAll("*", "%").replaceAll("?", "_");
 }
 
 /** A text that LIKE takes literally. */
 function escaped(text: string): string {
   return text.replaceAll(/[\\%_]/g, "\\$&");
+}
+
+export function isGlob(path: string | undefined): path is string {
+  return path !== undefined && /[*?]/.test(path);
 }

@@ -13,18 +13,8 @@ import type {
   StoredProof,
 } from "../store.ts";
 import type { Sql } from "./connect.ts";
-import { conditionsOf } from "./conditions.ts";
+import { alertJoin, alertSelect, findAlerts } from "./search.ts";
 import { arrayOf, plain } from "./values.ts";
-
-const columns = `record, uid, node, type, severity, change, path, rule, incident, pod, at, received,
-  acknowledged`;
-
-const alertSelect = `SELECT alert.record AS id, alert.uid, node.cluster, node.name AS node, alert.type,
-  alert.severity, alert.change, alert.path, alert.rule, alert.incident, alert.pod, alert.at,
-  alert.received, alert.acknowledged, record.bytes`;
-
-const alertJoin = `JOIN record ON record.id = alert.record AND record.received = alert.received
-  LEFT JOIN node ON node.id = alert.node`;
 
 /** What people and the watchdog read: what was committed. */
 export class PostgresReader {
@@ -63,14 +53,7 @@ export class PostgresReader {
   }
 
   async alerts(query: AlertQuery): Promise<readonly StoredAlert[]> {
-    const { where, values } = conditionsOf(query);
-    const order = query.after === undefined ? "DESC" : "ASC";
-    const sql = `${alertSelect} FROM (SELECT ${columns} FROM alert ${where}
-      ORDER BY record ${order} LIMIT $${values.length + 1}) AS alert ${alertJoin}
-      ORDER BY alert.record ${order}`;
-    const rows = await this.#sql.unsafe<AlertRow[]>(sql, [...values, query.limit], {
-      prepare: true,
-    });
+    const rows = await findAlerts(this.#sql, query);
     return rows.map(toAlert);
   }
 

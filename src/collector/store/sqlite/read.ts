@@ -1,10 +1,7 @@
 import type { Database } from "better-sqlite3";
-import { severities } from "../../../core/policy/rule.ts";
-import type { Severity } from "../../../core/policy/rule.ts";
 import type {
   AlertQuery,
   Comment,
-  HourCount,
   NodeKey,
   NodeName,
   StoredAlert,
@@ -13,7 +10,6 @@ import type {
 } from "../store.ts";
 import { nodeColumns, toAlert, toKey, toNode } from "../rows.ts";
 import type { AlertRow, KeyRow, NodeRow } from "../rows.ts";
-import { findRecords } from "./search.ts";
 
 const alertSelect = `SELECT alert.record AS id, alert.uid, node.cluster, node.name AS node, alert.type,
     alert.severity, alert.change, alert.path, alert.rule, alert.incident, alert.pod, alert.at,
@@ -67,9 +63,20 @@ export class SqliteReader {
       .map(toKey);
   }
 
-  alerts(query: AlertQuery): readonly StoredAlert[] {
-    const records = findRecords(this.#db, query);
-    const order = query.after === undefined ? "DESC" : "ASC";
+  /** Records of a query that has no filter. */
+  records({ before, after, limit }: AlertQuery): readonly number[] {
+    return this.#db
+      .prepare<[number, number, number], number>(
+        `SELECT record FROM alert WHERE record > ? AND record < ?
+         ORDER BY record ${after === undefined ? "DESC" : "ASC"} LIMIT ?`,
+      )
+      .pluck()
+      .all(after ?? 0, before ?? Number.MAX_SAFE_INTEGER, limit);
+  }
+
+  /** The alerts of these records, in the order of the query. */
+  alerts(records: readonly number[], { after }: AlertQuery): readonly StoredAlert[] {
+    const order = after === undefined ? "DESC" : "ASC";
     const sql = `${alertSelect} WHERE alert.record IN (SELECT value FROM json_each(?))
       ORDER BY alert.record ${order}`;
     return this.#db.prepare<[string], AlertRow>(sql).all(JSON.stringify(records)).map(toAlert);
@@ -97,30 +104,6 @@ export class SqliteReader {
       .all();
   }
 
-  openAlerts(): Readonly<Record<Severity, number>> {
-    const counted = new Map(
-      this.#db
-        .prepare<[], { severity: number; count: number }>(
-          "SELECT severity, count(*) AS count FROM alert WHERE acknowledged = 0 GROUP BY severity",
-        )
-        .all()
-        .map(({ severity, count }) => [severities[severity], count]),
-    );
-    return Object.fromEntries(severities.map((one) => [one, counted.get(one) ?? 0])) as Readonly<
-      Record<Severity, number>
-    >;
-  }
-
-  alertsByHour(since: number): readonly HourCount[] {
-    return this.#db
-      .prepare<[number], { hour: number; severity: number; count: number }>(
-        `SELECT at / ${hourLength} * ${hourLength} AS hour, severity, count(*) AS count
-         FROM alert WHERE at >= ? GROUP BY 1, 2 ORDER BY 1, 2`,
-      )
-      .all(since - (since % hourLength))
-      .map((row) => ({ ...row, severity: severities[row.severity] ?? "critical" }));
-  }
-
   proof(alertId: number): StoredProof | undefined {
     const found = this.#db
       .prepare<[number], Omit<StoredProof, "records"> & { id: number; last: number }>(
@@ -146,6 +129,3 @@ export class SqliteReader {
     this.#db.close();
   }
 }
-
-/** Milliseconds. */
-const hourLength = 3_600_000;

@@ -17,6 +17,7 @@ import type { StoredDays } from "../days.ts";
 import { SqliteDays } from "./days.ts";
 import { Checkpointer } from "./checkpointer.ts";
 import { CommitQueue } from "./commit-queue.ts";
+import { Finder } from "./finder.ts";
 import { SqliteLog } from "./log.ts";
 import { SqliteReader } from "./read.ts";
 import { SqliteTransaction } from "./transaction.ts";
@@ -39,6 +40,7 @@ export function openSqliteStore(file: string): Store {
 class SqliteStore implements Store {
   readonly #db: Database;
   readonly #reader: SqliteReader;
+  readonly #finder: Finder;
   readonly #tx: SqliteTransaction;
   readonly log: LogReader;
   readonly days: StoredDays;
@@ -49,6 +51,7 @@ class SqliteStore implements Store {
   constructor(db: Database, reader: SqliteReader, log: LogReader) {
     this.#db = db;
     this.#reader = reader;
+    this.#finder = new Finder(db.name);
     this.log = log;
     this.#tx = new SqliteTransaction(db);
     this.#checkpointer = new Checkpointer(db.name);
@@ -66,12 +69,17 @@ class SqliteStore implements Store {
   nodes = async (ids?: readonly number[]) => this.#reader.nodes(ids);
   pulses = async () => this.#reader.pulses();
   keysOf = async (node: NodeName) => this.#reader.keysOf(node);
-  alerts = async (query: AlertQuery): Promise<readonly StoredAlert[]> => this.#reader.alerts(query);
+  alerts = async (query: AlertQuery): Promise<readonly StoredAlert[]> => {
+    const records = isFiltered(query)
+      ? await this.#finder.records(query)
+      : this.#reader.records(query);
+    return this.#reader.alerts(records, query);
+  };
   alert = async (uid: string) => this.#reader.alert(uid);
   comments = async (alertId: number) => this.#reader.comments(alertId);
   alarms = async () => this.#reader.alarms();
-  openAlerts = async () => this.#reader.openAlerts();
-  alertsByHour = async (since: number) => this.#reader.alertsByHour(since);
+  openAlerts = async () => await this.#finder.open();
+  alertsByHour = async (since: number) => await this.#finder.hours(since);
   proof = async (alertId: number) => this.#reader.proof(alertId);
 
   async addComment(alertId: number, { at, user, acknowledges, text }: Comment): Promise<void> {
@@ -97,9 +105,14 @@ class SqliteStore implements Store {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#queue.drain();
     await this.#checkpointer[Symbol.asyncDispose]();
+    await this.#finder[Symbol.asyncDispose]();
     this.#reader.close();
     this.#db.close();
   }
+}
+
+function isFiltered({ before: _, after: __, limit: ___, ...filters }: AlertQuery): boolean {
+  return Object.keys(filters).length > 0;
 }
 
 type Run = <Result>(work: () => Result) => Promise<Result>;

@@ -1,0 +1,74 @@
+import { IntegrityError } from "../../../core/error.ts";
+import type { AlertRow } from "../rows.ts";
+import type { AlertQuery } from "../store.ts";
+import type { Sql, TransactionSql } from "./connect.ts";
+import { conditionsOf, isGlob, patternOf } from "./conditions.ts";
+import type { Conditions } from "./conditions.ts";
+
+/** Milliseconds that one search may take. */
+const timeLimit = 4000;
+/** Records among the newest in which a frequent text is looked for first. */
+const recent = 20_000;
+/** More paths than these are not looked up one by one. */
+const mostNames = 2000;
+
+const columns = `record, uid, node, type, severity, change, path, rule, incident, pod, at, received,
+  acknowledged`;
+
+export const alertSelect = `SELECT alert.record AS id, alert.uid, node.cluster, node.name AS node, alert.type,
+  alert.severity, alert.change, alert.path, alert.rule, alert.incident, alert.pod, alert.at,
+  alert.received, alert.acknowledged, record.bytes`;
+
+export const alertJoin = `JOIN record ON record.id = alert.record AND record.received = alert.received
+  LEFT JOIN node ON node.id = alert.node`;
+
+/** The alerts of a query, in its order. Throws SEARCH_SLOW. */
+export async function findAlerts(sql: Sql, query: AlertQuery): Promise<readonly AlertRow[]> {
+  const { before: _, after: __, limit: ___, ...filters } = query;
+  if (Object.keys(filters).length === 0) return await select(sql, query, conditionsOf(query));
+  try {
+    return await sql.begin("READ ONLY", async (tx) => {
+      await tx.unsafe(`SET LOCAL statement_timeout = ${timeLimit}`);
+      return isGlob(query.path) && query.after === undefined
+        ? await findByGlob(tx, query, query.path)
+        : await select(tx, query, conditionsOf(query));
+    });
+  } catch (error) {
+    // query_canceled
+    if ((error as { readonly code?: unknown }).code !== "57014") throw error;
+    throw new IntegrityError("SEARCH_SLOW", "the search takes too long", {
+      hint: "name a node, a rule or a shorter time",
+      cause: error,
+    });
+  }
+}
+
+/** Many paths fit: found among the newest alerts. Few fit: by the index of paths. */
+async function findByGlob(
+  tx: TransactionSql,
+  query: AlertQuery,
+  path: string,
+): Promise<readonly AlertRow[]> {
+  const names = await tx<{ path: string }[]>`
+    SELECT path FROM path_name WHERE path LIKE ${patternOf(path)} LIMIT ${mostNames + 1}`;
+  if (names.length === 0) return [];
+  const [newest] = await tx<{ last: number | null }[]>`SELECT max(record) AS last FROM alert`;
+  const last = query.before ?? (newest?.last ?? 0) + 1;
+  const window = { ...query, after: last - recent - 1 };
+  const found = await select(tx, query, conditionsOf(window));
+  if (found.length === query.limit) return found;
+  const known = names.length > mostNames ? undefined : names.map((one) => one.path);
+  return await select(tx, query, conditionsOf(query, known));
+}
+
+async function select(
+  sql: Sql | TransactionSql,
+  { after, limit }: AlertQuery,
+  { where, values }: Conditions,
+): Promise<readonly AlertRow[]> {
+  const order = after === undefined ? "DESC" : "ASC";
+  const text = `${alertSelect} FROM (SELECT ${columns} FROM alert ${where}
+    ORDER BY record ${order} LIMIT $${values.length + 1}) AS alert ${alertJoin}
+    ORDER BY alert.record ${order}`;
+  return await sql.unsafe<AlertRow[]>(text, [...values, limit], { prepare: true });
+}
