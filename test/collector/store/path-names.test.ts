@@ -23,7 +23,7 @@ function makeStore() {
   const db = new Database(":memory:");
   for (const sql of readMigrations(migrations)) db.exec(sql);
   db.pragma("foreign_keys = OFF");
-  db.function("in_time", (_: unknown) => 1);
+  db.function("in_time", { varargs: true }, () => 1);
   const insert =
     db.prepare(`INSERT INTO alert (uid, type, path, severity, acknowledged, at, received)
     VALUES (hex(randomblob(8)), 't', @path, @severity, @acknowledged, 0, 0)`);
@@ -32,6 +32,9 @@ function makeStore() {
 
 const newest = (rows: readonly Row[], fits: (one: Row) => boolean) =>
   rows.flatMap((one, at) => (fits(one) ? [at + 1] : [])).toReversed();
+
+const fits = ({ path, severity, acknowledged }: Row) =>
+  path?.includes("b") === true && acknowledged === 0 && [1, 3].includes(severity);
 
 test("a word finds the newest alerts that hold it, also those that came since the last search", (t) => {
   const someRows = fc.array(row, { maxLength: 30 });
@@ -46,8 +49,6 @@ test("a word finds the newest alerts that hold it, also those that came since th
         limit: 4,
       } as const;
       const find = () => findRecords(db, query, names);
-      const fits = ({ path, severity, acknowledged }: Row) =>
-        path?.includes("b") === true && acknowledged === 0 && [1, 3].includes(severity);
       add(first);
       t.deepEqual(find(), newest(first, fits).slice(0, 4));
       add(second);

@@ -14,7 +14,7 @@ function plansOf(query: Partial<AlertQuery>): readonly string[] {
   db.exec(
     "INSERT INTO node (id, cluster, name, key_id, enrolled, enrolment, heard) VALUES (1, 'c', 'n', 'k', 0, '', 0)",
   );
-  db.function("in_time", (_: unknown) => 1);
+  db.function("in_time", { varargs: true }, () => 1);
   const plans: string[] = [];
   const explained = new Proxy(db, {
     get: (target, name) =>

@@ -1,4 +1,5 @@
 import { IntegrityError } from "../../../core/error.ts";
+import { isFiltered } from "../filtered.ts";
 import type { AlertRow } from "../rows.ts";
 import type { AlertQuery } from "../store.ts";
 import type { Sql, TransactionSql } from "./connect.ts";
@@ -24,8 +25,7 @@ export const alertJoin = `JOIN record ON record.id = alert.record AND record.rec
 
 /** The alerts of a query, in its order. Throws SEARCH_SLOW. */
 export async function findAlerts(sql: Sql, query: AlertQuery): Promise<readonly AlertRow[]> {
-  const { before: _, after: __, limit: ___, ...filters } = query;
-  if (Object.keys(filters).length === 0) return await select(sql, query, conditionsOf(query));
+  if (!isFiltered(query)) return await select(sql, query, conditionsOf(query));
   try {
     return await sql.begin("READ ONLY", async (tx) => {
       await tx.unsafe(`SET LOCAL statement_timeout = ${timeLimit}`);

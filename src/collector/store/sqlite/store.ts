@@ -17,6 +17,7 @@ import type { StoredDays } from "../days.ts";
 import { SqliteDays } from "./days.ts";
 import { Checkpointer } from "./checkpointer.ts";
 import { CommitQueue } from "./commit-queue.ts";
+import { isFiltered } from "../filtered.ts";
 import { Finder } from "./finder.ts";
 import { SqliteLog } from "./log.ts";
 import { SqliteReader } from "./read.ts";
@@ -109,10 +110,6 @@ class SqliteStore implements Store {
     this.#reader.close();
     this.#db.close();
   }
-}
-
-function isFiltered({ before: _, after: __, limit: ___, ...filters }: AlertQuery): boolean {
-  return Object.keys(filters).length > 0;
 }
 
 type Run = <Result>(work: () => Result) => Promise<Result>;

@@ -1,0 +1,8 @@
+import type { AlertQuery } from "./store.ts";
+
+const ends: readonly string[] = ["before", "after", "limit"] satisfies (keyof AlertQuery)[];
+
+/** True if the query leaves alerts out that lie between those it shows. */
+export function isFiltered(query: AlertQuery): boolean {
+  return Object.keys(query).some((name) => !ends.includes(name));
+}
