@@ -8,7 +8,7 @@ const components: readonly [mode: string, owner: string, name: RegExp][] = [
   ["1.1.3", "1.1.4", /^kube-controller-manager\b/],
   ["1.1.5", "1.1.6", /^kube-scheduler\b/],
   ["1.1.7", "1.1.8", /^etcd\b/],
-  ["4.1.3", "4.1.4", /^proxy\b/],
+  ["4.1.3", "4.1.4", /^(?:kube)?proxy\b/],
 ];
 
 /** The ids of a rule, in the CIS Kubernetes Benchmark 1.12, that are about this attribute of this file. */
