@@ -53,14 +53,17 @@ interface Manifest {
   readonly spec?: { readonly template?: { readonly spec: PodSpec } };
 }
 
-/** In Kubernetes 1.20 and in 1.34. */
+/**
+ * In Kubernetes 1.20 and in 1.34. Source: https://kubernetes.io/docs/reference/using-api/deprecation-guide/ and
+ * api/openapi-spec/swagger.json of each release.
+ */
 const served: Readonly<Record<string, readonly string[]>> = {
   v1: ["Namespace", "ServiceAccount", "ConfigMap", "Service", "PersistentVolumeClaim", "Secret"],
   "apps/v1": ["DaemonSet", "Deployment"],
   "networking.k8s.io/v1": ["NetworkPolicy"],
   "rbac.authorization.k8s.io/v1": ["ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"],
 };
-/** Where an overlay says that it needs a newer one, or another distribution. */
+/** Where an overlay says that it needs a newer one (policy/v1 is of 1.21), or another distribution. */
 const servedElsewhere: Readonly<Record<string, Readonly<Record<string, readonly string[]>>>> = {
   openshift: { "security.openshift.io/v1": ["SecurityContextConstraints"] },
   postgres: { "policy/v1": ["PodDisruptionBudget"] },
