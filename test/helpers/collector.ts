@@ -189,17 +189,20 @@ export class Reporter {
   }
 
   async enrol(serving: Serving, token?: string): Promise<Reply> {
+    return await this.enrolAt(serving.url, token ?? (await serving.joinToken(this.node)));
+  }
+
+  async enrolAt(url: string, given: string): Promise<Reply> {
     const { node, cluster } = this;
-    const nonce = await nonceOf(serving);
-    const given = token ?? (await serving.joinToken(node));
+    const nonce = await nonceOf({ url });
     const at = new Date().toISOString();
     const enrolment = sealEnrolment({ node, cluster, nonce, at }, given, this.enrolmentKeys());
     const body = JSON.stringify({ enrolment, token: given });
-    return await post(`${serving.url}/v1/enroll`, body, { "content-type": "application/json" });
+    return await post(`${url}/v1/enroll`, body, { "content-type": "application/json" });
   }
 }
 
-export async function nonceOf({ url }: Serving): Promise<string> {
+export async function nonceOf({ url }: Pick<Serving, "url">): Promise<string> {
   const { nonce } = (await (await fetch(`${url}/v1/nonce`)).json()) as { nonce: string };
   return nonce;
 }
