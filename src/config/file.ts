@@ -61,7 +61,12 @@ function fileSchema(dir: string) {
     listen: read(parseListen).exactOptional(),
     logLevel: z.enum(logLevels).exactOptional(),
     collector: z
-      .strictObject({ url: webUrl, ca: path.exactOptional(), joinToken: path.exactOptional() })
+      .strictObject({
+        url: webUrl,
+        ca: path.exactOptional(),
+        proxy: webUrl.exactOptional(),
+        joinToken: path.exactOptional(),
+      })
       .exactOptional(),
     webhooks: sinkList(path).exactOptional(),
     watch: z

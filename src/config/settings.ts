@@ -18,6 +18,7 @@ export interface Options {
 interface CollectorSettings {
   readonly url: string;
   readonly ca?: string;
+  readonly proxy?: string;
   readonly joinToken?: string;
 }
 

@@ -29,6 +29,7 @@ export function sinkList(path: z.ZodType<string, string>) {
     urlFile: path.exactOptional(),
     secret: path.exactOptional(),
     ca: path.exactOptional(),
+    proxy: webUrl.exactOptional(),
     minSeverity: z.enum(severities).exactOptional(),
     clusters: names.exactOptional(),
     rules: names.exactOptional(),
@@ -98,7 +99,7 @@ type Written = Omit<SinkEntry, "minSeverity"> & { readonly minSeverity?: SinkEnt
 
 const names = z.array(z.string().min(1)).min(1, "expected at least one, found none");
 
-const checkedSettings = ["url", "urlFile", "secret", "link"] as const;
+const checkedSettings = ["url", "urlFile", "secret", "proxy", "link"] as const;
 
 /** What a format asks of a setting, in an entry that may have other problems. */
 function problemOf(setting: (typeof checkedSettings)[number], entry: unknown): string | undefined {
@@ -116,6 +117,10 @@ function problemOf(setting: (typeof checkedSettings)[number], entry: unknown): s
     case "secret":
       if (needs.secret === "none") return has("secret") ? `format ${format} has none` : undefined;
       return has("secret") || needs.secret === "optional token" ? undefined : missing;
+    case "proxy":
+      return has("proxy") && !needs.schemes.includes("https:")
+        ? `format ${format} takes none`
+        : undefined;
     case "link":
       return text === undefined ? undefined : linkProblem(text);
   }

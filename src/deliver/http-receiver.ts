@@ -42,6 +42,7 @@ export class HttpReceiver implements Receiver, Disposable {
     this.#poster = new Poster({
       url: format.endpoint?.(settings.url) ?? settings.url,
       ...(settings.ca === undefined ? {} : { ca: settings.ca }),
+      ...(settings.proxy === undefined ? {} : { proxy: settings.proxy }),
       ...(context.timeout === undefined ? {} : { timeout: context.timeout }),
       readsBody: format.readsBody === true,
     });

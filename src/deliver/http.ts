@@ -10,6 +10,8 @@ interface PostOptions {
   readonly url: string;
   /** File with the only trusted certificate authorities (PEM); absent: the system's. */
   readonly ca?: string;
+  /** Address of an HTTP proxy: forwards plain requests, and tunnels TLS (RFC 9110 §9.3.6). */
+  readonly proxy?: string;
   /** PEM of the only certificate that the receiver may have, by whatever name it is reached. */
   readonly pinned?: string;
   /** Milliseconds from connecting to the last byte of the answer. */
@@ -40,7 +42,15 @@ export class Poster implements Disposable {
     this.#url = new URL(options.url);
     this.#timeout = options.timeout ?? defaultTimeout;
     this.#readsBody = options.readsBody === true;
-    const shared = { keepAlive: true, maxSockets: 1, maxFreeSockets: 1, noDelay: true };
+    const { proxy } = options;
+    const shared = {
+      keepAlive: true,
+      maxSockets: 1,
+      maxFreeSockets: 1,
+      noDelay: true,
+      // Never from the environment: a proxy is named in the configuration.
+      ...(proxy !== undefined && { proxyEnv: { HTTP_PROXY: proxy, HTTPS_PROXY: proxy } }),
+    };
     if (this.#url.protocol === "https:") {
       const ca = options.ca === undefined ? {} : { ca: readAuthorities(options.ca) };
       const { pinned } = options;

@@ -13,6 +13,8 @@ export interface SinkSettings {
   readonly secret?: string;
   /** File with the only trusted certificate authorities. */
   readonly ca?: string;
+  /** Address of an HTTP proxy. */
+  readonly proxy?: string;
   readonly minSeverity: Severity;
   /** Sends records of these clusters only. */
   readonly clusters?: readonly string[];

@@ -1,6 +1,7 @@
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
+import { createServer as createHttpServer, request as httpRequest } from "node:http";
+import { connect, createServer } from "node:net";
 import type { AddressInfo } from "node:net";
 import { once } from "node:events";
 import { tmpdir } from "node:os";
@@ -27,6 +28,54 @@ test("a message arrives with its headers and exact bytes, over one connection th
   t.deepEqual(new Set(peer.received.map(({ body }) => body)), new Set(['{"é":1}']));
   t.is(peer.received[0]?.headers["x-id"], "1");
   t.is(peer.received[0]?.headers["content-length"], "8");
+});
+
+/** A proxy that forwards what it is asked to, and keeps the targets. */
+async function startProxy() {
+  const targets: string[] = [];
+  const server = createHttpServer((request, response) => {
+    targets.push(request.url ?? "");
+    const { hostname, port, pathname } = new URL(request.url ?? "");
+    const { method, headers } = request;
+    const onward = httpRequest({ host: hostname, port, path: pathname, method, headers });
+    onward.on("response", (answer) => {
+      response.writeHead(answer.statusCode ?? 502, answer.headers);
+      answer.pipe(response);
+    });
+    request.pipe(onward);
+  });
+  server.on("connect", (request, socket) => {
+    targets.push(request.url ?? "");
+    const [host = "", port] = (request.url ?? "").split(":");
+    const onward = connect(Number(port), host, () => {
+      socket.write("HTTP/1.1 200 Connection Established\r\n\r\n");
+      onward.pipe(socket).pipe(onward);
+    });
+    for (const one of [socket, onward]) one.on("error", () => undefined);
+  });
+  await once(server.listen(0, "127.0.0.1"), "listening");
+  const { port } = server.address() as AddressInfo;
+  return {
+    url: `http://127.0.0.1:${port}`,
+    targets,
+    [Symbol.asyncDispose]: async () => {
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}
+
+test("a proxy that is configured forwards; one of the environment does not", async (t) => {
+  await using proxy = await startProxy();
+  await using peer = await peerThat(status(204));
+  using poster = new Poster({ url: `${peer.url}/hook`, proxy: proxy.url });
+  t.deepEqual(await poster.post(message, never), { kind: "status", status: 204 });
+  t.deepEqual(proxy.targets, [`${peer.url}/hook`]);
+  t.is(peer.received[0]?.body, '{"é":1}');
+  process.env["HTTP_PROXY"] = "http://127.0.0.1:1";
+  t.teardown(() => delete process.env["HTTP_PROXY"]);
+  using direct = new Poster({ url: peer.url });
+  t.deepEqual(await direct.post(message, never), { kind: "status", status: 204 });
 });
 
 test("an answer's text is read where a format asks for it, up to a bound", async (t) => {
@@ -161,12 +210,17 @@ needing(missingProgram("openssl"), "serial")(
     await using peer = await peerThat(status(200), { tls });
     using trusting = new Poster({ url: peer.url, ca: join(dir, "ca.pem") });
     t.deepEqual(await trusting.post(message, never), { kind: "status", status: 200 });
+    await using proxy = await startProxy();
+    const { host } = new URL(peer.url);
+    using through = new Poster({ url: peer.url, ca: join(dir, "ca.pem"), proxy: proxy.url });
+    t.deepEqual(await through.post(message, never), { kind: "status", status: 200 });
+    t.deepEqual(proxy.targets, [host], "a tunnel, whose bytes the proxy cannot read");
     process.env["NODE_TLS_REJECT_UNAUTHORIZED"] = "0";
     t.teardown(() => delete process.env["NODE_TLS_REJECT_UNAUTHORIZED"]);
     using wary = new Poster({ url: peer.url });
     const answer = await wary.post(message, never);
     t.is(answer?.kind, "network");
-    t.is(peer.received.length, 1);
+    t.is(peer.received.length, 2);
     t.throws(() => new Poster({ url: peer.url, ca: join(dir, "none.pem") }), {
       message: /none\.pem: cannot be read/,
     });

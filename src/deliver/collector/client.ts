@@ -16,6 +16,8 @@ export interface CollectorSettings {
   readonly url: string;
   /** File with the only trusted certificate authorities (PEM). */
   readonly ca?: string;
+  /** Address of an HTTP proxy. */
+  readonly proxy?: string;
   /** File with a join token or a service account's token, or a directory with one file a node, by its name. */
   readonly joinToken?: string;
 }
@@ -117,12 +119,13 @@ export class CollectorClient implements Disposable {
   }
 
   #connect(): Posters {
-    const { url, ca } = this.#settings;
+    const { url, ca, proxy } = this.#settings;
     const pinned = ca === undefined ? this.#pin.get() : undefined;
     const posterOf = (path: string): Poster =>
       new Poster({
         url: `${url.replace(/\/+$/, "")}/v1/${path}`,
         ...(ca !== undefined && { ca }),
+        ...(proxy !== undefined && { proxy }),
         ...(pinned !== undefined && pinned !== "" && { pinned }),
         readsBody: true,
       });
