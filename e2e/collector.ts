@@ -71,3 +71,28 @@ export function countCreated(dir: string): Created {
   const twice = [...counts.values()].filter((count) => count > 1).length;
   return { paths: counts.size, twice, offline };
 }
+
+interface Raised {
+  readonly uid: string;
+  readonly severity: string;
+  readonly message: string;
+}
+
+/** All alerts and alarms above info, newest first. */
+export function alarming(): readonly Raised[] {
+  const page = get("/v1/alerts?limit=1000&severity=low,medium,high,critical") as {
+    readonly items: readonly {
+      readonly message?: string;
+      readonly collector: {
+        readonly uid: string;
+        readonly severity: string;
+        readonly type: string;
+      };
+    }[];
+  };
+  return page.items.map(({ message, collector: { uid, severity, type } }) => ({
+    uid,
+    severity,
+    message: message ?? type,
+  }));
+}

@@ -1,7 +1,8 @@
-import { execFile, execFileSync, spawnSync } from "node:child_process";
-import { existsSync, openSync } from "node:fs";
+import { execFile, execFileSync, spawn, spawnSync } from "node:child_process";
+import { existsSync, openSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
+import { until } from "./report.ts";
 
 /*
  * The control plane that e2e/run.ts installs on: up.sh of a directory makes it (kubelet, containerd, static pods in a
@@ -166,4 +167,31 @@ export function fetchInLab(url: string, token: string): unknown {
 export function answers(url: string): boolean {
   const curl = ["curl", "--silent", "--fail", "--max-time", "5", "--output", "/dev/null", url];
   return spawnSync("nsenter", [...inNetwork, ...curl]).status === 0;
+}
+
+/**
+ * Stops a program that up.sh started (containerd, kubelet) and starts it with the same words, as systemd would. What it
+ * runs lives on.
+ */
+export async function restart(program: "containerd" | "kubelet"): Promise<void> {
+  const file = join(labHome, "run/pids");
+  const pids = readFileSync(file, "utf8").trim().split("\n");
+  const at = program === "containerd" ? 0 : 1;
+  const pid = pids[at] ?? "";
+  const words = readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0").slice(0, -1);
+  process.kill(Number(pid), "SIGTERM");
+  await until(`${program} to end`, 30, () => !existsSync(`/proc/${pid}`));
+  const log = openSync(join(labHome, "run", `${program}.log`), "a");
+  const started = spawn("nsenter", [...inNetwork, ...words], {
+    detached: true,
+    stdio: ["ignore", log, log],
+  });
+  started.unref();
+  writeFileSync(file, `${pids.with(at, String(started.pid)).join("\n")}\n`);
+}
+
+/** Kills the process of a container, which the kubelet starts again. */
+export function killContainer(name: string): void {
+  const id = ctr("containers", "ls", "-q", `labels."io.kubernetes.container.name"==${name}`).trim();
+  ctr("tasks", "kill", "-s", "SIGKILL", id.split("\n")[0] ?? "");
 }

@@ -11,7 +11,7 @@ import { print, until } from "./report.ts";
 
 const apiServer = "/etc/kubernetes/manifests/kube-apiserver.yaml";
 
-function isUp(): boolean {
+export function isUp(): boolean {
   return lab.tryKube("get", "--raw", "/healthz").ok;
 }
 
@@ -45,20 +45,25 @@ export async function deleteByForce(): Promise<void> {
 }
 
 /** Restricts the DaemonSet to nodes with a label, or lifts that. */
-function selectNodes(label: string | null): void {
+export function selectNodes(label: string | null): void {
   const nodeSelector = { "fim-e2e": label };
   const patch = JSON.stringify({ spec: { template: { spec: { nodeSelector } } } });
   lab.kube("patch", "-n", "fim-system", "daemonset/fim-agent", "-p", patch);
+}
+
+/** Awaits that no pod of the agent is left. */
+export async function noAgent(): Promise<void> {
+  await until("the agent's pod to go", 240, () => {
+    const label = "app.kubernetes.io/name=fim-agent";
+    return lab.kube("get", "pods", "-n", "fim-system", "-l", label, "-o", "name").trim() === "";
+  });
 }
 
 /** No agent runs: the collector raises silence. What changed meanwhile is reported as offline. */
 export async function whileGone(): Promise<void> {
   const path = "/etc/kubernetes/manifests/offline.yaml";
   selectNodes("nowhere");
-  await until("the agent's pod to go", 240, () => {
-    const label = "app.kubernetes.io/name=fim-agent";
-    return lab.kube("get", "pods", "-n", "fim-system", "-l", label, "-o", "name").trim() === "";
-  });
+  await noAgent();
   attack(`echo kind: Nothing > /host${path}`);
   await nodeIs("silent", 180);
   selectNodes(null);

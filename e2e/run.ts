@@ -6,6 +6,8 @@ import type { Attack } from "./attacks.ts";
 import { collected, nodeIs } from "./collector.ts";
 import { awaitCollector, inAgent, makeVolume, work, writeOverlay } from "./install.ts";
 import * as lab from "./lab.ts";
+import { outOfMemory, restartOf, stateIsFull } from "./faults.ts";
+import { normalLife } from "./noise.ts";
 import {
   accept,
   deleteByForce,
@@ -25,6 +27,8 @@ import { check, print, summary, until } from "./report.ts";
 
 const state = "/var/lib/fim-agent";
 const sshKeys = "/root/.ssh/authorized_keys";
+/** Of normal life: e2e/run.ts [MINUTES]. */
+const noiseMinutes = Number(process.argv[2] ?? 3);
 const tags = ["e2e", "e2e-next"] as const;
 /** OpenShift's constraints; a PodDisruptionBudget of Kubernetes 1.21. */
 const ofOtherApis: ReadonlySet<string> = new Set(["openshift", "postgres"]);
@@ -87,6 +91,13 @@ async function run(): Promise<void> {
   await check("the API server is down: an attack is reported all the same", withoutApiServer);
   await check("deleted with --force, the agent comes back with its baseline", deleteByForce);
   await check("no agent: the collector says silent; the change is reported as offline", whileGone);
+  await check("the kubelet restarts: the agent goes on", async () => await restartOf("kubelet"));
+  await check("containerd restarts: the agent goes on", async () => await restartOf("containerd"));
+  await check("the state directory is full: nothing is lost", stateIsFull);
+  await check("out of memory: the change is reported as offline", outOfMemory);
+  await check(`${noiseMinutes} minutes of normal life raise nothing above info`, async () => {
+    await normalLife(noiseMinutes);
+  });
   await check("an upgrade of the image during a storm of changes loses none", upgradeInStorm);
   await check("accept with kubectl: the path drifts no more", accept);
   await check("uninstalling leaves nothing but the state", uninstall);

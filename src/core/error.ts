@@ -36,3 +36,11 @@ export function messageOf(error: unknown): string {
 export function isBusy(error: unknown): error is IntegrityError & { readonly code: "STATE_BUSY" } {
   return error instanceof IntegrityError && error.code === "STATE_BUSY";
 }
+
+/** The database is locked, full, damaged or not reached. */
+export function isUnusable(error: unknown): error is IntegrityError {
+  return (
+    error instanceof IntegrityError &&
+    (error.code === "STATE_BUSY" || error.code === "STATE_UNUSABLE")
+  );
+}

@@ -30,6 +30,8 @@ type Json = Readonly<Record<string, unknown>>;
 export interface Serving extends AsyncDisposable {
   readonly url: string;
   readonly collector: Collector;
+  /** A bearer token of the API. */
+  readonly token: string;
   /** Milliseconds by which the collector's clock is ahead. */
   skew: number;
   /** GET with a bearer token. */
@@ -74,6 +76,7 @@ export async function startCollector(options: StartOptions = {}): Promise<Servin
   const serving: Serving = {
     url: await (async () => await server.listen({ host: "127.0.0.1", port: 0 }))(),
     collector,
+    token,
     skew: 0,
     read: async (path) => {
       const headers = { authorization: `Bearer ${token}` };
@@ -209,7 +212,7 @@ export async function nonceOf({ url }: Pick<Serving, "url">): Promise<string> {
 
 /** POST /v1/batches. */
 export async function send(
-  { url }: Serving,
+  { url }: Pick<Serving, "url">,
   lines: string,
   headers: Record<string, string> = {},
 ): Promise<{ readonly status: number; readonly body: Json }> {

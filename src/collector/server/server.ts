@@ -1,7 +1,7 @@
 import fastifyCookie from "@fastify/cookie";
 import fastify from "fastify";
 import type { FastifyInstance, FastifyReply } from "fastify";
-import { IntegrityError, isBusy } from "../../core/error.ts";
+import { IntegrityError, isUnusable } from "../../core/error.ts";
 import type { Listen } from "../../config/options.ts";
 import type { Collector } from "../ingest/receive.ts";
 import { alertRoutes } from "./alerts.ts";
@@ -44,7 +44,7 @@ export async function makeServer(options: ServerOptions): Promise<FastifyInstanc
     forceCloseConnections: true,
   }) as unknown as FastifyInstance;
   server.setErrorHandler((error: Error & { statusCode?: number }, request, reply) => {
-    if (isBusy(error)) return void unavailable(reply, options, error);
+    if (isUnusable(error)) return void unavailable(reply, options, error);
     if (error instanceof IntegrityError && error.code === "SEARCH_SLOW")
       return void reply
         .code(422)
@@ -69,7 +69,7 @@ export async function makeServer(options: ServerOptions): Promise<FastifyInstanc
   return server;
 }
 
-/** The store is locked or not reached: who sends the same again loses nothing. */
+/** The store is locked, full or not reached: who sends the same again loses nothing. */
 function unavailable(reply: FastifyReply, { log }: ServerOptions, error: Error): FastifyReply {
   log.warn({ err: error.message }, "store not available");
   // Some more at random, so that not all that wait return at once.
