@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 const root = fileURLToPath(new URL("../web/", import.meta.url));
 
 /** Addresses of the page's views; each is the same document. */
-const views = ["/", "/alerts", "/alerts/:uid", "/nodes", "/evidence"];
+const views = ["/", "/alerts", "/alerts/:uid", "/nodes", "/compare", "/evidence"];
 
 /**
  * Nothing inline, nothing from elsewhere, no frame; and the DOM takes no markup from strings (Trusted Types), so a

@@ -5,6 +5,7 @@ import { drawChart } from "./chart.js";
 import { byId, el, fill } from "./dom.js";
 import { showEvidence } from "./evidence.js";
 import { drawFilters, set } from "./filters.js";
+import { showCompare } from "./compare.js";
 import { drawHead } from "./head.js";
 import { startKeys } from "./keys.js";
 import { logIn, logOut, whoAmI } from "./login.js";
@@ -69,6 +70,7 @@ async function start() {
       else link.removeAttribute("aria-current");
     if (place.view === "alerts") void alerts.show(place);
     if (place.view === "nodes") void showNodes();
+    if (place.view === "compare") void showCompare(place.filters);
     if (place.view === "evidence") void showEvidence();
     drawFilters(place.filters, nodeNames);
     drawBars();

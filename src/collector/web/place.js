@@ -2,7 +2,7 @@
  * The address holds the view, the alert that is open and every filter, so that a pasted link shows the same.
  */
 
-const views = /** @type {const} */ (["alerts", "nodes", "evidence"]);
+const views = /** @type {const} */ (["alerts", "nodes", "compare", "evidence"]);
 
 const filterNames = /** @type {const} */ ([
   "state",
@@ -17,6 +17,7 @@ const filterNames = /** @type {const} */ ([
   "pod",
   "since",
   "until",
+  "equal",
 ]);
 
 /** @typedef {Partial<Record<(typeof filterNames)[number], string>>} Filters */
@@ -61,7 +62,8 @@ export function addressOf({ view, uid, filters }) {
  */
 export function queryOf({ state = "open", severity = "low", path, ...others }) {
   const query = new URLSearchParams();
-  for (const [name, value] of Object.entries(others)) if (value) query.set(name, value);
+  for (const [name, value] of Object.entries(others))
+    if (value && name !== "equal") query.set(name, value);
   if (state !== "all") query.set("acknowledged", String(state === "acknowledged"));
   // One word is the least severity, "critical" as well as "any"; a list names each.
   if (severity.includes(",")) query.set("severity", severity);

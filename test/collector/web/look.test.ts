@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { ExecutionContext } from "ava";
 import type { Page } from "playwright-core";
-import { nonceOf, send } from "../../helpers/collector.ts";
+import { Reporter, nonceOf, send } from "../../helpers/collector.ts";
 import { wayTo } from "../../helpers/cut.ts";
 import { testPage } from "../../helpers/scene.ts";
 import type { Scene } from "../../helpers/scene.ts";
@@ -21,6 +21,21 @@ async function faultsOf(page: Page): Promise<readonly string[]> {
   );
 }
 
+const digest = (letter: string): string => letter.repeat(64);
+
+/** What the nodes of a cluster have in common, and what one of them has of its own. */
+const shared = {
+  "/etc/kubernetes/pki/ca.crt": digest("a"),
+  "/etc/kubernetes/pki/sa.key": digest("b"),
+  "/usr/bin/kubelet": digest("c"),
+  "kube-apiserver --anonymous-auth": "false",
+  "kube-apiserver image": "registry.k8s.io/kube-apiserver:v1.32.4",
+};
+const foreign = {
+  "/etc/kubernetes/pki/ca.crt": digest("e"),
+  "kube-apiserver --anonymous-auth": "true",
+};
+
 /** Nodes in every state, a busy night, an intrusion, hostile names. Returns the address of the intrusion. */
 async function fillScene({ serving, node }: Scene): Promise<string> {
   const hostile = hostileNames.map((name) =>
@@ -30,7 +45,14 @@ async function fillScene({ serving, node }: Scene): Promise<string> {
   await send(serving, node.batchOf([...busyNight("cp-1"), ...hostile, intruder]));
   const drift = { info: 0, low: 1, medium: 0, high: 2, critical: 1 };
   const degraded = ["fanotify: the kernel's queue overflowed"];
-  await send(serving, node.heartbeat(await nonceOf(serving), { drift, degraded }));
+  await send(serving, node.heartbeat(await nonceOf(serving), { drift, degraded, shared }));
+  for (const name of ["cp-2", "cp-3"]) {
+    const other = new Reporter(name);
+    await other.enrol(serving);
+    const own = name === "cp-3" ? foreign : {};
+    const facts = { shared: { ...shared, ...own } };
+    await send(serving, other.heartbeat(await nonceOf(serving), facts));
+  }
   return `/alerts/${uidOf(intruder)}`;
 }
 
@@ -38,6 +60,7 @@ async function fillScene({ serving, node }: Scene): Promise<string> {
 const views = [
   { name: "alerts", path: "/", ready: ".row" },
   { name: "nodes", path: "/nodes", ready: ".nodes tbody tr" },
+  { name: "compare", path: "/compare?equal=shown", ready: ".compare tbody tr" },
   { name: "evidence", path: "/evidence", ready: ".checkpoint .hostile" },
 ] as const;
 

@@ -16,6 +16,12 @@ import type { Sql } from "./connect.ts";
 import { alertJoin, alertSelect, findAlerts } from "./search.ts";
 import { arrayOf, plain } from "./values.ts";
 
+interface ProofBatch {
+  readonly leaf: number;
+  readonly last: number;
+  readonly received: number;
+}
+
 /** What people and the watchdog read: what was committed. */
 export class PostgresReader {
   readonly #sql: Sql;
@@ -95,19 +101,17 @@ export class PostgresReader {
 
   async proof(alertId: number): Promise<StoredProof | undefined> {
     // A record's id is its leaf, and one: the batch that begins nearest before it holds it.
-    const [found] = await this.#sql<(Omit<StoredProof, "records"> & { leaf: number })[]>`
+    const [found] = await this.#sql<(Omit<StoredProof, "records"> & ProofBatch)[]>`
       SELECT chain.name AS chain, chain.branch, record.seq, encode(record.hash, 'hex') AS hash,
-        batch.envelope, batch.first, batch.leaf
+        batch.envelope, batch.first, batch.last, batch.leaf, batch.received
       FROM record JOIN chain ON chain.id = record.chain
         JOIN batch ON batch.leaf < record.id AND batch.received = record.received
       WHERE record.id = ${alertId} ORDER BY batch.leaf DESC LIMIT 1`;
     if (!found) return undefined;
-    const { leaf, ...proof } = found;
-    const rows = await this.#sql<{ bytes: Buffer }[]>`
-      SELECT record.bytes FROM batch
-        JOIN record ON record.id > batch.leaf AND record.id <= batch.leaf + 1 + last - batch.first
-          AND record.received = batch.received
-      WHERE batch.leaf = ${leaf} ORDER BY record.id`;
+    const { leaf, last, received, ...proof } = found;
+    const rows = await this.#sql<{ bytes: Buffer }[]>`SELECT bytes FROM record
+      WHERE id > ${leaf} AND id <= ${leaf + 1 + last - proof.first} AND received = ${received}
+      ORDER BY id`;
     return { ...proof, records: rows.map(({ bytes }) => bytes) };
   }
 }

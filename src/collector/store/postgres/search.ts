@@ -29,9 +29,7 @@ export async function findAlerts(sql: Sql, query: AlertQuery): Promise<readonly 
   try {
     return await sql.begin("READ ONLY", async (tx) => {
       await tx.unsafe(`SET LOCAL statement_timeout = ${timeLimit}`);
-      return isGlob(query.path) && query.after === undefined
-        ? await findByGlob(tx, query, query.path)
-        : await select(tx, query, conditionsOf(query));
+      return await findFiltered(tx, query);
     });
   } catch (error) {
     // query_canceled
@@ -41,6 +39,21 @@ export async function findAlerts(sql: Sql, query: AlertQuery): Promise<readonly 
       cause: error,
     });
   }
+}
+
+async function findFiltered(tx: TransactionSql, query: AlertQuery): Promise<readonly AlertRow[]> {
+  const { path, after } = query;
+  if (isGlob(path) && after === undefined) return await findByGlob(tx, query, path);
+  const isSorted = await isSmallRange(tx, query);
+  return await select(tx, query, { ...conditionsOf(query), isSorted });
+}
+
+/** True if few alerts happened in the time that the query names: they are found by that time, and sorted. */
+async function isSmallRange(tx: TransactionSql, { since, until }: AlertQuery): Promise<boolean> {
+  if (since === undefined && until === undefined) return false;
+  const [row] = await tx<{ count: number }[]>`SELECT count(*) AS count FROM (SELECT FROM alert
+    WHERE at >= ${since ?? 0} AND at < ${until ?? Number.MAX_SAFE_INTEGER} LIMIT ${recent}) AS few`;
+  return (row?.count ?? 0) < recent;
 }
 
 /** Many paths fit: found among the newest alerts. Few fit: by the index of paths. */
@@ -54,21 +67,28 @@ async function findByGlob(
   if (names.length === 0) return [];
   const [newest] = await tx<{ last: number | null }[]>`SELECT max(record) AS last FROM alert`;
   const last = query.before ?? (newest?.last ?? 0) + 1;
-  const window = { ...query, after: last - recent - 1 };
-  const found = await select(tx, query, conditionsOf(window));
+  const window = conditionsOf({ ...query, after: last - recent - 1 });
+  const found = await select(tx, query, window);
   if (found.length === query.limit) return found;
   const known = names.length > mostNames ? undefined : names.map((one) => one.path);
-  return await select(tx, query, conditionsOf(query, known));
+  const isSorted = known !== undefined;
+  return await select(tx, query, { ...conditionsOf(query, known), isSorted });
 }
 
+interface Way extends Conditions {
+  /** Found by another index than that of the order, which ends early only where much fits. */
+  readonly isSorted?: boolean;
+}
+
+/** Each time planned for its values: a plan for any values takes the wrong index. */
 async function select(
   sql: Sql | TransactionSql,
   { after, limit }: AlertQuery,
-  { where, values }: Conditions,
+  { where, values, isSorted = false }: Way,
 ): Promise<readonly AlertRow[]> {
   const order = after === undefined ? "DESC" : "ASC";
   const text = `${alertSelect} FROM (SELECT ${columns} FROM alert ${where}
-    ORDER BY record ${order} LIMIT $${values.length + 1}) AS alert ${alertJoin}
+    ORDER BY record ${isSorted ? "+ 0 " : ""}${order} LIMIT $${values.length + 1}) AS alert ${alertJoin}
     ORDER BY alert.record ${order}`;
-  return await sql.unsafe<AlertRow[]>(text, [...values, limit], { prepare: true });
+  return await sql.unsafe<AlertRow[]>(text, [...values, limit]);
 }
