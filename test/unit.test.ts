@@ -7,14 +7,23 @@ import { makePlace } from "./helpers/tree.ts";
 
 const home = join(import.meta.dirname, "..");
 
-needing(missingProgram("systemd-analyze"))("systemd finds nothing wrong with the unit", (t) => {
-  using place = makePlace();
-  const unit = place.at("fim-agent.service");
-  const text = readFileSync(join(home, "deploy/systemd/fim-agent.service"), "utf8");
-  writeFileSync(unit, text.replace("/usr/local/bin/fim-agent", join(home, "bin/fim-agent")));
-  const { status, stderr } = spawnSync("systemd-analyze", ["verify", unit], { encoding: "utf8" });
-  t.is(stderr, "");
-  t.is(status, 0);
-  writeFileSync(unit, text.replace("Restart=always", "Restart=allways"));
-  t.regex(spawnSync("systemd-analyze", ["verify", unit], { encoding: "utf8" }).stderr, /allways/);
-});
+for (const name of ["fim-agent", "fim-collector"])
+  needing(missingProgram("systemd-analyze"))(
+    `systemd finds nothing wrong with the unit of ${name}`,
+    (t) => {
+      using place = makePlace();
+      const unit = place.at(`${name}.service`);
+      const text = readFileSync(join(home, `deploy/systemd/${name}.service`), "utf8");
+      writeFileSync(unit, text.replace(`/usr/local/bin/${name}`, join(home, "bin", name)));
+      const { status, stderr } = spawnSync("systemd-analyze", ["verify", unit], {
+        encoding: "utf8",
+      });
+      t.is(stderr, "");
+      t.is(status, 0);
+      writeFileSync(unit, text.replace(/^Restart=/m, "Restart=allways-"));
+      t.regex(
+        spawnSync("systemd-analyze", ["verify", unit], { encoding: "utf8" }).stderr,
+        /allways-/,
+      );
+    },
+  );

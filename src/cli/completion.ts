@@ -8,7 +8,7 @@ import type { Option, Outline } from "./outline.ts";
 import { out } from "./print.ts";
 
 const shells = ["bash", "zsh", "fish"] as const;
-type Shell = (typeof shells)[number];
+export type Shell = (typeof shells)[number];
 
 /** Options whose values the settings check, not the command line. */
 const settingValues: Readonly<Record<string, readonly string[]>> = {
@@ -34,7 +34,7 @@ export function printCompletion({ name, what, define }: Program, shell: Shell): 
 }
 
 /** A script that completes the program's words, for /usr/share/bash-completion/completions and its like. */
-function completionScript(program: Outline, shell: Shell): string {
+export function completionScript(program: Outline, shell: Shell): string {
   switch (shell) {
     case "bash":
       return bash(program);

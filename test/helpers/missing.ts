@@ -11,6 +11,8 @@ const packages: Readonly<Record<string, string>> = {
   python3: "python3",
   strace: "strace",
   promtool: "prometheus",
+  prometheus: "prometheus",
+  rpmbuild: "rpm",
   buildah: "buildah",
   "systemd-analyze": "systemd",
   etcd: "etcd-server",
