@@ -4,6 +4,7 @@ import { benchCollector } from "./collector.ts";
 import { benchFootprint } from "./footprint.ts";
 import { benchLatency } from "./latency.ts";
 import { benchOverhead } from "./overhead.ts";
+import { benchReturn } from "./return.ts";
 
 /*
  * Every benchmark that the README quotes, or the named ones: node bench/run.ts [baseline|latency|burst|footprint…]
@@ -17,6 +18,7 @@ const benchmarks: Readonly<Record<string, () => void | Promise<void>>> = {
   footprint: () => benchFootprint(),
   overhead: () => benchOverhead(),
   collector: () => benchCollector(),
+  return: () => benchReturn(),
 };
 
 const given = process.argv.slice(2);

@@ -53,7 +53,7 @@ const mostRecords = 2048;
 const mostBytes = 2 * 1024 * 1024;
 
 /** A collector that is started again is found soon: the records of an outage wait for it. */
-const whileAway: Limits = { ...defaultLimits, base: 250, cap: 2000 };
+const whileAway: Limits = { ...defaultLimits, base: 250, cap: 1000 };
 
 /** Sends the queue's batches and a heartbeat at each interval, until the signal aborts. */
 export async function report(sink: CollectorSink, signal: AbortSignal): Promise<void> {
