@@ -1,7 +1,8 @@
 # Both programs in one image: Node, the libraries that it loads, and nothing else. No shell, no package manager.
 #   npm run image                                  with buildah, the same bytes each time
 #   docker buildx build --platform linux/amd64,linux/arm64 .
-# Pin the first image in your own builds: --build-arg NODE_IMAGE=docker.io/library/node@sha256:…
+# Pin the first image in your own builds: --build-arg NODE_IMAGE=docker.io/library/node@sha256:…, or NODE_IMAGE in the
+# environment of npm run image. Both native libraries bring a binary for each of the two machines; no compiler runs.
 ARG NODE_IMAGE=docker.io/library/node:24-bookworm-slim
 FROM ${NODE_IMAGE} AS build
 WORKDIR /fim-agent

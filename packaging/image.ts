@@ -11,8 +11,14 @@ import { version } from "../src/node/version.ts";
 const [name = "localhost/fim-agent:dev", archive] = process.argv.slice(2);
 const at = run("git", ["log", "-1", "--format=%ct"]);
 
+// The image to begin with, by its digest where a registry is reachable.
+const base = process.env["NODE_IMAGE"];
 const labels = { VERSION: version, REVISION: run("git", ["rev-parse", "HEAD"]) };
-const given = Object.entries({ ...labels, SOURCE_DATE_EPOCH: at });
+const given = Object.entries({
+  ...labels,
+  SOURCE_DATE_EPOCH: at,
+  ...(base !== undefined && { NODE_IMAGE: base }),
+});
 const args = given.flatMap(([key, value]) => ["--build-arg", `${key}=${value}`]);
 const builder = ["bud", "--isolation", "chroot", "--network", "host", "--layers"];
 execFileSync("buildah", [...builder, "--timestamp", at, ...args, "--tag", name, home], {

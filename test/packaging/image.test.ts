@@ -123,6 +123,19 @@ test("the image's launcher starts the programs that bin/ starts", (t) => {
   }
 });
 
+test("both native libraries bring a binary for amd64 and for arm64", (t) => {
+  const { packages } = JSON.parse(readFileSync(join(home, "package-lock.json"), "utf8")) as {
+    readonly packages: Readonly<Record<string, { readonly cpu?: readonly string[] }>>;
+  };
+  for (const machine of ["x64", "arm64"]) {
+    const koffi = packages[`node_modules/@koromix/koffi-linux-${machine}`];
+    t.deepEqual(koffi?.cpu, [machine]);
+    const sqlite = join(home, `node_modules/better-sqlite3/prebuilds/linux-${machine}.node`);
+    // ELF: e_machine is 62 for x86-64 and 183 for AArch64.
+    t.is(readFileSync(sqlite).readUInt16LE(18), machine === "x64" ? 62 : 183);
+  }
+});
+
 const base = "docker.io/library/node:24-bookworm-slim";
 
 function builderMissing(): string | undefined {
