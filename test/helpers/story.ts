@@ -136,3 +136,38 @@ export function busyNight(node: string): readonly Entry[] {
     }),
   ];
 }
+
+/** Someone encrypts what is in the way: one incident of many changes, and single ones between. */
+export function storm(node: string): readonly Entry[] {
+  const locker: Actor = {
+    pid: 8812,
+    exe: "/tmp/.x/lock",
+    cmdline: ["/tmp/.x/lock", "/etc"],
+    uid: 0,
+    loginUid: 1000,
+    ancestry: ["bash", "sshd", "systemd"],
+  };
+  const encrypted = Array.from({ length: 120 }, (_, at) =>
+    alertOf(node, {
+      change: {
+        kind: "modified",
+        path: `/etc/kubernetes/pki/file-${at}.crt`,
+        fields: ["content"],
+        before: seen(),
+        after: seen({ size: 4096 + at }),
+      },
+      rule: "kubeadm/certificates",
+      severity: at === 60 ? "critical" : "high",
+      actor: locker,
+      incident: "storm-1",
+    }),
+  );
+  const single = (name: string): Entry =>
+    alertOf(node, {
+      change: { kind: "deleted", path: `/etc/cron.d/${name}`, before: seen() },
+      rule: "linux/cron",
+      severity: "medium",
+      actor: locker,
+    });
+  return [...encrypted, ...["backup", "audit", "rotate"].map(single)];
+}

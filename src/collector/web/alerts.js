@@ -1,11 +1,12 @@
 import { rowOf } from "./alert.js";
 import { ApiError, get } from "./api.js";
 import { badge, byId, el, fill, hostile } from "./dom.js";
-import { drawDetail } from "./detail.js";
+import { drawDetail, suggestionOf } from "./detail.js";
 import { Groups } from "./groups.js";
 import { addressOf, isSameList, queryOf } from "./place.js";
 import { textAt } from "./read.js";
 import { go, here } from "./router.js";
+import { severities } from "./severity.js";
 import { fullTime, many, shortTime } from "./text.js";
 import { WindowedList } from "./window.js";
 
@@ -62,8 +63,7 @@ export class AlertsView {
     if (isOther) void this.reload();
     else this.#redraw([before, uid]);
     if (uid !== undefined && uid !== before) await this.#open(uid);
-    if (uid === undefined)
-      fill(byId("detail"), el("p", { class: "hint" }, "Choose an alert, or press j."));
+    if (uid === undefined) this.#suggest();
   }
 
   /** Reads the list again, from its newest alert. */
@@ -150,6 +150,19 @@ export class AlertsView {
     byId("empty").hidden = !isEmpty;
     document.body.classList.toggle("is-empty", isEmpty);
     if (isEmpty) fill(byId("empty"), this.#options.explainEmpty());
+    if (this.#uid === undefined) this.#suggest();
+  }
+
+  /** Where no alert is open: the most severe one of the list, in its sentence. */
+  #suggest() {
+    const [first] = this.#groups.all
+      .map(({ lead }) => lead)
+      .filter(({ acknowledged, uid }) => !acknowledged && this.#events.has(uid))
+      .toSorted((a, b) => severities.indexOf(a.severity) - severities.indexOf(b.severity));
+    const hint = el("p", { class: "hint" }, "Choose an alert, or press j.");
+    if (!first) return fill(byId("detail"), hint);
+    const href = addressOf({ view: "alerts", uid: first.uid, filters: this.#filters ?? {} });
+    fill(byId("detail"), suggestionOf(this.#events.get(first.uid), href), hint);
   }
 
   /** @param {unknown} error */

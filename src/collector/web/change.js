@@ -9,12 +9,10 @@ export function changeTable(event) {
   const fim = objectAt(event, "unmapped", "fim");
   const [before, after] = [objectAt(fim, "before"), objectAt(fim, "after")];
   if (!before && !after) return undefined;
-  const rows = facts
-    .map(({ label, of }) => ({ label, before: before && of(before), after: after && of(after) }))
-    .filter((one) => (before && after ? one.before !== one.after : (one.before ?? one.after)));
+  const rows = rowsOf(before, after);
   if (rows.length === 0) return undefined;
   const heads = [before && "Before", after && "After"].filter((one) => one !== undefined);
-  return el(
+  const table = el(
     "div",
     { class: "scroll-x" },
     el(
@@ -37,6 +35,52 @@ export function changeTable(event) {
             after && cell(row.after, "after"),
           ),
         ),
+      ),
+    ),
+  );
+  return el("div", {}, table, unifiedOf(event, rows));
+}
+
+/**
+ * @typedef {object} Row
+ * @property {string} label
+ * @property {string | undefined} before
+ * @property {string | undefined} after
+ */
+
+/** The differing facts only. @param {Seen | undefined} before @param {Seen | undefined} after @returns {readonly Row[]} */
+function rowsOf(before, after) {
+  return facts
+    .map(({ label, of }) => ({ label, before: before && of(before), after: after && of(after) }))
+    .filter((one) => (before && after ? one.before !== one.after : (one.before ?? one.after)));
+}
+
+const sides = new Map([
+  ["-", "minus"],
+  ["+", "plus"],
+]);
+
+/** The same to read from top to bottom, or to paste into a ticket. @param {unknown} event @param {readonly Row[]} rows */
+function unifiedOf(event, rows) {
+  const path = textAt(event, "unmapped", "fim", "path") ?? "";
+  const fim = objectAt(event, "unmapped", "fim");
+  const lines = [
+    { sign: "--- ", text: objectAt(fim, "before") ? path : "/dev/null" },
+    { sign: "+++ ", text: objectAt(fim, "after") ? path : "/dev/null" },
+    ...rows.flatMap(({ label, before, after }) => [
+      ...(before === undefined ? [] : [{ sign: "-", text: `${label}: ${before}` }]),
+      ...(after === undefined ? [] : [{ sign: "+", text: `${label}: ${after}` }]),
+    ]),
+  ];
+  return el(
+    "details",
+    { class: "as-text" },
+    el("summary", {}, "As a unified difference"),
+    el(
+      "pre",
+      { class: "unified", tabindex: "0" },
+      ...lines.map(({ sign, text }) =>
+        el("span", { class: sides.get(sign) }, sign, hostile(text, 4096)),
       ),
     ),
   );

@@ -16,12 +16,20 @@ export async function showCompare(filters) {
   try {
     const { cluster } = filters;
     const query = cluster === undefined ? "" : `?${new URLSearchParams({ cluster })}`;
-    fill(place, ...viewOf(await get(`/v1/compare${query}`), filters));
+    const comparison = await get(`/v1/compare${query}`);
+    const seen = JSON.stringify([comparison, filters]);
+    // What a person reads does not move while it stays the same.
+    if (seen === shown) return;
+    shown = seen;
+    fill(place, ...viewOf(comparison, filters));
   } catch (error) {
+    shown = "";
     const { message } = /** @type {Error} */ (error);
     fill(place, el("p", { class: "hint" }, `The nodes cannot be compared: ${message}`));
   }
 }
+
+let shown = "";
 
 /**
  * @param {unknown} comparison

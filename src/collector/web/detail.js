@@ -52,6 +52,23 @@ export function drawDetail(place, event, { filters, uids, onDone }) {
   );
 }
 
+/**
+ * What an alert says before it is opened.
+ * @param {unknown} event
+ * @param {string} href
+ */
+export function suggestionOf(event, href) {
+  return el(
+    "section",
+    { class: "suggestion", "aria-label": "Most severe" },
+    el("p", { class: "faint" }, "The most severe of this list"),
+    headOf(event),
+    el("h2", {}, el("a", { href }, ...sentenceOf(event).map(partOf))),
+    meaningOf(objectAt(event, "unmapped", "fim")),
+    whyOf(event),
+  );
+}
+
 /** @param {import("./sentence.js").Part} part */
 function partOf({ text, kind }) {
   return kind === undefined

@@ -100,8 +100,10 @@ async function look() {
     const wasEmpty = summary === undefined;
     summary = await get("/v1/summary");
     drawHead(summary);
+    document.body.classList.toggle("is-first", nodeCount() === 0);
     drawBars();
     if (here().view === "nodes" && !wasEmpty) await showNodes();
+    if (here().view === "compare" && !wasEmpty) await showCompare(here().filters);
     if (wasEmpty && !byId("empty").hidden) fill(byId("empty"), emptyText());
   } catch (error) {
     await onError(error);
@@ -122,10 +124,16 @@ function announce(event) {
   byId(row.severity === "critical" ? "alarm" : "news").textContent = plain(text);
 }
 
-function emptyText() {
+/** Undefined: it is not known yet. */
+function nodeCount() {
   const nodes = /** @type {any} */ (summary)?.nodes;
-  if (!nodes) return el("p", { class: "hint" }, "Loading…");
-  if (nodes.well + nodes.silent + nodes.degraded + nodes.drifting === 0) return firstRun();
+  return nodes && nodes.well + nodes.silent + nodes.degraded + nodes.drifting;
+}
+
+function emptyText() {
+  const count = nodeCount();
+  if (count === undefined) return el("p", { class: "hint" }, "Loading…");
+  if (count === 0) return firstRun();
   const isFiltered = String(queryOf(here().filters)) !== String(queryOf({}));
   return isFiltered
     ? el(
@@ -137,6 +145,7 @@ function emptyText() {
     : el(
         "div",
         { class: "quiet-state" },
+        el("img", { src: "/icon.svg", alt: "", width: 64, height: 64 }),
         el("h2", {}, "Nothing is open"),
         el("p", {}, "No alert waits for you. New ones appear here by themselves."),
         el("p", {}, el("a", { href: "/?state=all&severity=any" }, "Show everything that happened")),

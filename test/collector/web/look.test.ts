@@ -8,7 +8,7 @@ import { Reporter, nonceOf, send } from "../../helpers/collector.ts";
 import { wayTo } from "../../helpers/cut.ts";
 import { testPage } from "../../helpers/scene.ts";
 import type { Scene } from "../../helpers/scene.ts";
-import { busyNight, hostileNames, alertOf, intrusion, uidOf } from "../../helpers/story.ts";
+import { busyNight, hostileNames, alertOf, intrusion, storm, uidOf } from "../../helpers/story.ts";
 import { seen } from "../../helpers/judged.ts";
 
 /** Faults of WCAG 2.2 A and AA that axe finds, one a line. */
@@ -105,7 +105,7 @@ async function shoot(t: ExecutionContext, page: Page, name: string): Promise<voi
 for (const width of [1280, 400])
   for (const scheme of ["light", "dark"] as const)
     testPage(`every view fits ${width} px, ${scheme}`, async (t, scene) => {
-      const { serving, open } = scene;
+      const { serving, node, open } = scene;
       const { page } = await open({ width, scheme, height: width === 400 ? 860 : 800 });
       const shown = `${width}-${scheme}`;
       await page.goto(serving.url);
@@ -122,6 +122,20 @@ for (const width of [1280, 400])
       await page.locator("#sentence").waitFor();
       await page.locator("#verdict strong").waitFor();
       await shoot(t, page, `critical-${shown}`);
+      await page.locator(".as-text summary").click();
+      await page.locator(".unified").scrollIntoViewIfNeeded();
+      await shoot(t, page, `difference-${shown}`);
+      await send(serving, node.batchOf(storm("cp-1")));
+      await page.goto(serving.url);
+      await page.locator(".row .count", { hasText: "120 changes" }).waitFor();
+      await page.locator("#verdict strong").waitFor();
+      await shoot(t, page, `storm-${shown}`);
+      serving.alter(
+        "PRAGMA foreign_keys = OFF; DELETE FROM alert; DELETE FROM node_key; DELETE FROM node;",
+      );
+      await page.goto(serving.url);
+      await page.getByRole("heading", { name: "No node has joined yet" }).waitFor();
+      await shoot(t, page, `first-${shown}`);
     });
 
 testPage(
