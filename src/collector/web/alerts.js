@@ -6,7 +6,7 @@ import { Groups } from "./groups.js";
 import { addressOf, isSameList, queryOf } from "./place.js";
 import { textAt } from "./read.js";
 import { go, here } from "./router.js";
-import { severities } from "./severity.js";
+import { rankOf } from "./severity.js";
 import { fullTime, many, shortTime } from "./text.js";
 import { WindowedList } from "./window.js";
 
@@ -155,14 +155,15 @@ export class AlertsView {
 
   /** Where no alert is open: the most severe one of the list, in its sentence. */
   #suggest() {
-    const [first] = this.#groups.all
-      .map(({ lead }) => lead)
-      .filter(({ acknowledged, uid }) => !acknowledged && this.#events.has(uid))
-      .toSorted((a, b) => severities.indexOf(a.severity) - severities.indexOf(b.severity));
+    const [group] = this.#groups.all
+      .filter(({ lead }) => !lead.acknowledged && this.#events.has(lead.uid))
+      .toSorted(({ lead: a }, { lead: b }) => rankOf(a.severity) - rankOf(b.severity));
     const hint = el("p", { class: "hint" }, "Choose an alert, or press j.");
-    if (!first) return fill(byId("detail"), hint);
-    const href = addressOf({ view: "alerts", uid: first.uid, filters: this.#filters ?? {} });
-    fill(byId("detail"), suggestionOf(this.#events.get(first.uid), href), hint);
+    if (!group) return fill(byId("detail"), hint);
+    const { lead, uids } = group;
+    const href = addressOf({ view: "alerts", uid: lead.uid, filters: this.#filters ?? {} });
+    const event = this.#events.get(lead.uid);
+    fill(byId("detail"), suggestionOf(event, { href, others: uids.length - 1 }), hint);
   }
 
   /** @param {unknown} error */

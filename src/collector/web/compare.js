@@ -19,17 +19,18 @@ export async function showCompare(filters) {
     const comparison = await get(`/v1/compare${query}`);
     const seen = JSON.stringify([comparison, filters]);
     // What a person reads does not move while it stays the same.
-    if (seen === shown) return;
-    shown = seen;
+    if (seen === last) return;
+    last = seen;
     fill(place, ...viewOf(comparison, filters));
   } catch (error) {
-    shown = "";
+    last = "";
     const { message } = /** @type {Error} */ (error);
     fill(place, el("p", { class: "hint" }, `The nodes cannot be compared: ${message}`));
   }
 }
 
-let shown = "";
+/** What is drawn. */
+let last = "";
 
 /**
  * @param {unknown} comparison

@@ -7,7 +7,7 @@ import { addressOf } from "./place.js";
 import { proofPanel } from "./proof.js";
 import { isTrueAt, objectAt, textAt, textsAt } from "./read.js";
 import { sentenceOf } from "./sentence.js";
-import { ago, fullTime, longTime, plain, shellWord } from "./text.js";
+import { ago, fullTime, longTime, many, plain, shellWord } from "./text.js";
 
 /** @typedef {import("./place.js").Filters} Filters */
 
@@ -55,9 +55,9 @@ export function drawDetail(place, event, { filters, uids, onDone }) {
 /**
  * What an alert says before it is opened.
  * @param {unknown} event
- * @param {string} href
+ * @param {{ readonly href: string, readonly others: number }} options others: changes of the same incident
  */
-export function suggestionOf(event, href) {
+export function suggestionOf(event, { href, others }) {
   return el(
     "section",
     { class: "suggestion", "aria-label": "Most severe" },
@@ -66,6 +66,7 @@ export function suggestionOf(event, href) {
     el("h2", {}, el("a", { href }, ...sentenceOf(event).map(partOf))),
     meaningOf(objectAt(event, "unmapped", "fim")),
     whyOf(event),
+    others > 0 && el("p", {}, `${many(others, "more change")} of the same incident.`),
   );
 }
 

@@ -12,10 +12,15 @@ export function severityOf(text) {
   return severities.find((one) => one === text) ?? "critical";
 }
 
+/** 0: the most severe. @param {Severity} severity */
+export function rankOf(severity) {
+  return severities.indexOf(severity);
+}
+
 /**
  * @param {Severity} a
  * @param {Severity} b
  */
 export function isMoreSevere(a, b) {
-  return severities.indexOf(a) < severities.indexOf(b);
+  return rankOf(a) < rankOf(b);
 }
