@@ -34,20 +34,25 @@ export interface CollectorProcess extends AsyncDisposable {
   nodes(): Promise<readonly Json[]>;
 }
 
-interface ProcessOptions {
+export interface ProcessOptions {
   /** On every address, where it makes its own certificate. `url` then leads to it by HTTPS. */
   readonly isPublic?: boolean;
+  /** A network namespace (ip-netns(8)) and its address, where it listens with HTTPS. */
+  readonly network?: { readonly namespace: string; readonly host: string };
   /** More of the command line. */
   readonly args?: readonly string[];
 }
 
 export async function startCollectorProcess(
   state: string,
-  { isPublic = false, args: more = [] }: ProcessOptions = {},
+  { isPublic = false, network, args: more = [] }: ProcessOptions = {},
 ): Promise<CollectorProcess> {
   const port = await freePort();
-  const listen = `${isPublic ? "0.0.0.0" : "127.0.0.1"}:${port}`;
-  const url = `${isPublic ? "https" : "http"}://127.0.0.1:${port}`;
+  const listen = `${isPublic || network ? "0.0.0.0" : "127.0.0.1"}:${port}`;
+  const url = `${isPublic || network ? "https" : "http"}://${network?.host ?? "127.0.0.1"}:${port}`;
+  const [program = launcher, ...before] = network
+    ? ["nsenter", `--net=/run/netns/${network.namespace}`, launcher]
+    : [launcher];
   let child: ChildProcess | undefined;
   const end = async (signal: "SIGTERM" | "SIGKILL"): Promise<number | null> => {
     if (!child || child.exitCode !== null || child.signalCode !== null) return null;
@@ -77,7 +82,7 @@ export async function startCollectorProcess(
     pid: () => child?.pid ?? 0,
     start: async () => {
       const args = ["serve", "--state", state, "--listen", listen, ...more];
-      const started = spawn(launcher, args, { stdio: ["ignore", "ignore", "pipe"] });
+      const started = spawn(program, [...before, ...args], { stdio: ["ignore", "ignore", "pipe"] });
       child = started;
       let said = "";
       started.stderr.setEncoding("utf8").on("data", (chunk: string) => (said += chunk));

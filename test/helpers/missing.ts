@@ -18,6 +18,7 @@ const packages: Readonly<Record<string, string>> = {
   etcd: "etcd-server",
   etcdctl: "etcd-client",
   rsyslogd: "rsyslog",
+  ip: "iproute2",
 };
 
 /** The first of these programs, by name or path, that is missing, and how to install it. Undefined: none. */
@@ -35,6 +36,15 @@ export const rootMissing: string | undefined = process.getuid?.() === 0 ? undefi
 export function mountMissing(): string | undefined {
   const { status } = spawnSync("unshare", ["-m", "mount", "-t", "tmpfs", "none", "/mnt"]);
   return status === 0 ? undefined : "needs the right to mount";
+}
+
+/** Why no network namespace can be made here. Undefined: it can. */
+export function networkMissing(): string | undefined {
+  const missing = missingProgram("ip", "nsenter");
+  if (missing !== undefined) return missing;
+  return spawnSync("unshare", ["-n", "true"]).status === 0
+    ? undefined
+    : "needs the right to make network namespaces";
 }
 
 /** Why strace cannot trace here. Undefined: it can. */

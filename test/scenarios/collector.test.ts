@@ -1,8 +1,11 @@
 import test from "ava";
+import { execFileSync } from "node:child_process";
 import { cpSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { startCollectorProcess } from "../helpers/collector-process.ts";
-import type { CollectorProcess } from "../helpers/collector-process.ts";
+import type { CollectorProcess, ProcessOptions } from "../helpers/collector-process.ts";
+import { networkMissing } from "../helpers/missing.ts";
+import { needing } from "../helpers/needs.ts";
 import { makeNode } from "../helpers/node.ts";
 import type { TestNode } from "../helpers/node.ts";
 import { until } from "../helpers/wait.ts";
@@ -17,7 +20,7 @@ interface Pair extends Disposable {
 }
 
 /** A node with a baseline, a collector, and the configuration by which the node joins it. */
-async function makePair(options: { readonly isPublic?: boolean } = {}): Promise<Pair> {
+async function makePair(options: ProcessOptions = {}): Promise<Pair> {
   const node = makeNode({ rules: { "/srv/**": "high" } });
   node.write("/srv/known", "");
   await node.capture();
@@ -121,6 +124,51 @@ test("either may be killed at any moment: each alert arrives, once, in order", a
     [],
   );
 });
+
+function ip(...args: readonly string[]): void {
+  execFileSync("ip", args, { stdio: "pipe" });
+}
+
+/** A network of two ends: this machine's, and a namespace with the address `host`. */
+function makeNetwork() {
+  const namespace = `fim-${process.pid}`;
+  const host = "10.98.76.2";
+  ip("netns", "add", namespace);
+  ip("link", "add", "fim-a", "type", "veth", "peer", "name", "fim-b", "netns", namespace);
+  ip("addr", "add", "10.98.76.1/30", "dev", "fim-a");
+  ip("-n", namespace, "addr", "add", `${host}/30`, "dev", "fim-b");
+  ip("-n", namespace, "link", "set", "fim-b", "up");
+  ip("link", "set", "fim-a", "up");
+  return {
+    namespace,
+    host,
+    cut: () => ip("link", "set", "fim-a", "down"),
+    mend: () => ip("link", "set", "fim-a", "up"),
+    [Symbol.dispose]: () => ip("netns", "del", namespace),
+  };
+}
+
+needing(networkMissing())(
+  "while the network is cut alerts wait; then each arrives once",
+  async (t) => {
+    using network = makeNetwork();
+    using pair = await makePair({ network });
+    const { node, config } = pair;
+    await using collector = pair.collector;
+    await using watching = await node.watch({ config });
+    node.write("/srv/before", "x");
+    await untilShown(collector, "/srv/before");
+    network.cut();
+    const names = Array.from({ length: 30 }, (_, at) => `/srv/meanwhile-${at}`);
+    for (const name of names) node.write(name, name);
+    await until(() => watching.logs().some(({ msg }) => msg === "not delivered"), patience);
+    network.mend();
+    for (const name of names) await untilShown(collector, name);
+    const paths = (await pathsAt(collector)).filter((path) => path.startsWith("/srv/meanwhile-"));
+    t.is(paths.length, names.length);
+    await untilWell(collector);
+  },
+);
 
 test("an agent that is started from an old copy of its state is found out", async (t) => {
   using pair = await makePair();
