@@ -225,13 +225,15 @@ function rawOf(event) {
   );
 }
 
-/** @param {unknown} attack */
+/** "T1543.005 Container Service" @param {unknown} attack */
 function attackOf(attack) {
-  return (
-    textAt(attack, "sub_technique", "uid") ??
-    textAt(attack, "technique", "uid") ??
-    textAt(attack, "tactic", "uid")
+  const known = ["sub_technique", "technique", "tactic"].find(
+    (one) => textAt(attack, one, "uid") !== undefined,
   );
+  if (known === undefined) return undefined;
+  return [textAt(attack, known, "uid"), textAt(attack, known, "name")]
+    .filter((one) => one !== undefined)
+    .join(" ");
 }
 
 /** Lines stay lines; every other character that does not show is named. @param {unknown} event */
