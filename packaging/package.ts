@@ -96,7 +96,11 @@ function makeDebian(root: string): void {
   for (const file of ["conffiles", ...scripts])
     cpSync(join(home, "packaging/debian", file), join(control, file));
   const text = readFileSync(join(home, "packaging/debian/control"), "utf8");
-  const filled = text.replace("@VERSION@", version).replace("@ARCHITECTURE@", debianArchitecture);
+  const [kilobytes = ""] = execFileSync("du", ["-sk", root], { encoding: "utf8" }).split("\t");
+  const filled = text
+    .replace("@VERSION@", version)
+    .replace("@ARCHITECTURE@", debianArchitecture)
+    .replace("@SIZE@", kilobytes);
   put(join(control, "control"), filled);
   datedAs(
     root,

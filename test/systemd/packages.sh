@@ -27,7 +27,7 @@ sed -i 's/^Version: .*/Version: 9.9.9/' "$made/next/DEBIAN/control"
 next=$made/fim-agent_9.9.9_${deb##*_}
 dpkg-deb --root-owner-group -Znone --build "$made/next" "$next" >/dev/null
 
-rm -rf "$root"/{var/lib,etc}/fim-{agent,collector} "$root"/usr/bin/planted* "$root"/root/*
+rm -rf "$root"/usr/lib/fim-agent "$root"/{var/lib,etc}/fim-{agent,collector} "$root"/usr/bin/planted* "$root"/root/*
 cp "$deb" "$next" "$made"/*.rpm "$root"/root/
 
 # The commands of a section, as they are printed.
@@ -79,6 +79,8 @@ dpkg-query -W fim-agent
 read -r agent collector <<<"$before"
 ready 9464 && ready 8686 && [[ $(pid fim-agent) != "$agent" && $(pid fim-collector) != "$collector" ]] && ok restarted
 sha256sum --check <<<"$key" && ok kept-by-upgrade
+journalctl -b -u fim-agent --no-pager | grep -E '(critical|high|medium) ' | grep -v /usr/bin/planted
+[[ -z $(journalctl -b -u fim-agent --no-pager | grep -E '(critical|high) /usr/lib/fim-agent') ]] && ok quiet-upgrade
 planted planted2 && ok alerted-after-upgrade
 eval "$(line removal 2)"
 [[ $(systemctl is-active fim-agent fim-collector | xargs) == 'inactive inactive' ]] && ok stopped
@@ -115,7 +117,7 @@ timeout -k 10 480 systemd-nspawn --quiet -D "$root" --boot --register=no --keep-
 
 failed=0
 for step in installed manual completion ready alerted collector collector-user upgraded restarted kept-by-upgrade \
-  alerted-after-upgrade stopped kept-by-removal purged rpm-installed rpm-restarted rpm-removed; do
+  quiet-upgrade alerted-after-upgrade stopped kept-by-removal purged rpm-installed rpm-restarted rpm-removed; do
   if grep -qx "ok: $step" "$root"/root/report; then echo "ok  $step"; else
     echo "not ok  $step"
     failed=1
