@@ -1,6 +1,16 @@
+import test from "ava";
 import { execFileSync } from "node:child_process";
 import { generateKeyPairSync } from "node:crypto";
-import { mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parse, parseAllDocuments } from "yaml";
@@ -44,6 +54,36 @@ for (const overlay of ["k3s", "rke2", "openshift"])
     const { rules } = await loadPolicy(policy, { dirs: [join(home, "baselines")] });
     t.true(rules.some(({ severity }) => severity === "critical"));
   });
+
+const install = readFileSync(join(home, "docs/install.md"), "utf8");
+
+test("docs/install.md names every overlay, and no other", (t) => {
+  const [, table = ""] = /\n\| overlay \| is \|\n([^]*?)\n\n/.exec(install) ?? [];
+  const named = [...table.matchAll(/^\| (`[^|]+`) \|/gm)].flatMap(([, cell = ""]) =>
+    [...cell.matchAll(/`([\w-]+)`/g)].map(([, name = ""]) => name),
+  );
+  t.deepEqual(named.toSorted(), readdirSync(join(home, "deploy/kustomize/overlays")).toSorted());
+});
+
+rendering("the overlay that docs/install.md shows renders, with the image that it names", (t) => {
+  const [, file = "", text = ""] = /```yaml\n# (fim\/\S+)\n([^]*?)```/.exec(install) ?? [];
+  const dir = mkdtempSync(join(tmpdir(), "fim-docs-"));
+  t.teardown(() => rmSync(dir, { recursive: true }));
+  symlinkSync(home, join(dir, "fim-agent"));
+  mkdirSync(join(dir, "fim"));
+  writeFileSync(join(dir, file), text);
+  const args = ["kustomize", join(dir, "fim")];
+  const all = parseAllDocuments(execFileSync("kubectl", args, { encoding: "utf8" }));
+  const pods = all
+    .map((document) => document.toJS() as Manifest)
+    .filter(({ kind }) => kind === "DaemonSet" || kind === "Deployment")
+    .map(({ spec }) => spec.template.spec);
+  const images = pods.flatMap(({ containers, initContainers = [] }) =>
+    [...containers, ...initContainers].map(({ image }) => image),
+  );
+  t.is(images.length, 3);
+  for (const image of images) t.is(image, "registry.example/fim-agent:0.1.0");
+});
 
 rendering("OpenShift's constraints admit the agent's pod and little else", (t) => {
   const find = render("openshift");
