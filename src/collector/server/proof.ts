@@ -54,11 +54,10 @@ async function proofOf(
   const envelope = parseEnvelope(stored.envelope);
   const key = envelope?.signatures[0]?.keyid ?? "";
   const name = nodeOf(chain);
-  const node = (await store.nodes()).find(
-    (one) => one.cluster === name?.cluster && one.node === name.node,
-  );
+  const ofNode = name ? await store.everyKeyOf(name) : [];
   // A chain that is no node's is this collector's own.
-  const publicKey = (node?.keys ?? [own.key]).find((one) => one.keyId === key)?.publicKey;
+  const keys = ofNode.length > 0 ? ofNode : [own.key];
+  const publicKey = keys.find((one) => one.keyId === key)?.publicKey;
   const fault = faultOf(stored, envelope, publicKey);
   return {
     chain,

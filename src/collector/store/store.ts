@@ -195,6 +195,8 @@ export interface Store extends AsyncDisposable {
   pulses(): Promise<readonly { readonly id: number; readonly heard: number }[]>;
   /** The keys by which a node may sign. Empty: it is not enrolled. */
   keysOf(node: NodeName): Promise<readonly NodeKey[]>;
+  /** The same, with those that an enrolment by token has made worthless: they signed older records. */
+  everyKeyOf(node: NodeName): Promise<readonly NodeKey[]>;
   alerts(query: AlertQuery): Promise<readonly StoredAlert[]>;
   alert(uid: string): Promise<StoredAlert | undefined>;
   comments(alertId: number): Promise<readonly Comment[]>;

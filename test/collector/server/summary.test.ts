@@ -1,5 +1,5 @@
 import test from "ava";
-import { Reporter, alert, nonceOf, send, startCollector } from "../../helpers/collector.ts";
+import { Reporter, alert, newKey, nonceOf, send, startCollector } from "../../helpers/collector.ts";
 
 type Json = Readonly<Record<string, unknown>>;
 
@@ -45,6 +45,10 @@ test("an alert's record comes with its place in the chain and the signed batch, 
   t.is(body["fault"], undefined);
   t.is(body["record"], lines.split("\n")[2]);
   t.is((await serving.read("/v1/alerts/nothing/record")).status, 404);
+  reporter.key = newKey();
+  t.is((await reporter.enrol(serving)).status, 200);
+  const { body: again } = await serving.read(`/v1/alerts/${uid}/record`);
+  t.is(again["fault"], undefined, "a key that a new enrolment retired signed this record");
 });
 
 test("the record of an alarm of the collector is checked with its own key", async (t) => {

@@ -51,10 +51,11 @@ export class PostgresReader {
     return await this.#sql<{ id: number; heard: number }[]>`SELECT id, heard FROM node`;
   }
 
-  async keysOf({ cluster, node }: NodeName): Promise<readonly NodeKey[]> {
+  async keysOf({ cluster, node }: NodeName, withRetired: boolean): Promise<readonly NodeKey[]> {
     const rows = await this.#sql<KeyRow[]>`SELECT node, node_key.key_id, public_key
       FROM node JOIN node_key ON node_key.node = node.id
-      WHERE cluster = ${cluster} AND name = ${node} AND retired IS NULL ORDER BY since`;
+      WHERE cluster = ${cluster} AND name = ${node} AND (${withRetired} OR retired IS NULL)
+      ORDER BY since`;
     return rows.map(toKey);
   }
 

@@ -92,7 +92,10 @@ class PostgresStore implements Store {
   nodes = async (ids?: readonly number[]) =>
     await this.#read(async (reader) => await reader.nodes(ids));
   pulses = async () => await this.#read(async (reader) => await reader.pulses());
-  keysOf = async (node: NodeName) => await this.#read(async (reader) => await reader.keysOf(node));
+  keysOf = async (node: NodeName) =>
+    await this.#read(async (reader) => await reader.keysOf(node, false));
+  everyKeyOf = async (node: NodeName) =>
+    await this.#read(async (reader) => await reader.keysOf(node, true));
   alerts = async (query: AlertQuery) =>
     await this.#read(async (reader) => await reader.alerts(query));
   alert = async (uid: string) => await this.#read(async (reader) => await reader.alert(uid));

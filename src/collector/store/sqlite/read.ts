@@ -53,13 +53,13 @@ export class SqliteReader {
     return this.#db.prepare<[], { id: number; heard: number }>("SELECT id, heard FROM node").all();
   }
 
-  keysOf({ cluster, node }: NodeName): readonly NodeKey[] {
+  keysOf({ cluster, node }: NodeName, withRetired: boolean): readonly NodeKey[] {
     return this.#db
-      .prepare<[string, string], KeyRow>(
+      .prepare<[string, string, number], KeyRow>(
         `SELECT node, node_key.key_id, public_key FROM node JOIN node_key ON node_key.node = node.id
-         WHERE cluster = ? AND name = ? AND retired IS NULL ORDER BY since`,
+         WHERE cluster = ? AND name = ? AND (? OR retired IS NULL) ORDER BY since`,
       )
-      .all(cluster, node)
+      .all(cluster, node, withRetired ? 1 : 0)
       .map(toKey);
   }
 

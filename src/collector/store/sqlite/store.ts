@@ -69,7 +69,8 @@ class SqliteStore implements Store {
 
   nodes = async (ids?: readonly number[]) => this.#reader.nodes(ids);
   pulses = async () => this.#reader.pulses();
-  keysOf = async (node: NodeName) => this.#reader.keysOf(node);
+  keysOf = async (node: NodeName) => this.#reader.keysOf(node, false);
+  everyKeyOf = async (node: NodeName) => this.#reader.keysOf(node, true);
   alerts = async (query: AlertQuery): Promise<readonly StoredAlert[]> => {
     const records = isFiltered(query)
       ? await this.#finder.records(query)

@@ -1,0 +1,2 @@
+-- The places of sinks are in "meta".
+DROP TABLE sink;
