@@ -65,6 +65,8 @@ async function bench(name: string, store: string, { launcher, scratch, load }: G
   const count = load.requests * load.batches * load.records;
   say(`${name}: ${Math.round((cpu * 1e6) / count)} µs of the collector's CPU a record`);
   await sendHeartbeats(name, quiet, serving.url);
+  const [honest] = nodes;
+  if (honest) await sendBesideFlood(name, honest, serving.url);
   const memory = (await serving.metric("process_resident_memory_bytes")) / 2 ** 20;
   say(`${name}: ${Math.round(memory)} MB of memory at the end`);
 }
@@ -108,6 +110,37 @@ async function sendHeartbeats(
   );
 }
 
+/** Requests of strangers at once, each 32 MB when it is uncompressed: more than the collector takes. */
+const strangers = 8;
+
+/** How long one node waits for its answers, alone and while strangers flood the collector. */
+async function sendBesideFlood(name: string, node: Reporter, url: string): Promise<void> {
+  const slowest = async (): Promise<number> => {
+    const waits: number[] = [];
+    for (let sent = 0; sent < 100; sent += 1) {
+      const body = bodyOf(node, { batches: 1, records: 1 });
+      const began = performance.now();
+      await post(url, body);
+      waits.push(performance.now() - began);
+    }
+    return quantile(waits, 0.95);
+  };
+  const alone = await slowest();
+  const bomb = gzipSync(Buffer.alloc(2 ** 25));
+  const over = new AbortController();
+  const flood = Promise.all(
+    Array.from({ length: strangers }, async () => {
+      while (!over.signal.aborted) await ask(url, bomb);
+    }),
+  );
+  const beside = await slowest();
+  over.abort();
+  await flood;
+  say(
+    `${name}: 95 % of a node's batches answered in ${alone.toFixed(0)} ms alone, in ${beside.toFixed(0)} ms beside ${strangers} strangers that flood`,
+  );
+}
+
 function reporters(count: number, name: string): readonly Reporter[] {
   return Array.from({ length: count }, (_, at) => new Reporter(`${name}-${at}`));
 }
@@ -126,7 +159,7 @@ async function enrolAll(store: string, state: string, nodes: readonly Reporter[]
     });
 }
 
-function bodyOf(node: Reporter, { batches, records }: Load): Buffer {
+function bodyOf(node: Reporter, { batches, records }: Pick<Load, "batches" | "records">): Buffer {
   const lines = Array.from({ length: batches }, () =>
     node.batchOf(Array.from({ length: records }, nextAlert)),
   );
@@ -155,14 +188,19 @@ const agent = new Agent({ keepAlive: true, maxSockets: connections });
 const headers = { "content-type": "application/x-ndjson", "content-encoding": "gzip" };
 
 async function post(url: string, body: Buffer): Promise<void> {
+  const answer = await ask(url, body);
+  if (!answer.startsWith("200 ")) throw new Error(`expected 200, got ${answer}`);
+}
+
+/** The answer's status and text. */
+async function ask(url: string, body: Buffer): Promise<string> {
   const { promise, resolve, reject } = Promise.withResolvers<string>();
   request(`${url}/v1/batches`, { method: "POST", headers, agent }, (response) => {
     text(response).then((answer) => resolve(`${response.statusCode} ${answer}`), reject);
   })
     .on("error", reject)
     .end(body);
-  const answer = await promise;
-  if (!answer.startsWith("200 ")) throw new Error(`expected 200, got ${answer}`);
+  return await promise;
 }
 
 interface ServingProcess extends AsyncDisposable {

@@ -12,9 +12,8 @@ import { nodeOf } from "../node-name.ts";
 import { RateLimit } from "../rate-limit.ts";
 import type { ServerOptions } from "./server.ts";
 
-/** Bytes of a request as it arrives, and uncompressed. */
-const mostCompressed = 8 * 2 ** 20;
-const mostBytes = 32 * 2 ** 20;
+/** Bytes of a request, also uncompressed. An agent sends 2 MiB and one record. */
+const mostBytes = 8 * 2 ** 20;
 
 /** A node's records: some thousand at once after an outage, and a storm's share for good. */
 const nodeRate = { burst: 60_000, perSecond: 2000 };
@@ -34,7 +33,7 @@ export function ingestRoutes(server: FastifyInstance, options: ServerOptions): v
   const nonce = async () => ({ nonce: collector.nonces.make() });
   server.get("/v1/nonce", nonce);
   server.post("/v1/nonce", nonce);
-  const asBuffer = { parseAs: "buffer", bodyLimit: mostCompressed } as const;
+  const asBuffer = { parseAs: "buffer", bodyLimit: mostBytes } as const;
   server.addContentTypeParser("application/x-ndjson", asBuffer, (_, body, done) =>
     done(null, body),
   );
