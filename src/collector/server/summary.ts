@@ -11,8 +11,10 @@ const hour = 3_600_000;
 /** The hour that is not over yet is the last. */
 const hours = 24;
 
-/** Milliseconds for which an answer serves all who ask. */
-const validity = 1000;
+/** Milliseconds for which an answer serves all who ask; longer if it took long, so that other questions have their turn. */
+const validity = { least: 1000, most: 5000 };
+/** Of the time that an answer took. */
+const validTimes = 20;
 
 /** "drifting": well, but its files differ from its baseline. */
 const summaryStates = [...nodeStates, "drifting"] as const;
@@ -69,15 +71,23 @@ function countBy<Name extends string>(
   return Object.fromEntries(names.map((name) => [name, count(name)])) as Record<Name, number>;
 }
 
-/** Reads once for all who ask within a second, however many pages are open. */
+/** Reads once for all who ask within a second or so, however many pages are open. */
 function shared<Value>(read: () => Promise<Value>, clock: () => number): () => Promise<Value> {
   let last: { readonly at: number; readonly value: Promise<Value> } | undefined;
+  let validFor = validity.least;
   return () => {
     const now = clock();
-    if (last && Math.abs(now - last.at) < validity) return last.value;
+    if (last && Math.abs(now - last.at) < validFor) return last.value;
+    const begin = performance.now();
     const value = read();
     last = { at: now, value };
-    value.catch(() => (last = undefined));
+    value.then(
+      () => {
+        const wanted = (performance.now() - begin) * validTimes;
+        validFor = Math.min(validity.most, Math.max(validity.least, wanted));
+      },
+      () => (last = undefined),
+    );
     return value;
   };
 }

@@ -10,6 +10,8 @@ import type { Conditions } from "./conditions.ts";
 const timeLimit = 4000;
 /** Records among the newest in which a frequent text is looked for first. */
 const recent = 20_000;
+/** So few paths are read by their index sooner than those records. */
+const fewNames = 3;
 /** More paths than these are not looked up one by one. */
 const mostNames = 2000;
 
@@ -65,14 +67,15 @@ async function findByGlob(
   const names = await tx<{ path: string }[]>`
     SELECT path FROM path_name WHERE path LIKE ${patternOf(path)} LIMIT ${mostNames + 1}`;
   if (names.length === 0) return [];
+  const known = names.length > mostNames ? undefined : names.map((one) => one.path);
+  const byNames: Way = { ...conditionsOf(query, known), isSorted: known !== undefined };
+  if (names.length <= fewNames) return await select(tx, query, byNames);
   const [newest] = await tx<{ last: number | null }[]>`SELECT max(record) AS last FROM alert`;
   const last = query.before ?? (newest?.last ?? 0) + 1;
   const window = conditionsOf({ ...query, after: last - recent - 1 });
   const found = await select(tx, query, window);
   if (found.length === query.limit) return found;
-  const known = names.length > mostNames ? undefined : names.map((one) => one.path);
-  const isSorted = known !== undefined;
-  return await select(tx, query, { ...conditionsOf(query, known), isSorted });
+  return await select(tx, query, byNames);
 }
 
 interface Way extends Conditions {

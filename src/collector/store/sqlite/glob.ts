@@ -14,17 +14,19 @@ interface Ground {
 
 /** Records among the newest in which a frequent text is looked for first. */
 const recent = 20_000;
+/** So few paths are read one by one sooner than those records. */
+const fewNames = 100;
 
 /**
- * Many paths fit: found among the newest alerts. Few fit: each path is a range of the index. `after`: alerts that came
- * since, in the order of the table.
+ * Few paths fit: each is a range of the index. Many fit: first among the newest alerts. `after`: alerts that came since,
+ * in the order of the table.
  */
 export function findByGlob(ground: Ground, path: string): readonly number[] {
   const { db, names, query } = ground;
   const pattern = globOf(path);
   if (query.after !== undefined) return findInOrder(ground, pattern, query.after);
   const fitting = names.matching(pattern);
-  if (fitting?.length === 0) return [];
+  if (fitting && fitting.length <= fewNames) return findByNames(ground, fitting);
   const newest = query.before ?? newestOf(db) + 1;
   const found = findInOrder(ground, pattern, newest - recent - 1);
   if (found.length === query.limit) return found;
