@@ -75,19 +75,22 @@ function countBy<Name extends string>(
 function shared<Value>(read: () => Promise<Value>, clock: () => number): () => Promise<Value> {
   let last: { readonly at: number; readonly value: Promise<Value> } | undefined;
   let validFor = validity.least;
+  const follow = async (value: Promise<Value>): Promise<void> => {
+    const begin = performance.now();
+    try {
+      await value;
+      const wanted = (performance.now() - begin) * validTimes;
+      validFor = Math.min(validity.most, Math.max(validity.least, wanted));
+    } catch {
+      last = undefined;
+    }
+  };
   return () => {
     const now = clock();
     if (last && Math.abs(now - last.at) < validFor) return last.value;
-    const begin = performance.now();
     const value = read();
     last = { at: now, value };
-    value.then(
-      () => {
-        const wanted = (performance.now() - begin) * validTimes;
-        validFor = Math.min(validity.most, Math.max(validity.least, wanted));
-      },
-      () => (last = undefined),
-    );
+    void follow(value);
     return value;
   };
 }
