@@ -54,7 +54,7 @@ export function maintenance(context: AgentContext, { drift, onAlert }: Upkeep): 
       health.over("house-keeping");
     } catch (error) {
       if (isBusy(error)) health.locked(error.message);
-      else health.trouble("house-keeping", messageOf(error));
+      else health.trouble("house-keeping", messageOf(error), error);
     }
   };
 }

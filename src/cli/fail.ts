@@ -45,6 +45,7 @@ function exitOf(code: ErrorCode): Exit {
     case "BASELINE_UNTRUSTED":
     case "KEY_INVALID":
     case "STATE_UNUSABLE":
+    case "STATE_FULL":
     case "CHAIN_BROKEN":
       return exit.untrusted;
     case "STATE_BUSY":

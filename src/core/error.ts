@@ -10,6 +10,7 @@ export type ErrorCode =
   | "KEY_INVALID"
   | "STATE_UNUSABLE"
   | "STATE_BUSY"
+  | "STATE_FULL"
   | "SEARCH_SLOW"
   | "SYSCALL"
   | "ENGINE_FAILED"
@@ -41,6 +42,11 @@ export function isBusy(error: unknown): error is IntegrityError & { readonly cod
 export function isUnusable(error: unknown): error is IntegrityError {
   return (
     error instanceof IntegrityError &&
-    (error.code === "STATE_BUSY" || error.code === "STATE_UNUSABLE")
+    (isBusy(error) || isFull(error) || error.code === "STATE_UNUSABLE")
   );
+}
+
+/** The disk has no space for the database. */
+export function isFull(error: unknown): boolean {
+  return error instanceof IntegrityError && error.code === "STATE_FULL";
 }

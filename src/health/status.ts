@@ -1,4 +1,4 @@
-import { isBusy, messageOf } from "../core/error.ts";
+import { isBusy, isFull, messageOf } from "../core/error.ts";
 import type { Logger } from "pino";
 import type { Severity } from "../core/policy/rule.ts";
 import { Notices } from "./notices.ts";
@@ -31,6 +31,8 @@ export class HealthStatus implements Disposable {
   readonly #store: Announce;
   readonly #log: Logger;
   readonly #troubles = new Map<string, string>();
+  /** Troubles that a full disk causes: a restart would not end them, and would lose who made the changes that wait. */
+  readonly #full = new Set<string>();
   readonly #notices: Notices;
   readonly #blocked = new Map([[start, "the engine has not proved itself yet"]]);
   /** Milliseconds of performance.now(). */
@@ -66,9 +68,10 @@ export class HealthStatus implements Disposable {
     this.over(lock);
   }
 
-  /** Troubles that keep the agent from its work; a replaced engine does not. */
+  /** Troubles that a restart may end; neither a replaced engine nor a full disk is one. */
   sick(): readonly string[] {
-    return [...this.#troubles].filter(([what]) => disabling.has(what)).map(([, why]) => why);
+    const isOne = (what: string): boolean => disabling.has(what) && !this.#full.has(what);
+    return [...this.#troubles].filter(([what]) => isOne(what)).map(([, why]) => why);
   }
 
   /** All troubles. */
@@ -97,8 +100,9 @@ export class HealthStatus implements Disposable {
     this.#blocked.delete(what);
   }
 
-  /** A lasting trouble. Reported once, until `over`. */
-  trouble(what: string, why: string): void {
+  /** A lasting trouble, and the error behind it where there is one. Reported once, until `over`. */
+  trouble(what: string, why: string, cause?: unknown): void {
+    this.#classify(what, cause);
     if (this.#troubles.get(what) === why) return;
     this.#troubles.set(what, why);
     this.#log.error({ trouble: what, reason: why }, "degraded");
@@ -141,7 +145,15 @@ export class HealthStatus implements Disposable {
   #failed(error: unknown): void {
     if (isBusy(error)) this.locked(error.message);
     // Without a report of its own, which could not be stored either.
-    else this.#troubles.set("own records", messageOf(error));
+    else {
+      this.#classify("own records", error);
+      this.#troubles.set("own records", messageOf(error));
+    }
+  }
+
+  #classify(what: string, cause: unknown): void {
+    if (isFull(cause)) this.#full.add(what);
+    else this.#full.delete(what);
   }
 
   #stored(): void {

@@ -206,7 +206,7 @@ export class Reconciliation implements Disposable {
         isStored = false;
         if (isAbandoned(error, pool)) return;
         if (!(error instanceof IntegrityError)) throw error;
-        if (!isBusy(error)) health.trouble("state", error.message);
+        if (!isBusy(error)) health.trouble("state", error.message, error);
         if (signal.aborted) return;
         if (isBusy(error)) await untilUnlocked(this.#context);
         else await pause(retryAfter);

@@ -17,7 +17,11 @@ export function explain(error: unknown, file: string): unknown {
         cause: error,
       });
     case "SQLITE_FULL":
-      return unusable("the disk is full, nothing was written", "make room on it");
+      return new IntegrityError(
+        "STATE_FULL",
+        `database ${file}: the disk is full, nothing was written`,
+        { hint: "make room on it", cause: error },
+      );
     case "SQLITE_NOTADB":
       return unusable("not an SQLite database", damagedHint);
     case "SQLITE_CORRUPT":

@@ -195,7 +195,7 @@ needing(mountMissing())("a full disk is said to be full, and the state stays sou
       },
       { instanceOf: IntegrityError },
     );
-    t.is(error?.code, "STATE_UNUSABLE");
+    t.is(error?.code, "STATE_FULL");
     t.regex(error?.message ?? "", /disk is full|cannot be/);
     const count = (like: string): unknown =>
       db.prepare("SELECT count(*) FROM meta WHERE key LIKE ?").pluck().get(like);
