@@ -26,8 +26,13 @@ interface Line {
  * shipper reads them: that works while the API server is down, too.
  */
 export function alertsOf(podUids: readonly string[]): readonly Seen[] {
-  return podUids
-    .flatMap((uid) => globSync(`/var/log/pods/fim-system_fim-agent-*_${uid}/fim-agent/*.log`))
+  return alertsIn(podUids.map((uid) => `fim-system_fim-agent-*_${uid}`));
+}
+
+/** The same, by patterns of the names that the runtime gives to pods' directories. */
+export function alertsIn(directories: readonly string[]): readonly Seen[] {
+  return directories
+    .flatMap((directory) => globSync(`/var/log/pods/${directory}/fim-agent/*.log`).toSorted())
     .flatMap((file) => linesOf(readFileSync(file, "utf8")))
     .map((text) => (JSON.parse(text) as Line).unmapped?.fim)
     .filter((seen) => seen !== undefined);

@@ -20,7 +20,7 @@ spec:
       volumeMounts: [{ name: host, mountPath: /host }]
   volumes: [{ name: host, hostPath: { path: / } }]
 `);
-  kube("wait", "--for=condition=Ready", `pod/${intruder.pod}`, "--timeout=120s");
+  kube("wait", "--for=condition=Ready", `pod/${intruder.pod}`, "--timeout=300s");
 }
 
 /** Runs a shell script in the intruder's container, through the API server or beside it. */

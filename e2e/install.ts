@@ -62,7 +62,7 @@ spec:
 /** Waits for the collector and leads Services' addresses to it and to the API server, as kube-proxy would. */
 export function awaitCollector(): void {
   const scope = ["-n", "fim-system"];
-  kube("rollout", "status", ...scope, "deployment/fim-collector", "--timeout=180s");
+  kube("rollout", "status", ...scope, "deployment/fim-collector", "--timeout=300s");
   const label = "app.kubernetes.io/name=fim-collector";
   const field = "jsonpath={.items[0].status.podIP}";
   const ip = kube("get", "pods", ...scope, "-l", label, "-o", field);

@@ -108,8 +108,8 @@ function ctr(...args: readonly string[]): string {
 
 /** The arguments of ctr that run a command in the running container of this name. */
 function inContainer(name: string, command: readonly string[]): readonly string[] {
-  const id = ctr("containers", "ls", "-q", `labels."io.kubernetes.container.name"==${name}`).trim();
-  return ["tasks", "exec", "--exec-id", `e2e-${process.hrtime.bigint()}`, id, ...command];
+  const id = `e2e-${process.hrtime.bigint()}`;
+  return ["tasks", "exec", "--exec-id", id, containerOf(name), ...command];
 }
 
 /** Runs a command in a container, beside the API server. */
@@ -169,29 +169,86 @@ export function answers(url: string): boolean {
   return spawnSync("nsenter", [...inNetwork, ...curl]).status === 0;
 }
 
-/**
- * Stops a program that up.sh started (containerd, kubelet) and starts it with the same words, as systemd would. What it
- * runs lives on.
- */
-export async function restart(program: "containerd" | "kubelet"): Promise<void> {
-  const file = join(labHome, "run/pids");
-  const pids = readFileSync(file, "utf8").trim().split("\n");
-  const at = program === "containerd" ? 0 : 1;
-  const pid = pids[at] ?? "";
+type Program = "containerd" | "kubelet";
+const pidFile = join(labHome, "run/pids");
+
+/** The process of a program that up.sh or `start` started. */
+function pidOf(program: Program): number {
+  const pids = readFileSync(pidFile, "utf8").trim().split("\n");
+  return Number(pids[program === "containerd" ? 0 : 1]);
+}
+
+/** Ends a program. Returns the words to start it with. */
+async function stop(program: Program): Promise<readonly string[]> {
+  const pid = pidOf(program);
   const words = readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0").slice(0, -1);
-  process.kill(Number(pid), "SIGTERM");
-  await until(`${program} to end`, 30, () => !existsSync(`/proc/${pid}`));
+  process.kill(pid, "SIGTERM");
+  await until(`${program} to end`, 120, () => !isRunning(pid));
+  return words;
+}
+
+/** Of up.sh's children, some are zombies: nothing waits for them. */
+function isRunning(pid: number): boolean {
+  const stat = `/proc/${pid}/stat`;
+  return existsSync(stat) && !/\) [XZ] /.test(readFileSync(stat, "utf8"));
+}
+
+function start(program: Program, words: readonly string[]): void {
   const log = openSync(join(labHome, "run", `${program}.log`), "a");
   const started = spawn("nsenter", [...inNetwork, ...words], {
     detached: true,
     stdio: ["ignore", log, log],
   });
   started.unref();
-  writeFileSync(file, `${pids.with(at, String(started.pid)).join("\n")}\n`);
+  const pids = readFileSync(pidFile, "utf8").trim().split("\n");
+  const at = program === "containerd" ? 0 : 1;
+  writeFileSync(pidFile, `${pids.with(at, String(started.pid)).join("\n")}\n`);
 }
 
-/** Kills the process of a container, which the kubelet starts again. */
-export function killContainer(name: string): void {
-  const id = ctr("containers", "ls", "-q", `labels."io.kubernetes.container.name"==${name}`).trim();
-  ctr("tasks", "kill", "-s", "SIGKILL", id.split("\n")[0] ?? "");
+/** Stops a program and starts it with the same words, as systemd would. Its containers live on. */
+export async function restart(program: Program): Promise<void> {
+  start(program, await stop(program));
+}
+
+/** Ends every container, the kubelet and containerd, as a power cut does; `whileDown` runs; then both start again. */
+export async function reboot(whileDown: () => void): Promise<void> {
+  const kubelet = await stop("kubelet");
+  for (const task of ctr("tasks", "ls", "-q").split("\n").filter(Boolean))
+    tryCtr("tasks", "kill", "-s", "SIGKILL", task);
+  const runtime = await stop("containerd");
+  whileDown();
+  start("containerd", runtime);
+  await until("containerd to answer", 120, () => tryCtr("version"));
+  start("kubelet", kubelet);
+}
+
+function tryCtr(...args: readonly string[]): boolean {
+  const words = ["ctr", "-a", containerd, "-n", "k8s.io", ...args];
+  return spawnSync("nsenter", [...inNetwork, ...words]).status === 0;
+}
+
+/** The running container of a name: after a restart, an ended one is still listed. */
+function containerOf(name: string): string {
+  const filter = `labels."io.kubernetes.container.name"==${name}`;
+  const ids = ctr("containers", "ls", "-q", filter).trim().split("\n");
+  const running = ctr("tasks", "ls");
+  const id = ids.find((one) => new RegExp(`^${one}\\s+\\d+\\s+RUNNING`, "m").test(running));
+  if (id === undefined) throw new Error(`no container ${name} runs`);
+  return id;
+}
+
+/** Kills the process of a container, which the kubelet starts again. Returns the container's id. */
+export function killContainer(name: string): string {
+  const id = containerOf(name);
+  ctr("tasks", "kill", "-s", "SIGKILL", id);
+  return id;
+}
+
+/** Whether a container of this name runs, and another than `id`. */
+export function runsAgain(name: string, id: string): boolean {
+  try {
+    return containerOf(name) !== id;
+  } catch {
+    return false;
+  }
 }

@@ -1,5 +1,7 @@
-import { readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { cpSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { alertsIn } from "./agent-log.ts";
 import { attack, attackUntilStopped } from "./attacks.ts";
 import { countCreated, nodeIs } from "./collector.ts";
 import { awaitCollector, inAgent, work } from "./install.ts";
@@ -9,6 +11,7 @@ import { print, until } from "./report.ts";
 
 /* What happens to an agent in the life of a cluster. */
 
+const checkout = join(import.meta.dirname, "..");
 const apiServer = "/etc/kubernetes/manifests/kube-apiserver.yaml";
 
 export function isUp(): boolean {
@@ -21,7 +24,7 @@ export async function withoutApiServer(): Promise<void> {
   const parked = join(work, "kube-apiserver.yaml");
   renameSync(apiServer, parked);
   try {
-    await until("the API server to stop", 60, () => !isUp());
+    await until("the API server to stop", 120, () => !isUp());
     attack(`echo key > /host${path}`, "runtime");
     await reported(path, "created");
     if (isUp()) throw new Error("the API server was up");
@@ -30,48 +33,53 @@ export async function withoutApiServer(): Promise<void> {
     renameSync(parked, apiServer);
     await until("the API server to start", 300, isUp);
   }
-  await until("kubectl logs with the alert", 60, () => {
+  await until("kubectl logs with the alert", 120, () => {
     const args = ["logs", "-n", "fim-system", pods.last().name, "-c", "fim-agent"];
     return lab.tryKube(...args).text.includes(path);
   });
 }
 
+function deletePod(...more: readonly string[]): void {
+  const words = [pods.last().name, "--force", "--grace-period=0", ...more];
+  lab.kube("delete", "pod", "-n", "fim-system", ...words);
+}
+
 export async function deleteByForce(): Promise<void> {
-  const before = pods.last();
-  lab.kube("delete", "pod", "-n", "fim-system", before.name, "--force", "--grace-period=0");
+  deletePod();
   const pod = await pods.next();
   const log = lab.kube("logs", "-n", "fim-system", pod.name, "-c", "baseline");
   if (!log.startsWith("baseline: kept")) throw new Error(log);
 }
 
-/** Restricts the DaemonSet to nodes with a label, or lifts that. */
+/** Restricts the DaemonSet to nodes with a label, or lifts that. Twice is as once: a merge patch, not a strategic one. */
 export function selectNodes(label: string | null): void {
   const nodeSelector = { "fim-e2e": label };
   const patch = JSON.stringify({ spec: { template: { spec: { nodeSelector } } } });
-  lab.kube("patch", "-n", "fim-system", "daemonset/fim-agent", "-p", patch);
+  lab.kube("patch", "-n", "fim-system", "daemonset/fim-agent", "--type=merge", "-p", patch);
 }
 
 /** Awaits that no pod of the agent is left. */
 export async function noAgent(): Promise<void> {
-  await until("the agent's pod to go", 240, () => {
+  await until("the agent's pod to go", 300, () => {
     const label = "app.kubernetes.io/name=fim-agent";
     return lab.kube("get", "pods", "-n", "fim-system", "-l", label, "-o", "name").trim() === "";
   });
 }
 
-/** No agent runs: the collector raises silence. What changed meanwhile is reported as offline. */
+/** Deleted by force and kept away: the collector raises silence. What changed meanwhile is reported as offline. */
 export async function whileGone(): Promise<void> {
   const path = "/etc/kubernetes/manifests/offline.yaml";
   selectNodes("nowhere");
+  deletePod("--ignore-not-found");
   await noAgent();
   attack(`echo kind: Nothing > /host${path}`);
-  await nodeIs("silent", 180);
+  await nodeIs("silent", 300);
   selectNodes(null);
   await pods.next();
-  const found = await until("its alert", 30, () => alerts().find((one) => one.path === path));
+  const found = await until("its alert", 120, () => alerts().find((one) => one.path === path));
   if (found.offline !== true) throw new Error(JSON.stringify(found));
   attack(`rm /host${path}`);
-  await nodeIs("well", 120);
+  await nodeIs("well", 300);
 }
 
 /** Files appear all the time while another image takes over: the collector has each once. */
@@ -91,7 +99,7 @@ export async function upgradeInStorm(): Promise<void> {
   // The kubelet deletes the log of the old pod with it: only the collector has the alerts of both.
   awaitCollector();
   let paths = 0;
-  const counted = await until(`${made} files at the collector`, 120, () => {
+  const counted = await until(`${made} files at the collector`, 300, () => {
     const found = countCreated(dir);
     ({ paths } = found);
     return found.paths >= made && found;
@@ -113,21 +121,45 @@ export function accept(): void {
   attack("rm -r /host/etc/kubernetes/storm");
 }
 
-/** As after a reboot with the API server down: the kubelet alone starts the agent. */
+/** The commands of a section of docs/install.md. */
+function commandsOf(section: string): string {
+  const page = readFileSync(join(checkout, "docs/install.md"), "utf8");
+  const [, rest = ""] = page.split(`\n## ${section}\n`);
+  const commands = /^```sh\n([^]*?)^```$/m.exec(rest)?.[1];
+  if (commands === undefined) throw new Error(`docs/install.md: no commands for ${section}`);
+  return commands;
+}
+
+function isReady(): boolean {
+  return lab.answers("http://127.0.0.1:9464/readyz");
+}
+
+/** By the commands of docs/install.md, and after a reboot with the API server down: the kubelet alone starts the agent. */
 export async function staticPod(): Promise<void> {
-  const manifest = "/etc/kubernetes/manifests/fim-agent.yaml";
-  const source = readFileSync(
-    join(import.meta.dirname, "../deploy/static-pod/fim-agent.yaml"),
-    "utf8",
-  );
+  const manifest = "deploy/static-pod/fim-agent.yaml";
+  const path = "/etc/kubernetes/pki/while-off.crt";
+  const copy = join(work, "checkout");
+  cpSync(join(checkout, "deploy"), join(copy, "deploy"), { recursive: true });
+  const text = readFileSync(join(copy, manifest), "utf8");
+  const image = "image: localhost/fim-agent:e2e";
+  writeFileSync(join(copy, manifest), text.replaceAll("image: fim-agent", image));
   renameSync(apiServer, join(work, "kube-apiserver.yaml"));
-  await until("the API server to stop", 60, () => !isUp());
-  writeFileSync(manifest, source.replaceAll("image: fim-agent", "image: localhost/fim-agent:e2e"));
+  await until("the API server to stop", 300, () => !isUp());
   try {
-    await until("a ready agent", 120, () => lab.answers("http://127.0.0.1:9464/readyz"));
+    execFileSync("sh", ["-ec", commandsOf("Static pod")], { cwd: copy });
+    await until("a ready agent", 300, isReady);
+    await lab.reboot(() => {
+      if (lab.answers("http://127.0.0.1:9464/healthz")) throw new Error("the agent runs");
+      writeFileSync(path, "certificate\n");
+    });
+    await until("a ready agent after the reboot", 300, isReady);
+    const seen = alertsIn(["kube-system_fim-agent-cp-1_*"]).find((one) => one.path === path);
+    if (seen?.offline !== true) throw new Error(JSON.stringify(seen));
     if (isUp()) throw new Error("the API server was up");
   } finally {
-    rmSync(manifest);
-    await until("the agent to stop", 60, () => !lab.answers("http://127.0.0.1:9464/healthz"));
+    rmSync("/etc/kubernetes/manifests/fim-agent.yaml", { force: true });
+    rmSync(path, { force: true });
+    await until("the agent to stop", 300, () => !lab.answers("http://127.0.0.1:9464/healthz"));
+    rmSync("/etc/fim-agent", { recursive: true, force: true });
   }
 }

@@ -28,7 +28,7 @@ export function alerts(): readonly Seen[] {
 
 /** Awaits the alert of a change that the intruder made, with its pod and program. */
 export async function reported(path: string, change: string): Promise<void> {
-  const found = await until(`an alert of ${path}`, 30, () =>
+  const found = await until(`an alert of ${path}`, 120, () =>
     alerts().findLast((one) => one.path === path && one.change === change),
   );
   requireIntruder(found);

@@ -30,7 +30,7 @@ export function print(line: string): void {
   process.stdout.write(`${line}\n`);
 }
 
-/** Awaits the first value that is not undefined or false, asking twice a second. */
+/** Awaits the first value that is not undefined or false, asking twice a second. An error counts as not yet. */
 export async function until<Value>(
   what: string,
   deadline: number,
@@ -38,9 +38,14 @@ export async function until<Value>(
 ): Promise<Value> {
   const end = performance.now() + deadline * 1000;
   for (;;) {
-    const value = condition();
-    if (value !== undefined && value !== false) return value;
-    if (performance.now() > end) throw new Error(`${what}: not within ${deadline} s`);
+    let failure = "";
+    try {
+      const value = condition();
+      if (value !== undefined && value !== false) return value;
+    } catch (error) {
+      failure = `: ${String(error)}`;
+    }
+    if (performance.now() > end) throw new Error(`${what}: not within ${deadline} s${failure}`);
     await pause(500);
   }
 }
