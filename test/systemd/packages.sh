@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Runs the commands of docs/install.md's systemd sections, line by line, in a container that boots a Debian: install,
-# alert, collector, upgrade, removal, purge; then the RPM package's scripts. On demand (npm run e2e:packages), as root:
+# alert, collector, upgrade, removal, purge; the RPM package's scripts; the tarball. On demand (npm run e2e:packages), as root:
 # it needs debootstrap, systemd-container and rpm, the Debian mirror at the first run, and about four minutes.
 #
 #   test/systemd/packages.sh [DIRECTORY]     the directory keeps the Debian for the next run
@@ -28,7 +28,8 @@ next=$made/fim-agent_9.9.9_${deb##*_}
 dpkg-deb --root-owner-group -Znone --build "$made/next" "$next" >/dev/null
 
 rm -rf "$root"/usr/lib/fim-agent "$root"/{var/lib,etc}/fim-{agent,collector} "$root"/usr/bin/planted* "$root"/root/*
-cp "$deb" "$next" "$made"/*.rpm "$root"/root/
+rm -rf "$root"/opt/fim-agent "$root"/usr/local/bin/fim-* "$root"/etc/systemd/system/fim-*
+cp "$deb" "$next" "$made"/*.rpm "$made"/*.tar.gz "$root"/root/
 
 # The commands of a section, as they are printed.
 section() {
@@ -37,8 +38,9 @@ section() {
 }
 section '## systemd' >"$root"/root/install
 section '### A collector as a service' >"$root"/root/collector
+section '### From the tarball' >"$root"/root/tarball
 section '### Upgrade and removal' >"$root"/root/removal
-for part in install collector removal; do [[ -s $root/root/$part ]]; done
+for part in install collector tarball removal; do [[ -s $root/root/$part ]]; done
 
 install -m 755 /dev/stdin "$root"/root/go.sh <<'SCRIPT'
 #!/bin/bash
@@ -99,25 +101,30 @@ ready 9464 && [[ $(pid fim-agent) != "$first" ]] && ok rpm-restarted
 rpm -e --nodeps fim-agent
 [[ $(systemctl is-active fim-agent fim-collector | xargs) == 'inactive inactive' && -e /var/lib/fim-agent/agent.key &&
   ! -e /usr/lib/fim-agent ]] && ok rpm-removed
+
+rm -rf /var/lib/fim-agent /etc/fim-agent
+hash -r
+eval "$(cat /root/tarball)"
+eval "$(sed 1d /root/install)" && planted planted3 && ok tarball
 journalctl -b -u fim-agent -u fim-collector --no-pager | grep -v '/usr/bin/planted' | tail -80
 SCRIPT
 cat >"$root"/etc/systemd/system/go.service <<'UNIT'
 [Service]
 Type=oneshot
 ExecStart=/root/go.sh
-TimeoutStartSec=400
+TimeoutStartSec=600
 ExecStopPost=/bin/systemctl poweroff --force
 UNIT
 mkdir -p "$root"/etc/systemd/system/multi-user.target.wants
 ln -sf /etc/systemd/system/go.service "$root"/etc/systemd/system/multi-user.target.wants/go.service
 
-timeout -k 10 480 systemd-nspawn --quiet -D "$root" --boot --register=no --keep-unit --capability=all \
+timeout -k 10 660 systemd-nspawn --quiet -D "$root" --boot --register=no --keep-unit --capability=all \
   --bind=/sys/kernel/tracing --system-call-filter='bpf perf_event_open @privileged' \
   --machine="fim-packages-$$" >/dev/null </dev/null || true
 
 failed=0
 for step in installed manual completion ready alerted collector collector-user upgraded restarted kept-by-upgrade \
-  quiet-upgrade alerted-after-upgrade stopped kept-by-removal purged rpm-installed rpm-restarted rpm-removed; do
+  quiet-upgrade alerted-after-upgrade stopped kept-by-removal purged rpm-installed rpm-restarted rpm-removed tarball; do
   if grep -qx "ok: $step" "$root"/root/report; then echo "ok  $step"; else
     echo "not ok  $step"
     failed=1
