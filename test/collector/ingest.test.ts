@@ -2,9 +2,11 @@ import { createPublicKey } from "node:crypto";
 import { gzipSync } from "node:zlib";
 import { request } from "node:http";
 import { rawPublicKey } from "../../src/core/record/dsse.ts";
-import { Reporter, alert, newKey, nonceOf, send } from "../helpers/collector.ts";
+import test from "ava";
+import { Reporter, alert, newKey, nonceOf, send, startCollector } from "../helpers/collector.ts";
 import type { Serving } from "../helpers/collector.ts";
 import { onEachStore } from "../helpers/stores.ts";
+import { until } from "../helpers/wait.ts";
 
 async function enrolled(serving: Serving, node = "cp-1"): Promise<Reporter> {
   const reporter = new Reporter(node);
@@ -259,6 +261,27 @@ onEachStore("hostile bodies are refused with a reason, and nothing is stored", a
   t.deepEqual(await serving.types(), []);
   t.is(await sendBytes(serving, gzipSync(Buffer.alloc(40 * 2 ** 20))), 413, "a bomb");
   t.is(await sendBytes(serving, gzipSync(lines)), 200);
+});
+
+test("strangers that hold the memory with bodies that never end are cut off, the largest first", async (t) => {
+  await using serving = await startCollector();
+  const reporter = await enrolled(serving);
+  const headers = { "content-type": "application/x-ndjson" };
+  const cut: string[] = [];
+  const hold = async (name: string, megabytes: number) => {
+    const one = request(`${serving.url}/v1/batches`, { method: "POST", headers, agent: false });
+    one.on("error", () => cut.push(name));
+    await new Promise((sent) => one.write(Buffer.alloc(megabytes * 2 ** 20, "x"), sent));
+    return one;
+  };
+  const held = await Promise.all([
+    hold("small", 1),
+    ...Array.from({ length: 9 }, async () => await hold("large", 7)),
+  ]);
+  t.is((await send(serving, reporter.batch(50))).status, 200);
+  await until(() => cut.length > 0);
+  t.false(cut.includes("small"));
+  for (const one of held) one.destroy();
 });
 
 onEachStore("a record that is not written as agents write it is refused", async (t, start) => {

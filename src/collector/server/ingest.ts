@@ -1,19 +1,17 @@
-import { promisify } from "node:util";
-import { gunzip } from "node:zlib";
-import type { FastifyInstance, FastifyReply } from "fastify";
+import { Readable } from "node:stream";
+import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { enrol } from "../enroll/enroll.ts";
 import type { EnrolRequest } from "../enroll/enroll.ts";
 import { parseBody } from "../ingest/body.ts";
 import { receive } from "../ingest/receive.ts";
 import type { Reply } from "../ingest/receive.ts";
 import { printVkey } from "../../core/tlog/note.ts";
+import { Intake, mostBytes } from "./intake.ts";
+import type { Body, Held } from "./intake.ts";
 import { logHead } from "./log.ts";
 import { nodeOf } from "../node-name.ts";
 import { RateLimit } from "../rate-limit.ts";
 import type { ServerOptions } from "./server.ts";
-
-/** Bytes of a request, also uncompressed. An agent sends 2 MiB and one record. */
-const mostBytes = 8 * 2 ** 20;
 
 /** A node's records: some thousand at once after an outage, and a storm's share for good. */
 const nodeRate = { burst: 60_000, perSecond: 2000 };
@@ -21,22 +19,14 @@ const nodeRate = { burst: 60_000, perSecond: 2000 };
 const refusalRate = { burst: 30, perSecond: 0.5 };
 const enrolRate = { burst: 20, perSecond: 0.2 };
 
-/** Records shrink to about a tenth. Each piece of the result costs a turn of the event loop. */
-const usualRatio = 10;
-const chunk = { least: 16 * 1024, most: 2 ** 20 };
-
-const unzip = promisify<Buffer, { maxOutputLength: number; chunkSize: number }, Buffer>(gunzip);
-
 /** GET /v1/nonce, POST /v1/enroll, POST /v1/batches. */
 export function ingestRoutes(server: FastifyInstance, options: ServerOptions): void {
   const { collector } = options;
   const nonce = async () => ({ nonce: collector.nonces.make() });
   server.get("/v1/nonce", nonce);
   server.post("/v1/nonce", nonce);
-  const asBuffer = { parseAs: "buffer", bodyLimit: mostBytes } as const;
-  server.addContentTypeParser("application/x-ndjson", asBuffer, (_, body, done) =>
-    done(null, body),
-  );
+  // Read by the route itself, which bounds what all requests hold.
+  server.addContentTypeParser("application/x-ndjson", (_, payload, done) => done(null, payload));
   enrolRoute(server, options);
   batchRoute(server, options);
 }
@@ -65,8 +55,10 @@ function enrolRoute(server: FastifyInstance, { collector, log }: ServerOptions):
 function batchRoute(server: FastifyInstance, { collector, metrics, feed }: ServerOptions): void {
   const records = new RateLimit(nodeRate);
   const refusals = new RateLimit(refusalRate);
-  server.post("/v1/batches", async (request, reply) => {
-    const body = await uncompressed(request.body, request.headers["content-encoding"]);
+  const intake = new Intake();
+  server.post("/v1/batches", { bodyLimit: mostBytes }, async (request, reply) => {
+    using held = intake.begin();
+    const body = await read(held, request);
     if ("problem" in body)
       return await reply.code(body.status).send({ error: "request", reason: body.problem });
     const parts = parseBody(body.bytes);
@@ -86,6 +78,13 @@ function batchRoute(server: FastifyInstance, { collector, metrics, feed }: Serve
     const more = { nonce: collector.nonces.make(), ...(await logHead(collector, known)) };
     return await answer(reply, result, more);
   });
+}
+
+async function read(held: Held, { body, headers }: FastifyRequest): Promise<Body> {
+  if (!(body instanceof Readable)) return { status: 415, problem: "expected application/x-ndjson" };
+  const arrived = await held.read(body);
+  if ("problem" in arrived) return arrived;
+  return await held.uncompress(arrived.bytes, headers["content-encoding"]);
 }
 
 async function answer(reply: FastifyReply, result: Reply, more: object): Promise<FastifyReply> {
@@ -114,22 +113,6 @@ async function tooMany(reply: FastifyReply, waitMs: number): Promise<FastifyRepl
     .code(429)
     .header("retry-after", String(Math.max(1, seconds)))
     .send({ error: "too many requests" });
-}
-
-type Body = { readonly bytes: Buffer } | { readonly status: number; readonly problem: string };
-
-async function uncompressed(body: unknown, encoding: string | undefined): Promise<Body> {
-  if (!Buffer.isBuffer(body)) return { status: 415, problem: "expected application/x-ndjson" };
-  if (encoding === undefined || encoding === "identity") return { bytes: body };
-  if (encoding !== "gzip") return { status: 415, problem: "expected gzip or no encoding" };
-  const chunkSize = Math.min(chunk.most, Math.max(chunk.least, body.length * usualRatio));
-  try {
-    return { bytes: await unzip(body, { maxOutputLength: mostBytes, chunkSize }) };
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "ERR_BUFFER_TOO_LARGE"
-      ? { status: 413, problem: `expected at most ${mostBytes} bytes, uncompressed` }
-      : { status: 400, problem: "the body is no gzip" };
-  }
 }
 
 function numberOf(header: string | readonly string[] | undefined): number | undefined {
