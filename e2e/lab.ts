@@ -178,10 +178,14 @@ function pidOf(program: Program): number {
   return Number(pids[program === "containerd" ? 0 : 1]);
 }
 
+function wordsOf(pid: number): readonly string[] {
+  return readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0").slice(0, -1);
+}
+
 /** Ends a program. Returns the words to start it with. */
 async function stop(program: Program): Promise<readonly string[]> {
   const pid = pidOf(program);
-  const words = readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0").slice(0, -1);
+  const words = wordsOf(pid);
   process.kill(pid, "SIGTERM");
   await until(`${program} to end`, 120, () => !isRunning(pid));
   return words;
@@ -205,9 +209,20 @@ function start(program: Program, words: readonly string[]): void {
   writeFileSync(pidFile, `${pids.with(at, String(started.pid)).join("\n")}\n`);
 }
 
+/** The kubelet ends by itself while containerd does not answer; systemd starts it again, and so does this. */
+async function awaitKubelet(words: readonly string[]): Promise<void> {
+  await until("the kubelet to be well", 300, () => {
+    if (!isRunning(pidOf("kubelet"))) start("kubelet", words);
+    return answers("http://127.0.0.1:10248/healthz");
+  });
+}
+
 /** Stops a program and starts it with the same words, as systemd would. Its containers live on. */
 export async function restart(program: Program): Promise<void> {
+  const kubelet = wordsOf(pidOf("kubelet"));
   start(program, await stop(program));
+  await until("containerd to answer", 120, () => tryCtr("version"));
+  await awaitKubelet(kubelet);
 }
 
 /** Ends every container, the kubelet and containerd, as a power cut does; `whileDown` runs; then both start again. */
@@ -220,6 +235,7 @@ export async function reboot(whileDown: () => void): Promise<void> {
   start("containerd", runtime);
   await until("containerd to answer", 120, () => tryCtr("version"));
   start("kubelet", kubelet);
+  await awaitKubelet(kubelet);
 }
 
 function tryCtr(...args: readonly string[]): boolean {

@@ -148,6 +148,8 @@ const events: readonly Event[] = [
 /** Plays it for some minutes. Throws with the list of what was raised above info. */
 export async function normalLife(minutes: number): Promise<void> {
   const before = new Set(alarming().map(({ uid }) => uid));
+  // The only node is a control plane's, where a plain pod would wait for ever.
+  lab.tryKube("taint", "nodes", "--all", "node-role.kubernetes.io/master-");
   const end = Date.now() + minutes * 60_000;
   const played = new Map<string, number>();
   for (let round = 0; round === 0 || Date.now() < end; round += 1) {
