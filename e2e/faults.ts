@@ -78,8 +78,10 @@ export async function drained(): Promise<void> {
     rmSync(path, { force: true });
     lab.kube("uncordon", "cp-1");
   }
-  awaitCollector();
-  await until("its alert at the collector", 300, () => collected(path).length > 0);
+  await until("its alert at the collector", 300, () => {
+    awaitCollector();
+    return collected(path).length > 0;
+  });
   const ready = await readyPod([]);
   if (ready.uid !== uid) throw new Error(`another pod: ${ready.name}`);
   await nodeIs("well", 300);

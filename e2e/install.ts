@@ -63,9 +63,9 @@ spec:
 export function awaitCollector(): void {
   const scope = ["-n", "fim-system"];
   kube("rollout", "status", ...scope, "deployment/fim-collector", "--timeout=300s");
-  const label = "app.kubernetes.io/name=fim-collector";
-  const field = "jsonpath={.items[0].status.podIP}";
-  const ip = kube("get", "pods", ...scope, "-l", label, "-o", field);
+  const field = "jsonpath={.subsets[0].addresses[0].ip}";
+  const ip = kube("get", "endpoints", ...scope, "fim-collector", "-o", field);
+  if (ip === "") throw new Error("the collector's Service has no endpoint");
   routeServices([
     { from: [service.ip, service.port], to: [ip, service.port] },
     { from: ["10.96.0.1", 443], to: ["10.99.0.2", 6443] },
