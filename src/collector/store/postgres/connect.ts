@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import postgres from "postgres";
 import { IntegrityError } from "../../../core/error.ts";
 import { explain } from "./fault.ts";
+import { openSocket } from "./socket.ts";
 
 /** Columns of type bigint are numbers. */
 interface Types extends Record<string, unknown> {
@@ -48,6 +49,8 @@ export async function connect(address: string): Promise<Connections> {
     connection: { application_name: "fim-collector", ...limits },
     types: { bigint: { to: 20, from: [20], serialize: String, parse: Number } },
     ...(ssl !== undefined && { ssl }),
+    // Of the library's types only this option is missing.
+    ...({ socket: openSocket } as object),
   });
   try {
     await expectDurable(sql, name);
