@@ -482,7 +482,7 @@ needing(mountMissing())(
           );
         return small.baseline().finish(capture, approval());
       };
-      t.regex(refusal(fill), /^STATE_UNUSABLE .*(disk is full|cannot be)/);
+      t.regex(refusal(fill), /^STATE_(?:FULL|UNUSABLE) .*(disk is full|cannot be)/);
       t.deepEqual(small.baseline().trust(), before);
       t.is(
         transact(small.db, () => small.baseline().rows.count()),

@@ -331,7 +331,7 @@ needing(mountMissing())("a full disk fails the append, and the chain stays sound
       },
       { instanceOf: IntegrityError },
     );
-    t.is(error?.code, "STATE_UNUSABLE");
+    t.is(error?.code, "STATE_FULL");
     t.truthy(error?.hint);
     t.like(verify(small), { ok: true, records: appended });
   } finally {
