@@ -224,6 +224,8 @@ test("a collector that was set back asks for what it lacks", async (t) => {
   await collector.start();
   node.write("/srv/two", "");
   await untilShown(collector, "/srv/two");
+  // With the answer the agent knows a checkpoint that the copy's log has not.
+  await until(async () => (await watching.metrics()).get("fim_outbox_records") === 0, patience);
   await collector.stop();
   rmSync(kept, { recursive: true });
   cpSync(copy, kept, { recursive: true });
