@@ -44,7 +44,9 @@ export function judge(change: Change, rule: Rule, facts: Circumstances): Judgeme
     if (isExpectedByClass(rest, rule, facts)) return approved;
     if (isAllowed(writer, rule, facts)) return { ...approved, byAllowedWriter: true };
   }
-  return { change: rest, severity: severityOf(rest, rule.severity), verdict: "unexpected" };
+  const isTrifle = isBriefAttribute(rest) && isByUnprovenWriter(writer, rule, facts);
+  const severity = isTrifle ? "info" : severityOf(rest, rule.severity);
+  return { change: rest, severity, verdict: "unexpected" };
 }
 
 /** A step that is never reported: the class allows any content, and the rule names no writer. */
@@ -199,10 +201,22 @@ function isNewest(path: string, siblings: readonly string[]): boolean {
 
 const slightSteps: readonly Step[] = ["attributes", "linked"];
 
+/** An attribute was set briefly, or to the value that it had. */
+function isBriefAttribute(change: Change): boolean {
+  return change.kind === "transient" && change.steps.every((one) => slightSteps.includes(one));
+}
+
+/** A program that may write here, without proof: dpkg sets mode and owner of each file that it unpacks. */
+function isByUnprovenWriter(writer: Writer, rule: Rule, facts: Circumstances): boolean {
+  const { actor, isAllowedWriter } = facts;
+  if (writer !== "unknown" || actor?.exe === undefined) return false;
+  return isAllowedWriter ?? rule.writers.includes(actor.exe);
+}
+
 /** Only time, inode or link count changed, or an attribute briefly or to the same value: low at most. */
 function severityOf(change: Change, severity: Severity): Severity {
   const isSlight =
     (change.kind === "modified" && change.fields.every((one) => slight.includes(one))) ||
-    (change.kind === "transient" && change.steps.every((one) => slightSteps.includes(one)));
+    isBriefAttribute(change);
   return isSlight && isAtLeast(severity, "low") ? "low" : severity;
 }

@@ -158,6 +158,27 @@ const cases: readonly Case[] = [
     is: "approved",
   },
   {
+    title: "an attribute set to the same value by a writer without proof",
+    change: { kind: "transient", path, steps: ["attributes"], before: seen() },
+    rule: { writers: ["/usr/bin/dpkg"] },
+    facts: { actor: { pid: 1, exe: "/usr/bin/dpkg" } },
+    is: "info",
+  },
+  {
+    title: "an attribute set to the same value by a stranger",
+    change: { kind: "transient", path, steps: ["attributes"], before: seen() },
+    rule: { writers: ["/usr/bin/dpkg"] },
+    facts: { actor: { pid: 1, exe: "/usr/bin/chmod" } },
+    is: "low",
+  },
+  {
+    title: "content written and set back by a writer without proof",
+    change: { kind: "transient", path, steps: ["modified", "attributes"], before: seen() },
+    rule: { writers: ["/usr/bin/dpkg"] },
+    facts: { actor: { pid: 1, exe: "/usr/bin/dpkg" } },
+    is: "critical",
+  },
+  {
     title: "a temporary file come and gone",
     change: { kind: "transient", path, steps: ["created", "deleted"] },
     rule: { ...volatile, severity: "info" },
