@@ -147,6 +147,13 @@ const events: readonly Event[] = [
 
 /** Plays it for some minutes. Throws with the list of what was raised above info. */
 export async function normalLife(minutes: number): Promise<void> {
+  // The kubelet shows static pods to a new API server after a while.
+  const shown = ["etcd-cp-1", "kube-scheduler-cp-1"];
+  await until(
+    "the static pods in the API",
+    300,
+    () => lab.tryKube("get", "pod", "-n", "kube-system", ...shown).ok,
+  );
   const before = new Set(alarming().map(({ uid }) => uid));
   // The only node is a control plane's, where a plain pod would wait for ever.
   lab.tryKube("taint", "nodes", "--all", "node-role.kubernetes.io/master-");
