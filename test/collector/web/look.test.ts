@@ -10,6 +10,7 @@ import { testPage } from "../../helpers/scene.ts";
 import type { Scene } from "../../helpers/scene.ts";
 import { busyNight, hostileNames, alertOf, intrusion, storm, uidOf } from "../../helpers/story.ts";
 import { seen } from "../../helpers/judged.ts";
+import { until } from "../../helpers/wait.ts";
 
 /** Faults of WCAG 2.2 A and AA that axe finds, one a line. */
 async function faultsOf(page: Page): Promise<readonly string[]> {
@@ -133,6 +134,11 @@ for (const width of [1280, 400])
       serving.alter(
         "PRAGMA foreign_keys = OFF; DELETE FROM alert; DELETE FROM node_key; DELETE FROM node;",
       );
+      // One summary serves all who ask within some seconds.
+      await until(async () => {
+        const { body } = await serving.read("/v1/summary");
+        return Object.values(body["nodes"] as Record<string, number>).every((count) => count === 0);
+      }, 20_000);
       await page.goto(serving.url);
       await page.getByRole("heading", { name: "No node has joined yet" }).waitFor();
       await shoot(t, page, `first-${shown}`);
