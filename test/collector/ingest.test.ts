@@ -1,6 +1,9 @@
 import { createPublicKey } from "node:crypto";
 import { gzipSync } from "node:zlib";
 import { request } from "node:http";
+import { parseBody } from "../../src/collector/ingest/body.ts";
+import { receive } from "../../src/collector/ingest/receive.ts";
+import type { Verifier } from "../../src/collector/ingest/verifier.ts";
 import { rawPublicKey } from "../../src/core/record/dsse.ts";
 import test from "ava";
 import { Reporter, alert, newKey, nonceOf, send, startCollector } from "../helpers/collector.ts";
@@ -282,6 +285,22 @@ test("strangers that hold the memory with bodies that never end are cut off, the
   t.is((await send(serving, reporter.batch(50))).status, 200);
   t.false(cut.includes("small"));
   for (const one of held) one.destroy();
+});
+
+test("a key that is replaced while its batch is verified signs no more", async (t) => {
+  await using serving = await startCollector();
+  const reporter = await enrolled(serving);
+  const parts = parseBody(Buffer.from(reporter.batch()));
+  if ("problem" in parts) return t.fail(parts.problem);
+  const { collector } = serving;
+  const verify: Verifier["verify"] = async (job) => {
+    const verified = await collector.verifier.verify(job);
+    t.is((await new Reporter(reporter.node).enrol(serving)).status, 200);
+    return verified;
+  };
+  const reply = await receive({ ...collector, verifier: { verify } as Verifier }, parts);
+  t.like(reply, { kind: "refused", error: { error: "signature" } });
+  t.false((await serving.types()).includes("fim.alert.modified"));
 });
 
 onEachStore("a record that is not written as agents write it is refused", async (t, start) => {
