@@ -1,7 +1,6 @@
 import { mkdirSync, writeFileSync } from "node:fs";
-import { hostname } from "node:os";
 import { join } from "node:path";
-import { startCollectorProcess } from "../test/helpers/collector-process.ts";
+import { joinBy, startCollectorProcess } from "../test/helpers/collector-process.ts";
 import { makeNode } from "../test/helpers/node.ts";
 import { until } from "../test/helpers/wait.ts";
 import { median } from "./program.ts";
@@ -29,10 +28,7 @@ async function measureReturn(): Promise<number> {
   node.write("/srv/known", "");
   await node.capture();
   await using collector = await startCollectorProcess(node.beside("collector"));
-  const joinToken = node.beside("join-token");
-  const { stdout } = await collector.run("token", "--node", hostname());
-  writeFileSync(joinToken, stdout, { mode: 0o600 });
-  const config = { collector: { url: collector.url, joinToken } };
+  const config = { collector: await joinBy(collector, node.beside("join-token")) };
   await using watching = await node.watch({ config });
   await until(async () => (await collector.nodes())[0]?.["state"] === "well", deadline);
   const before = (await collector.alerts()).length;

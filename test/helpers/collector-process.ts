@@ -1,6 +1,8 @@
 import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
+import { writeFileSync } from "node:fs";
+import { hostname } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { freePort, getUnverified } from "./http.ts";
@@ -112,4 +114,14 @@ export async function startCollectorProcess(
   await collector.start();
   token = (await run("user", "add", "tester", "--token")).stdout;
   return collector;
+}
+
+/** A join token in a file; the agent's `collector` setting by which it joins with it. */
+export async function joinBy(
+  collector: CollectorProcess,
+  joinToken: string,
+): Promise<{ readonly url: string; readonly joinToken: string }> {
+  const { stdout } = await collector.run("token", "--node", hostname());
+  writeFileSync(joinToken, stdout, { mode: 0o600 });
+  return { url: collector.url, joinToken };
 }

@@ -1,10 +1,9 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync, writeFileSync } from "node:fs";
-import { hostname } from "node:os";
 import { join } from "node:path";
 import { stringify } from "yaml";
-import { startCollectorProcess } from "../helpers/collector-process.ts";
+import { joinBy, startCollectorProcess } from "../helpers/collector-process.ts";
 import { freePort, get } from "../helpers/http.ts";
 import { missingProgram } from "../helpers/missing.ts";
 import { needing } from "../helpers/needs.ts";
@@ -77,11 +76,8 @@ needing(missingProgram("prometheus"))(
     node.write("/srv/known", "");
     await node.capture();
     await using collector = await startCollectorProcess(node.beside("collector"));
-    const joinToken = node.beside("join-token");
-    const { stdout } = await collector.run("token", "--node", hostname());
-    writeFileSync(joinToken, stdout, { mode: 0o600 });
     const config = {
-      collector: { url: collector.url, joinToken },
+      collector: await joinBy(collector, node.beside("join-token")),
       watch: { heartbeatEvery: "1s" },
     };
     await using watching = await node.watch({ config });

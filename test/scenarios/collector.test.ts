@@ -2,7 +2,7 @@ import test from "ava";
 import { execFileSync } from "node:child_process";
 import { cpSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { hostname } from "node:os";
-import { startCollectorProcess } from "../helpers/collector-process.ts";
+import { joinBy, startCollectorProcess } from "../helpers/collector-process.ts";
 import type { CollectorProcess, ProcessOptions } from "../helpers/collector-process.ts";
 import { networkMissing } from "../helpers/missing.ts";
 import { needing } from "../helpers/needs.ts";
@@ -25,11 +25,8 @@ async function makePair(options: ProcessOptions = {}): Promise<Pair> {
   node.write("/srv/known", "");
   await node.capture();
   const collector = await startCollectorProcess(node.beside("collector"), options);
-  const joinToken = node.beside("join-token");
-  const { stdout } = await collector.run("token", "--node", hostname());
-  writeFileSync(joinToken, stdout, { mode: 0o600 });
   const config = {
-    collector: { url: collector.url, joinToken },
+    collector: await joinBy(collector, node.beside("join-token")),
     watch: { heartbeatEvery: "1s", quickSweepEvery: "1h" },
   };
   return { node, collector, config, [Symbol.dispose]: () => node[Symbol.dispose]() };
