@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { openStore } from "../../src/collector/collector.ts";
 import { IntegrityError } from "../../src/core/error.ts";
 import { Reporter, send, startCollector } from "../helpers/collector.ts";
+import { missingProgram } from "../helpers/missing.ts";
 import { needing } from "../helpers/needs.ts";
 import { postgresMissing, startPostgres } from "../helpers/postgres.ts";
 
@@ -39,6 +40,26 @@ postgresTest(
       200,
       "connections that were lost are replaced",
     );
+  },
+);
+
+needing(postgresMissing ?? missingProgram("openssl"))(
+  "TLS to PostgreSQL: by a trusted certificate, by name and address; no other",
+  async (t) => {
+    await using server = await startPostgres();
+    const address = await server.createSchema();
+    const trusted = `sslmode=verify-full&sslrootcert=${server.secure()}&`;
+    for (const store of [address, address.replace("127.0.0.1", "localhost")]) {
+      await using opened = await openStore({
+        store: store.replace("?", `?${trusted}`),
+        state: "/nowhere",
+      });
+      t.deepEqual(await opened.nodes(), []);
+    }
+    const untrusted = address.replace("?", "?sslmode=verify-full&");
+    await t.throwsAsync(openStore({ store: untrusted, state: "/nowhere" }), {
+      message: /self-signed certificate/,
+    });
   },
 );
 

@@ -1,5 +1,5 @@
-import { spawnSync } from "node:child_process";
-import { chownSync, existsSync, globSync, mkdtempSync, rmSync } from "node:fs";
+import { execFileSync, spawnSync } from "node:child_process";
+import { appendFileSync, chownSync, existsSync, globSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import postgres from "postgres";
@@ -23,6 +23,8 @@ export interface PostgresServer extends AsyncDisposable {
   restart(): void;
   stop(): void;
   start(): void;
+  /** Starts again with TLS. Returns the file of its certificate, for 127.0.0.1 and localhost. */
+  secure(): string;
 }
 
 export async function startPostgres(): Promise<PostgresServer> {
@@ -60,6 +62,18 @@ export async function startPostgres(): Promise<PostgresServer> {
     restart: () => {
       stop();
       start();
+    },
+    secure: () => {
+      const [key, certificate] = [join(data, "server.key"), join(data, "server.crt")];
+      const names = "subjectAltName=IP:127.0.0.1,DNS:localhost";
+      const curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"];
+      const made = ["-x509", "-days", "2", "-subj", "/CN=localhost", "-addext", names];
+      const files = ["-keyout", key, "-out", certificate];
+      execFileSync("openssl", ["req", ...curve, ...made, ...files], { ...owner, stdio: "ignore" });
+      appendFileSync(join(data, "postgresql.conf"), "ssl = on\n");
+      stop();
+      start();
+      return certificate;
     },
     [Symbol.asyncDispose]: async () => {
       await sql.end();
