@@ -1,3 +1,4 @@
+import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
 import type { Facts } from "./outlier.ts";
 
@@ -17,6 +18,8 @@ const flag = /^\s*-\s+(["']?)(--[A-Za-z][\w.-]{0,100})(?:=(.*?))?\1\s*$/gm;
 const image = /^\s*(?:-\s+)?image:\s*(["']?)(\S+?)\1\s*$/gm;
 const mostFacts = 200;
 const mostCharacters = 200;
+/** Bytes of one manifest's facts as JSON: four of them fit into a heartbeat, which a collector takes up to 64 KiB. */
+const mostBytes = 8 * 1024;
 
 /**
  * What a static pod's manifest says that is equal on all control-plane nodes: "kube-apiserver --anonymous-auth" ->
@@ -29,10 +32,15 @@ export function manifestFacts(component: string, text: string): Facts {
     .filter(([name]) => !ofNode.has(name));
   const images = [...text.matchAll(image)].map(([, , value = ""]) => ["image", value] as const);
   const found = Map.groupBy([...images, ...flags].slice(0, mostFacts), ([name]) => name);
+  const facts = [...found].map(([name, values]) => {
+    const all = values.map(([, value]) => value).toSorted();
+    return [`${component} ${name}`, bounded(all.join(","))] as const;
+  });
+  let bytes = 0;
   return Object.fromEntries(
-    [...found].map(([name, values]) => {
-      const all = values.map(([, value]) => value).toSorted();
-      return [`${component} ${name}`, bounded(all.join(","))];
+    facts.filter((fact) => {
+      bytes += Buffer.byteLength(JSON.stringify(fact));
+      return bytes <= mostBytes;
     }),
   );
 }

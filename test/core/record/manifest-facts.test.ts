@@ -40,3 +40,10 @@ test("two nodes of a cluster that kubeadm made agree, whatever their addresses",
   t.deepEqual(manifestFacts("etcd", other), manifestFacts("etcd", text));
   t.true(Object.keys(manifestFacts("etcd", text)).includes("etcd --client-cert-auth"));
 });
+
+test("a hostile manifest cannot make a heartbeat larger than a collector takes", (t) => {
+  const flags = Array.from({ length: 500 }, (_, at) => `--f${at}=${"\u0001".repeat(199)}`);
+  const facts = manifestFacts("x", manifest(...flags));
+  t.true(Object.keys(facts).length > 0);
+  t.true(Buffer.byteLength(JSON.stringify(facts)) <= 8 * 1024 + 2);
+});
