@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { createPublicKey, randomUUID } from "node:crypto";
+import { createPublicKey, randomBytes } from "node:crypto";
 import { Agent, request } from "node:http";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
@@ -14,6 +14,8 @@ import { freePort } from "../test/helpers/http.ts";
 import { eventContext, judgedOf } from "../test/helpers/judged.ts";
 import { postgresMissing, startPostgres } from "../test/helpers/postgres.ts";
 import { until } from "../test/helpers/wait.ts";
+import { nextUuidClock, uuidv7 } from "../src/core/uuid.ts";
+import type { UuidClock } from "../src/core/uuid.ts";
 import { buildProgram, quantile, Scratch } from "./program.ts";
 
 /*
@@ -168,8 +170,12 @@ function bodyOf(node: Reporter, { batches, records }: Pick<Load, "batches" | "re
 
 const event = toEvent(judgedOf(), eventContext());
 
+let uuids: UuidClock | undefined;
+
 function nextAlert(): { readonly kind: "alert"; readonly body: unknown } {
-  return { kind: "alert", body: { ...event, metadata: { ...event.metadata, uid: randomUUID() } } };
+  uuids = nextUuidClock(uuids, Date.now());
+  const uid = uuidv7(uuids, randomBytes(8));
+  return { kind: "alert", body: { ...event, metadata: { ...event.metadata, uid } } };
 }
 
 /** Does it for each item, as many at once as there are connections. */

@@ -10,6 +10,7 @@ import type { StoreSettings } from "../src/collector/collector.ts";
 import { makeSecret } from "../src/collector/enroll/token.ts";
 import { Feed } from "../src/collector/feed.ts";
 import { toStored } from "../src/collector/ingest/columns.ts";
+import { pack } from "../src/collector/store/packed.ts";
 import type { Collector } from "../src/collector/ingest/receive.ts";
 import { createCollectorMetrics } from "../src/collector/metrics.ts";
 import { sessionHash } from "../src/collector/server/auth.ts";
@@ -84,10 +85,12 @@ async function append(
     const entry = { at: new Date(end).toISOString(), kind: "alert", body } as const;
     const linked = link(last, chain, entry);
     last = linked;
-    return toStored({ ...linked, record: entry as unknown as ChainRecord }, end);
+    const stored = toStored({ ...linked, record: entry as unknown as ChainRecord }, end);
+    return { ...stored, bytes: linked.bytes };
   });
   const batch = { chain, branch: 0, envelope: "{}", first: head.seq + 1, nextKeyId: "k" };
-  const stored = { ...batch, head: { seq: last.seq, hash: last.hash }, records };
+  const packed = pack(records.map(({ bytes }) => bytes));
+  const stored = { ...batch, head: { seq: last.seq, hash: last.hash }, records, packed };
   await store.transact(async (tx) => await tx.append(node.id, stored, end));
   return stored.head;
 }

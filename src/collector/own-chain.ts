@@ -10,6 +10,7 @@ import type { UuidClock } from "../core/uuid.ts";
 import type { AgentKey } from "../baseline/key.ts";
 import { version } from "../node/version.ts";
 import { toStored } from "./ingest/columns.ts";
+import { pack } from "./store/packed.ts";
 import type { NodeKey, Transaction } from "./store/store.ts";
 
 interface OwnChainOptions {
@@ -72,6 +73,7 @@ export class OwnChain {
         head: { seq, hash },
         nextKeyId: key.id,
         records: [node === undefined ? stored : { ...stored, about: node }],
+        packed: pack([bytes]),
       },
       now,
     );

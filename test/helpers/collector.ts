@@ -21,6 +21,8 @@ import { rawPublicKey } from "../../src/core/record/dsse.ts";
 import { sealEnrolment } from "../../src/core/record/enrolment.ts";
 import { sealHeartbeat } from "../../src/core/record/heartbeat.ts";
 import type { Heartbeat } from "../../src/core/record/heartbeat.ts";
+import { alterRecords } from "./altered.ts";
+import type { Alteration } from "./altered.ts";
 import { post } from "./http.ts";
 import type { Reply } from "./http.ts";
 
@@ -43,6 +45,7 @@ export interface Serving extends AsyncDisposable {
   joinToken(node: string, ttl?: number): Promise<string>;
   /** Runs SQL on the database behind the collector's back. */
   alter(sql: string): void;
+  alterRecords(alter: Alteration): void;
 }
 
 interface StartOptions {
@@ -100,6 +103,11 @@ export async function startCollector(options: StartOptions = {}): Promise<Servin
     alter: (sql) => {
       const db = new Database(join(state, "collector.db"));
       db.exec(sql);
+      db.close();
+    },
+    alterRecords: (alter) => {
+      const db = new Database(join(state, "collector.db"));
+      alterRecords(db, alter);
       db.close();
     },
     [Symbol.asyncDispose]: async () => {

@@ -1,21 +1,25 @@
+import { IntegrityError } from "../../core/error.ts";
 import { judgeBatch } from "../../core/record/verdict.ts";
 import type { StoredChain, Verdict } from "../../core/record/verdict.ts";
 import type { Head } from "../../core/record/chain.ts";
 import type { Part } from "./body.ts";
 import type { Done, Receiving } from "./receiving.ts";
-import { keysName, verifyParts } from "./verify.ts";
+import { keysName } from "./verify.ts";
 import type { Verified, VerifiedBatch } from "./verify.ts";
 
 /** Branches that are kept of a chain as evidence; a stolen key must not fill the disk. */
 const mostBranches = 16;
 
-/** Judges a batch against the chain it names, and stores it. `ahead`: it was verified with the keys known before. */
+/** Judges a batch against the chain it names, and stores it. `ahead`: how its verification ended. Throws STATE_BUSY. */
 export async function receiveBatch(
   at: Receiving,
   part: Part,
   ahead: Verified | undefined,
 ): Promise<Done> {
-  const verified = resultOf(at, part, ahead);
+  // Only while its batch was verified did the node get another key: the agent sends it again.
+  if (ahead?.keys !== keysName(at.node.keys))
+    throw new IntegrityError("STATE_BUSY", `node ${at.node.node}: its keys have changed meanwhile`);
+  const { result: verified } = ahead;
   if ("fault" in verified) return { error: "signature", reason: verified.fault };
   const { batch } = verified;
   const stored = await at.tx.chain(batch.chain);
@@ -33,13 +37,6 @@ export async function receiveBatch(
     case "fork":
       return await quarantine(at, verified, { part, verdict, stored });
   }
-}
-
-/** The node may have got another key since the batch was verified: then it is verified again. */
-function resultOf({ node, now }: Receiving, part: Part, ahead: Verified | undefined) {
-  if (ahead?.keys === keysName(node.keys)) return ahead.result;
-  const [again] = verifyParts({ keys: node.keys, parts: [part], received: now });
-  return again?.result ?? { fault: "the batch was not verified" };
 }
 
 /**
@@ -91,24 +88,28 @@ async function append(at: Receiving, verified: VerifiedBatch, part: Part): Promi
 
 async function store(
   { tx, node, now }: Receiving,
-  { batch, records: verified, nextKey }: VerifiedBatch,
+  { batch, records, packed, nextKey }: VerifiedBatch,
   { part, branch }: { readonly part: Part; readonly branch: number },
 ): Promise<Head> {
   const head = { seq: batch.last, hash: batch.head };
   const { chain, first } = batch;
-  const records = part.records.map((bytes, index) => recordOf(verified[index], bytes));
   const nextKeyId = nextKey?.keyId ?? batch.key;
   await tx.append(
     node.id,
-    { chain, branch, envelope: part.text, first, head, nextKeyId, records },
+    {
+      chain,
+      branch,
+      envelope: part.text,
+      first,
+      head,
+      nextKeyId,
+      records,
+      // From another thread it arrives as a Uint8Array.
+      packed: Buffer.from(packed.buffer, packed.byteOffset, packed.length),
+    },
     now,
   );
   return head;
-}
-
-function recordOf(verified: VerifiedBatch["records"][number] | undefined, bytes: Buffer) {
-  if (!verified) throw new Error("a record was not verified");
-  return { ...verified, bytes };
 }
 
 async function refuseGap(

@@ -1,4 +1,3 @@
-import { hashRecord } from "../../core/record/chain.ts";
 import type { ChainRecord, ReadRecord } from "../../core/record/chain.ts";
 import { fieldsOf, numberAt, textAt } from "../../core/record/fields.ts";
 import type { Fields } from "../../core/record/fields.ts";
@@ -7,13 +6,12 @@ import { present } from "../../core/present.ts";
 import type { AlertColumns, NewRecord } from "../store/store.ts";
 
 /** A verified record as it is stored. `received` stands for a time that the record does not give. */
-export function toStored({ seq, hash, bytes, record }: ReadRecord, received: number): NewRecord {
-  const alert = columnsOf(record, { bytes, received });
-  return { seq, hash, bytes, ...(alert && { alert }) };
+export function toStored({ hash, record }: ReadRecord, received: number): NewRecord {
+  return present({ hash, alert: columnsOf(record, { hash, received }) });
 }
 
 interface Context {
-  readonly bytes: Buffer;
+  readonly hash: string;
   readonly received: number;
 }
 
@@ -65,8 +63,8 @@ function ofAgent(event: string, body: Fields, context: Context): AlertColumns {
 }
 
 /** A UUID of ours, or the record's own hash. */
-function uidOf(value: string | undefined, { bytes }: Context): string {
-  return value !== undefined && /^[\w-]{1,64}$/.test(value) ? value : hashRecord(bytes);
+function uidOf(value: string | undefined, { hash }: Context): string {
+  return value !== undefined && /^[\w-]{1,64}$/.test(value) ? value : hash;
 }
 
 function timeOf(value: number | undefined, { received }: Context): number {

@@ -43,8 +43,9 @@ export async function receive(
   if (!name || parts.some(({ chain }) => !isOf(chain, name)))
     return refused({ error: "malformed", reason: "expected the chains of one node" }, undefined);
   const { store, clock } = collector;
-  const ahead = await verifyAhead(collector, name, parts);
+  const verifying = verifyAhead(collector, name, parts);
   return await store.transact(async (tx) => {
+    const ahead = await verifying;
     let records = 0;
     let ack: Head | undefined;
     for (const part of parts) {
@@ -63,7 +64,7 @@ export async function receive(
       ack = done.head ?? ack;
     }
     return { kind: "stored", ack, records };
-  });
+  }, verifying);
 }
 
 /** Verifies the batches before the transaction, which others wait for, and on another thread. */

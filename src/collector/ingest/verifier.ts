@@ -1,5 +1,7 @@
 import { availableParallelism } from "node:os";
 import { Tinypool } from "tinypool";
+import { isMarkedAsUntransferable } from "node:worker_threads";
+import type { Task } from "./verify-worker.ts";
 import type { Verified, VerifyJob } from "./verify.ts";
 
 const entry = new URL(
@@ -16,7 +18,7 @@ const idleTimeout = 60_000;
 export class Verifier implements AsyncDisposable {
   #pool: Tinypool | undefined;
 
-  /** As `verifyParts`. */
+  /** As `verifyParts`. All records lie in one buffer, which goes to the thread: here they are empty from now on. */
   async verify(job: VerifyJob): Promise<readonly Verified[]> {
     this.#pool ??= new Tinypool({
       filename: entry.href,
@@ -26,10 +28,27 @@ export class Verifier implements AsyncDisposable {
       idleTimeout,
       resourceLimits: { maxOldGenerationSizeMb: 256 },
     });
-    return (await this.#pool.run(job)) as readonly Verified[];
+    const task = taskOf(job);
+    const transferList = isMarkedAsUntransferable(task.memory) ? [] : [task.memory];
+    return (await this.#pool.run(task, { transferList })) as readonly Verified[];
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#pool?.destroy();
   }
+}
+
+function taskOf({ parts, ...job }: VerifyJob): Task {
+  const [memory = new ArrayBuffer(), ...others] = new Set(
+    parts.flatMap(({ records }) => records.map(({ buffer }) => buffer as ArrayBuffer)),
+  );
+  if (others.length > 0) throw new Error("the records of a job lie in several buffers");
+  return {
+    ...job,
+    memory,
+    parts: parts.map(({ records, ...part }) => ({
+      ...part,
+      places: records.map(({ byteOffset, length }) => [byteOffset, length] as const),
+    })),
+  };
 }

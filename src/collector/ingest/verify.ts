@@ -5,6 +5,7 @@ import type { Batch, ReadRecord } from "../../core/record/chain.ts";
 import { keyIdOf, publicKeyOf, rawPublicKey } from "../../core/record/dsse.ts";
 import { present } from "../../core/present.ts";
 import type { NewRecord, NodeKey } from "../store/store.ts";
+import { pack } from "../store/packed.ts";
 import type { Part } from "./body.ts";
 import { toStored } from "./columns.ts";
 
@@ -19,7 +20,8 @@ export interface VerifyJob {
 export interface VerifiedBatch {
   readonly batch: Batch;
   /** One for each record of the part, in order. */
-  readonly records: readonly Omit<NewRecord, "bytes">[];
+  readonly records: readonly NewRecord[];
+  readonly packed: Buffer;
   /** The key that signs from here on, if a record names another one. */
   readonly nextKey?: NodeKey;
   /** JSON body of its last record of kind "baseline". */
@@ -35,20 +37,23 @@ export interface Verified {
 /** Verifies the batches in order, up to the first that does not hold. A key that a batch names signs the next ones. */
 export function verifyParts({ keys, parts, received }: VerifyJob): readonly Verified[] {
   const verified: Verified[] = [];
-  let known = keys.map(({ keyId, publicKey }) => ({ keyId, publicKey: Buffer.from(publicKey) }));
+  let known = keys;
+  let signers = keys.map(toKeyObject);
   for (const part of parts) {
-    const result = verifyPart(
-      known.map(({ publicKey }) => publicKeyOf(publicKey)),
-      part,
-      received,
-    );
+    const result = verifyPart(signers, part, received);
     verified.push({ keys: keysName(known), result });
     if ("fault" in result) break;
     const { nextKey } = result;
-    if (nextKey && !known.some(({ keyId }) => keyId === nextKey.keyId))
-      known = [...known, { ...nextKey, publicKey: Buffer.from(nextKey.publicKey) }];
+    if (!nextKey || known.some(({ keyId }) => keyId === nextKey.keyId)) continue;
+    known = [...known, nextKey];
+    signers = [...signers, toKeyObject(nextKey)];
   }
   return verified;
+}
+
+/** From another thread, a Buffer arrives as a Uint8Array. */
+function toKeyObject({ publicKey }: NodeKey): KeyObject {
+  return publicKeyOf(Buffer.from(publicKey));
 }
 
 /** Two sets of keys with one name are equal. */
@@ -69,21 +74,15 @@ function verifyPart(
   if ("fault" in opened) return opened;
   const { batch } = opened;
   if (batch.chain !== part.chain) return { fault: "the batch names another chain" };
-  const read = readBatch(
-    batch,
-    // A Buffer arrives from another thread as a Uint8Array.
-    part.records.map((one) => Buffer.from(one.buffer, one.byteOffset, one.length)),
-  );
+  const read = readBatch(batch, part.records);
   if ("fault" in read) return read;
   const odd = read.find((one) => !isProper(one));
   if (odd) return { fault: `record ${odd.seq} is not of the form that agents write` };
   const baseline = read.findLast(({ record }) => record.kind === "baseline");
   return present({
     batch,
-    records: read.map((one) => {
-      const { seq, hash, alert } = toStored(one, received);
-      return present({ seq, hash, alert });
-    }),
+    records: read.map((one) => toStored(one, received)),
+    packed: pack(read.map(({ bytes }) => bytes)),
     nextKey: nextKeyOf(keys, batch, read),
     baseline: baseline && JSON.stringify(baseline.record.body),
   });

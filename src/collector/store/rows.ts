@@ -1,6 +1,7 @@
 import { severities } from "../../core/policy/rule.ts";
 import { present } from "../../core/present.ts";
-import type { NodeKey, StoredAlert, StoredNode } from "./store.ts";
+import { unpack } from "./packed.ts";
+import type { NodeKey, StoredAlert, StoredNode, StoredProof } from "./store.ts";
 
 export interface NodeRow {
   readonly id: number;
@@ -57,11 +58,30 @@ export interface AlertRow {
   readonly at: number;
   readonly received: number;
   readonly acknowledged: number;
-  readonly bytes: Buffer;
+  /** Of the batch that holds its record. */
+  readonly leaf: number;
 }
 
-export function toAlert(row: AlertRow): StoredAlert {
-  const { id, uid, type, at, received, bytes } = row;
+export interface PackedBatch {
+  readonly leaf: number;
+  readonly packed: Buffer;
+}
+
+export type ProofRow = Omit<StoredProof, "records"> & Pick<PackedBatch, "packed">;
+
+/** Alerts with the bytes of their records; empty where a batch was altered and has none. Unpacks each batch once. */
+export function toAlerts(
+  rows: readonly AlertRow[],
+  batches: readonly PackedBatch[],
+): readonly StoredAlert[] {
+  const records = new Map(batches.map(({ leaf, packed }) => [leaf, unpack(packed)]));
+  return rows.map((row) =>
+    toAlert(row, records.get(row.leaf)?.[row.id - 1 - row.leaf] ?? Buffer.alloc(0)),
+  );
+}
+
+function toAlert(row: AlertRow, bytes: Buffer): StoredAlert {
+  const { id, uid, type, at, received } = row;
   return present({
     id,
     uid,

@@ -35,11 +35,9 @@ export interface StoredNode extends NodeName {
   readonly baseline?: string;
 }
 
-/** A record to keep, with the columns by which people look for it. */
+/** A record of a batch to keep, with the columns by which people look for it. */
 export interface NewRecord {
-  readonly seq: number;
   readonly hash: string;
-  readonly bytes: Buffer;
   readonly alert?: AlertColumns;
   /** The node that a record of the collector's own is about. */
   readonly about?: number;
@@ -71,6 +69,8 @@ export interface NewBatch {
   /** The key that signs what follows. */
   readonly nextKeyId: string;
   readonly records: readonly NewRecord[];
+  /** Their bytes, as `pack` makes them. */
+  readonly packed: Buffer;
 }
 
 interface EnrolmentFacts {
@@ -147,7 +147,7 @@ export interface AlertQuery {
 }
 
 export interface StoredAlert extends AlertColumns {
-  /** Rises in the order of arrival. */
+  /** Rises in the order of arrival: the leaf of its record in the log, and one. */
   readonly id: number;
   readonly cluster?: string;
   readonly node?: string;
@@ -187,8 +187,14 @@ export interface Comment {
 
 /** What the collector keeps. Every method is durable when its promise ends. */
 export interface Store extends AsyncDisposable {
-  /** Runs the work in one transaction. What it throws undoes the work. */
-  transact<Result>(work: (tx: Transaction) => Promise<Result>): Promise<Result>;
+  /**
+   * Runs the work in one transaction, after `ready` if that is given. What it throws undoes the work. The work may run
+   * more than once: only the last time has an effect.
+   */
+  transact<Result>(
+    work: (tx: Transaction) => Promise<Result>,
+    ready?: Promise<unknown>,
+  ): Promise<Result>;
   /** All enrolled nodes, or those with these ids. */
   nodes(ids?: readonly number[]): Promise<readonly StoredNode[]>;
   /** When each node was heard last. */

@@ -7,6 +7,7 @@ import { join } from "node:path";
 import test from "ava";
 import type { ExecutionContext } from "ava";
 import { verifyEvidence } from "../../../src/collector/evidence/verify.ts";
+import { alterRecords, renamedIn } from "../../helpers/altered.ts";
 import { newKey, Reporter, send, startCollector } from "../../helpers/collector.ts";
 
 const execute = promisify(execFile);
@@ -146,9 +147,7 @@ test("a record that was altered in the store is found in its export", async (t) 
   using kept = await keep(t);
   const { default: Database } = await import("better-sqlite3");
   const db = new Database(join(kept.state, "collector.db"));
-  db.exec(
-    "UPDATE record SET bytes = CAST(replace(CAST(bytes AS TEXT), 'admin.conf', 'other.conf') AS BLOB) WHERE seq = 3",
-  );
+  alterRecords(db, renamedIn(3));
   db.close();
   const { code, out } = kept.run("verify", kept.file("evidence", kept.run("export").out));
   t.is(code, 1);

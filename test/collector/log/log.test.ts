@@ -17,6 +17,8 @@ import { parseVkey } from "../../../src/core/tlog/note.ts";
 import type { NoteKey } from "../../../src/core/tlog/note.ts";
 import { parseHashes } from "../../../src/core/tlog/proof-text.ts";
 import { isIncluded } from "../../../src/core/tlog/proof.ts";
+import { alterRecords, renamedIn } from "../../helpers/altered.ts";
+import type { Alteration } from "../../helpers/altered.ts";
 import { Reporter, newKey, send, startCollector } from "../../helpers/collector.ts";
 import type { Serving } from "../../helpers/collector.ts";
 import { until } from "../../helpers/wait.ts";
@@ -177,43 +179,48 @@ async function stopped(alter: (db: Database.Database) => void): Promise<string> 
   return state;
 }
 
-function alterRecord(seq: number): string {
-  return `UPDATE record SET bytes = CAST(replace(CAST(bytes AS TEXT), 'admin.conf', 'other.conf') AS BLOB) WHERE seq = ${seq}`;
-}
+const alterations: readonly (readonly [what: string, how: string | Alteration, message: RegExp])[] =
+  [
+    ["a record's bytes", renamedIn(4), /record 3 of its log is not the one that was stored/],
+    [
+      "a leaf",
+      "UPDATE subtree SET hash = zeroblob(32) WHERE level = 0 AND place = 4",
+      /its first 9 records are not those of its last checkpoint/,
+    ],
+    [
+      "a leaf after the last checkpoint",
+      "UPDATE subtree SET hash = zeroblob(32) WHERE level = 0 AND place = 9",
+      /its 10 records do not give the tree that it notes/,
+    ],
+    [
+      "a lost record",
+      (record, seq) => (seq === 5 ? undefined : record),
+      /record 4 of its log is not the one/,
+    ],
+    [
+      "a batch that is no longer what was packed",
+      "UPDATE batch SET records = zeroblob(40) WHERE leaf = 3",
+      /record 3 of its log is not the one/,
+    ],
+    ["a lost leaf", "DELETE FROM subtree WHERE place = 2", /record 2 of its log is missing/],
+    [
+      "the noted tree",
+      `UPDATE meta SET value = '{"size":3,"hashes":[]}' WHERE key = 'log'`,
+      /it holds 3 records, its last checkpoint 9/,
+    ],
+    [
+      "the checkpoint",
+      "UPDATE checkpoint SET note = replace(note, char(10) || '9' || char(10), char(10) || '8' || char(10))",
+      /the last checkpoint of fim-collector\/test is not signed by this collector's key/,
+    ],
+  ];
 
-const alterations: readonly (readonly [what: string, sql: string, message: RegExp])[] = [
-  ["a record's bytes", alterRecord(4), /record 3 of its log is not the one that was stored/],
-  [
-    "a leaf",
-    "UPDATE subtree SET hash = zeroblob(32) WHERE level = 0 AND place = 4",
-    /its first 9 records are not those of its last checkpoint/,
-  ],
-  [
-    "a leaf after the last checkpoint",
-    "UPDATE subtree SET hash = zeroblob(32) WHERE level = 0 AND place = 9",
-    /its 10 records do not give the tree that it notes/,
-  ],
-  [
-    "a lost record",
-    "PRAGMA foreign_keys = OFF; DELETE FROM record WHERE seq = 5",
-    /record 4 of its log is not the one/,
-  ],
-  ["a lost leaf", "DELETE FROM subtree WHERE place = 2", /record 2 of its log is missing/],
-  [
-    "the noted tree",
-    `UPDATE meta SET value = '{"size":3,"hashes":[]}' WHERE key = 'log'`,
-    /it holds 3 records, its last checkpoint 9/,
-  ],
-  [
-    "the checkpoint",
-    "UPDATE checkpoint SET note = replace(note, char(10) || '9' || char(10), char(10) || '8' || char(10))",
-    /the last checkpoint of fim-collector\/test is not signed by this collector's key/,
-  ],
-];
-
-for (const [what, sql, message] of alterations)
+for (const [what, how, message] of alterations)
   test(`a collector whose store was altered does not start: ${what}`, async (t) => {
-    const state = await stopped((db) => db.exec(sql));
+    const state = await stopped((db) => {
+      if (typeof how === "string") db.exec(how);
+      else alterRecords(db, how);
+    });
     const error = await t.throwsAsync(openCollector({ state, name: "test" }, Date.now), {
       message,
     });
@@ -234,7 +241,7 @@ test("a record that is altered while the collector runs is found in the next rou
       await using _ = new Scrub({ ...options, pause: 1, every: 5 });
       t.is(await findAltered(collector.store.log, 0), undefined);
       const db = new Database(join(state, "collector.db"));
-      db.exec(alterRecord(80));
+      alterRecords(db, renamedIn(80));
       db.close();
       await until(async () => (await serving.types()).includes("fim.collector.altered"));
     }

@@ -70,9 +70,7 @@ test("a record that was altered in the store says what is wrong with it", async 
   const one = alert("cp-1");
   await send(serving, reporter.batchOf([one]));
   const { uid } = one.body["metadata"] as { uid: string };
-  serving.alter(
-    "UPDATE record SET bytes = CAST(replace(bytes, 'admin.conf', 'other.conf') AS BLOB)",
-  );
+  serving.alterRecords((record) => record.replace("admin.conf", "other.conf"));
   const { body } = await serving.read(`/v1/alerts/${uid}/record`);
   t.is(body["fault"], "the last record was altered");
 });

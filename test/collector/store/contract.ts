@@ -1,6 +1,6 @@
 import type { ExecutionContext } from "ava";
 import type { AlertQuery, Store } from "../../../src/collector/store/store.ts";
-import { append, batch, columns, enrol, key, name, now, record } from "./rows.ts";
+import { append, batch, batchOf, columns, enrol, key, name, now, record } from "./rows.ts";
 
 export interface OpenedStore extends AsyncDisposable {
   readonly store: Store;
@@ -155,17 +155,18 @@ export function testStore(declare: Declare, open: () => Promise<OpenedStore>): v
   test("bytes are kept as received, whatever they are", async (t, store) => {
     const node = await enrol(store);
     const alert = columns({ path: "/nul" });
-    const bytes = Buffer.from(Array.from({ length: 256 }, (_, at) => at));
-    const made = batch(1, [alert]);
-    await append(store, node, { ...made, records: [{ ...record(1, alert), bytes }] });
+    // Records are lines of NDJSON: none holds a line feed.
+    const bytes = Buffer.from(Array.from({ length: 256 }, (_, at) => at)).filter(
+      (byte) => byte !== 10,
+    );
+    await append(store, node, batchOf(1, [{ ...record(alert), bytes: Buffer.from(bytes) }]));
     t.deepEqual((await store.alert(alert.uid))?.bytes, bytes);
   });
 
   test("a record without columns is kept and is no alert", async (t, store) => {
     const node = await enrol(store);
-    const plain = record(1);
-    const head = { seq: 1, hash: plain.hash };
-    await append(store, node, { ...batch(1), records: [plain], head });
+    const plain = record();
+    await append(store, node, batchOf(1, [plain]));
     t.deepEqual(await store.alerts({ limit: 10 }), []);
     t.is(await store.transact(async (tx) => await tx.hashOf("prod/cp-1/a", 1)), plain.hash);
   });

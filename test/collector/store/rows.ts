@@ -1,4 +1,5 @@
 import { randomBytes, randomInt } from "node:crypto";
+import { pack } from "../../../src/collector/store/packed.ts";
 import type {
   AlertColumns,
   NewBatch,
@@ -29,18 +30,30 @@ export function columns(more: Partial<AlertColumns> = {}): AlertColumns {
   };
 }
 
-export function record(seq: number, alert?: AlertColumns): NewRecord {
-  const bytes = Buffer.from(JSON.stringify({ seq, salt: randomInt(2 ** 32) }));
-  return { seq, hash: randomBytes(32).toString("hex"), bytes, ...(alert && { alert }) };
+interface MadeRecord extends NewRecord {
+  readonly bytes: Buffer;
+}
+
+export interface MadeBatch extends NewBatch {
+  readonly records: readonly MadeRecord[];
+}
+
+export function record(alert?: AlertColumns): MadeRecord {
+  const bytes = Buffer.from(JSON.stringify({ salt: randomInt(2 ** 32) }));
+  return { hash: randomBytes(32).toString("hex"), bytes, ...(alert && { alert }) };
 }
 
 /** A batch of alerts with these columns. The store does not verify it. */
-export function batch(first: number, alerts: readonly AlertColumns[] = [columns()]): NewBatch {
-  const records = alerts.map((alert, at) => record(first + at, alert));
-  const { seq, hash } = records.at(-1) ?? record(first);
-  const envelope = `{"envelope of":${seq}}`;
-  const head = { seq, hash };
-  return { chain: "prod/cp-1/a", branch: 0, envelope, first, head, nextKeyId: "k", records };
+export function batch(first: number, alerts: readonly AlertColumns[] = [columns()]): MadeBatch {
+  return batchOf(first, alerts.map(record));
+}
+
+export function batchOf(first: number, records: readonly MadeRecord[]): MadeBatch {
+  const seq = first + records.length - 1;
+  const head = { seq, hash: records.at(-1)?.hash ?? "" };
+  const packed = pack(records.map(({ bytes }) => bytes));
+  const whole = { envelope: `{"envelope of":${seq}}`, nextKeyId: "k", records, packed };
+  return { chain: "prod/cp-1/a", branch: 0, first, head, ...whole };
 }
 
 export async function enrol(store: Store, node = "cp-1", own = key()): Promise<StoredNode> {

@@ -1,9 +1,9 @@
 import type { RightEdge } from "../../../core/tlog/tree.ts";
 import { severities } from "../../../core/policy/rule.ts";
 import { grow, parseTree, printTree, treeKey } from "../../log/grow.ts";
-import type { NewBatch, NewRecord } from "../store.ts";
+import { present } from "../../../core/present.ts";
+import type { AlertColumns, NewBatch } from "../store.ts";
 import type { TransactionSql } from "./connect.ts";
-import { copyIn } from "./copy.ts";
 import { arrayOf } from "./values.ts";
 
 interface Appended {
@@ -13,9 +13,10 @@ interface Appended {
   readonly now: number;
 }
 
-interface Row extends Pick<Appended, "chain" | "node" | "now"> {
+interface Row extends Pick<Appended, "node" | "now"> {
+  /** The leaf of its record, and one. */
   readonly id: number;
-  readonly record: NewRecord;
+  readonly alert: AlertColumns;
 }
 
 /**
@@ -38,8 +39,8 @@ export class Appending {
   hashOf(chain: string, seq: number): string | undefined {
     return this.#waiting
       .filter(({ batch }) => batch.chain === chain && batch.branch === 0)
-      .flatMap(({ batch }) => batch.records)
-      .find((record) => record.seq === seq)?.hash;
+      .flatMap(({ batch }) => batch.records[seq - batch.first] ?? [])
+      .at(0)?.hash;
   }
 
   async tree(): Promise<RightEdge> {
@@ -68,23 +69,17 @@ export class Appending {
         ${arrayOf(completed.map(({ index }) => index))}::bigint[],
         ${arrayOf(completed.map(({ hash }) => Buffer.from(hash, "hex")))}::bytea[])`,
       insertBatches(sql, appended, before.size),
-      insertAlerts(
-        sql,
-        rows.filter(({ record }) => record.alert),
-      ),
+      insertAlerts(sql, rows),
     ]);
-    await insertRecords(sql, rows);
   }
 }
 
-/** The records with their ids: the leaf of each, and one. */
 function rowsOf(appended: readonly Appended[], size: number): readonly Row[] {
   let id = size;
-  return appended.flatMap(({ batch, chain, node, now }) =>
-    batch.records.map((record): Row => {
+  return appended.flatMap(({ batch, node, now }) =>
+    batch.records.flatMap(({ alert, about = node }): readonly Row[] => {
       id += 1;
-      const about = record.about ?? node;
-      return { id, record, chain, now, ...(about !== undefined && { node: about }) };
+      return alert ? [present({ id, alert, node: about, now })] : [];
     }),
   );
 }
@@ -94,36 +89,28 @@ async function insertBatches(
   appended: readonly Appended[],
   size: number,
 ): Promise<void> {
-  let leaf = size;
-  for (const { batch, chain, now } of appended) {
-    const { first, head, envelope } = batch;
-    await sql`INSERT INTO batch (chain, first, last, leaf, received, envelope)
-      VALUES (${chain}, ${first}, ${head.seq}, ${leaf}, ${now}, ${envelope})`;
-    leaf += batch.records.length;
-  }
-}
-
-const copyRecords = `COPY record (id, chain, seq, received, hash, bytes) FROM STDIN (FORMAT binary)`;
-
-async function insertRecords(sql: TransactionSql, rows: readonly Row[]): Promise<void> {
-  await copyIn(
-    sql,
-    copyRecords,
-    rows.map(({ id, chain, now, record: { seq, hash, bytes } }) => [
-      id,
-      chain,
-      seq,
-      now,
-      Buffer.from(hash, "hex"),
-      bytes,
-    ]),
-  );
+  let next = size;
+  const leaves = appended.map(({ batch }) => {
+    const leaf = next;
+    next += batch.records.length;
+    return leaf;
+  });
+  const batches = appended.map(({ batch }) => batch);
+  await sql`INSERT INTO batch (leaf, chain, first, last, received, envelope, records)
+    SELECT * FROM unnest(
+      ${arrayOf(leaves)}::bigint[],
+      ${arrayOf(appended.map(({ chain }) => chain))}::bigint[],
+      ${arrayOf(batches.map(({ first }) => first))}::bigint[],
+      ${arrayOf(batches.map(({ head }) => head.seq))}::bigint[],
+      ${arrayOf(appended.map(({ now }) => now))}::bigint[],
+      ${arrayOf(batches.map(({ envelope }) => envelope))}::text[],
+      ${arrayOf(batches.map(({ packed }) => packed))}::bytea[])`;
 }
 
 /** The first of two alerts with one id stays: a branch repeats what the chain holds. */
 async function insertAlerts(sql: TransactionSql, rows: readonly Row[]): Promise<void> {
   if (rows.length === 0) return;
-  const alerts = rows.flatMap(({ record: { alert } }) => (alert ? [alert] : []));
+  const alerts = rows.map(({ alert }) => alert);
   await sql`WITH given AS (SELECT * FROM unnest(
       ${arrayOf(rows.map(({ id }) => id))}::bigint[],
       ${arrayOf(alerts.map(({ uid }) => uid))}::text[],

@@ -3,7 +3,7 @@ import type { StoredDays } from "../days.ts";
 import { lock } from "./connect.ts";
 import type { Sql } from "./connect.ts";
 
-const partitioned = ["batch", "record", "alert"] as const;
+const partitioned = ["batch", "alert"] as const;
 
 /** Partitions that are made before the first row of their day. */
 const ahead = 2;
@@ -89,7 +89,7 @@ export class Days implements StoredDays {
   async #partitions(): Promise<readonly number[]> {
     const rows = await this.#sql<{ name: string }[]>`
       SELECT relname AS name FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid
-      WHERE inhparent = 'record'::regclass ORDER BY relname`;
+      WHERE inhparent = 'batch'::regclass ORDER BY relname`;
     return rows.map(({ name }) => timeOf(name));
   }
 
@@ -115,7 +115,7 @@ function nameOf(day: number): string {
   return new Date(day).toISOString().slice(0, 10).replaceAll("-", "");
 }
 
-/** "record_20261127" -> the beginning of that day. */
+/** "batch_20261127" -> the beginning of that day. */
 function timeOf(name: string): number {
   const [, year, month, date] = /_(\d{4})(\d\d)(\d\d)$/.exec(name) ?? [];
   return Date.UTC(Number(year), Number(month) - 1, Number(date));

@@ -2,15 +2,13 @@ import { present } from "../../../core/present.ts";
 import type { Place, RightEdge } from "../../../core/tlog/tree.ts";
 import { parseTree, treeKey } from "../../log/grow.ts";
 import type { LogQuery, LogReader, StoredBatch } from "../log.ts";
+import { unpack } from "../packed.ts";
 import { toKey } from "../rows.ts";
-import type { KeyRow } from "../rows.ts";
+import type { KeyRow, PackedBatch } from "../rows.ts";
 import type { NodeKey } from "../store.ts";
 import type { Run, TransactionSql } from "./connect.ts";
 
-interface BatchRow {
-  readonly leaf: number;
-  readonly first: number;
-  readonly last: number;
+interface BatchRow extends PackedBatch {
   readonly envelope: string;
   readonly name: string;
   readonly branch: number;
@@ -75,7 +73,7 @@ export class PostgresLog implements LogReader {
     const [row] = await this.#run(
       async (sql) =>
         await sql<{ leaf: number }[]>`
-        SELECT id - 1 AS leaf FROM record WHERE id = ${alertId}`,
+        SELECT record - 1 AS leaf FROM alert WHERE record = ${alertId}`,
     );
     return row?.leaf;
   }
@@ -85,9 +83,7 @@ async function readBatches(sql: TransactionSql, query: LogQuery): Promise<readon
   const rows = await batchRows(sql, query);
   const keys = new Map<number | null, readonly NodeKey[]>();
   for (const { node } of rows) keys.set(node, keys.get(node) ?? (await keysOf(sql, node)));
-  return await Promise.all(
-    rows.map(async (row) => await toBatch(sql, row, keys.get(row.node) ?? [])),
-  );
+  return rows.map((row) => toBatch(row, keys.get(row.node) ?? []));
 }
 
 async function batchRows(
@@ -95,7 +91,7 @@ async function batchRows(
   { from, to, node, since, limit }: LogQuery,
 ): Promise<readonly BatchRow[]> {
   return await sql<BatchRow[]>`
-    SELECT batch.leaf, batch.first, batch.last, batch.envelope, chain.name, chain.branch,
+    SELECT batch.leaf, batch.envelope, batch.records AS packed, chain.name, chain.branch,
       chain.node, node.enrolment
     FROM batch JOIN chain ON chain.id = batch.chain LEFT JOIN node ON node.id = chain.node
     WHERE batch.leaf >= ${from} AND batch.leaf < ${to}
@@ -104,15 +100,9 @@ async function batchRows(
     ORDER BY batch.leaf LIMIT ${limit}`;
 }
 
-async function toBatch(
-  sql: TransactionSql,
-  row: BatchRow,
-  keys: readonly NodeKey[],
-): Promise<StoredBatch> {
-  const { leaf, first, last, envelope, name: chain, branch } = row;
-  const rows = await sql<{ bytes: Buffer }[]>`
-    SELECT bytes FROM record WHERE id > ${leaf} AND id <= ${leaf + last - first + 1} ORDER BY id`;
-  const records = rows.map(({ bytes }) => bytes);
+function toBatch(row: BatchRow, keys: readonly NodeKey[]): StoredBatch {
+  const { leaf, envelope, name: chain, branch } = row;
+  const records = unpack(row.packed);
   const enrolment = row.enrolment ?? undefined;
   return present({ leaf, chain, branch, keys, enrolment, envelope, records });
 }

@@ -1,7 +1,8 @@
 import { severities } from "../../../core/policy/rule.ts";
 import type { Severity } from "../../../core/policy/rule.ts";
-import { toAlert, toKey, toNode } from "../rows.ts";
-import type { AlertRow, KeyRow, NodeRow } from "../rows.ts";
+import { unpack } from "../packed.ts";
+import { toAlerts, toKey, toNode } from "../rows.ts";
+import type { AlertRow, KeyRow, NodeRow, PackedBatch, ProofRow } from "../rows.ts";
 import type {
   AlertQuery,
   Comment,
@@ -15,12 +16,6 @@ import type {
 import type { Sql } from "./connect.ts";
 import { alertJoin, alertSelect, findAlerts } from "./search.ts";
 import { arrayOf, plain } from "./values.ts";
-
-interface ProofBatch {
-  readonly leaf: number;
-  readonly last: number;
-  readonly received: number;
-}
 
 /** What people and the watchdog read: what was committed. */
 export class PostgresReader {
@@ -60,8 +55,7 @@ export class PostgresReader {
   }
 
   async alerts(query: AlertQuery): Promise<readonly StoredAlert[]> {
-    const rows = await findAlerts(this.#sql, query);
-    return rows.map(toAlert);
+    return await this.#withBytes(await findAlerts(this.#sql, query));
   }
 
   async alert(uid: string): Promise<StoredAlert | undefined> {
@@ -69,7 +63,7 @@ export class PostgresReader {
       JOIN alert ON alert.record = alert_uid.record AND alert.received = alert_uid.received
       ${alertJoin} WHERE alert_uid.uid = $1`;
     const [row] = await this.#sql.unsafe<AlertRow[]>(sql, [plain(uid)], { prepare: true });
-    return row && toAlert(row);
+    return row && (await this.#withBytes([row]))[0];
   }
 
   async comments(alertId: number): Promise<readonly Comment[]> {
@@ -101,19 +95,28 @@ export class PostgresReader {
   }
 
   async proof(alertId: number): Promise<StoredProof | undefined> {
-    // A record's id is its leaf, and one: the batch that begins nearest before it holds it.
-    const [found] = await this.#sql<(Omit<StoredProof, "records"> & ProofBatch)[]>`
-      SELECT chain.name AS chain, chain.branch, record.seq, encode(record.hash, 'hex') AS hash,
-        batch.envelope, batch.first, batch.last, batch.leaf, batch.received
-      FROM record JOIN chain ON chain.id = record.chain
-        JOIN batch ON batch.leaf < record.id AND batch.received = record.received
-      WHERE record.id = ${alertId} ORDER BY batch.leaf DESC LIMIT 1`;
+    // An alert's number is its leaf, and one: the batch that begins nearest before it holds it.
+    const [found] = await this.#sql<ProofRow[]>`
+      SELECT chain.name AS chain, chain.branch, batch.first + ${alertId} - 1 - batch.leaf AS seq,
+        encode(subtree.hash, 'hex') AS hash, batch.envelope, batch.first, batch.records AS packed
+      FROM batch JOIN chain ON chain.id = batch.chain
+        JOIN subtree ON subtree.level = 0 AND subtree.place = ${alertId} - 1
+      WHERE batch.leaf = (SELECT max(leaf) FROM batch WHERE leaf < ${alertId})
+        AND batch.leaf + batch.last - batch.first >= ${alertId} - 1`;
     if (!found) return undefined;
-    const { leaf, last, received, ...proof } = found;
-    const rows = await this.#sql<{ bytes: Buffer }[]>`SELECT bytes FROM record
-      WHERE id > ${leaf} AND id <= ${leaf + 1 + last - proof.first} AND received = ${received}
-      ORDER BY id`;
-    return { ...proof, records: rows.map(({ bytes }) => bytes) };
+    const { packed, ...proof } = found;
+    return { ...proof, records: unpack(packed) };
+  }
+
+  /** Each batch is read and unpacked once. */
+  async #withBytes(rows: readonly AlertRow[]): Promise<readonly StoredAlert[]> {
+    const leaves = [...new Set(rows.map(({ leaf }) => leaf))];
+    if (leaves.length === 0) return [];
+    const received = [...new Set(rows.map((row) => row.received))];
+    const batches = await this.#sql<PackedBatch[]>`
+      SELECT leaf, records AS packed FROM batch
+      WHERE leaf = ANY(${arrayOf(leaves)}::bigint[]) AND received = ANY(${arrayOf(received)}::bigint[])`;
+    return toAlerts(rows, batches);
   }
 }
 

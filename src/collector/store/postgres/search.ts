@@ -22,10 +22,10 @@ const columns = `record, uid, node, type, severity, change, path, rule, incident
 
 export const alertSelect = `SELECT alert.record AS id, alert.uid, node.cluster, node.name AS node, alert.type,
   alert.severity, alert.change, alert.path, alert.rule, alert.incident, alert.pod, alert.at,
-  alert.received, alert.acknowledged, record.bytes`;
+  alert.received, alert.acknowledged,
+  (SELECT max(leaf) FROM batch WHERE leaf < alert.record AND received = alert.received) AS leaf`;
 
-export const alertJoin = `JOIN record ON record.id = alert.record AND record.received = alert.received
-  LEFT JOIN node ON node.id = alert.node`;
+export const alertJoin = "LEFT JOIN node ON node.id = alert.node";
 
 /** The alerts of a query, in its order. Throws SEARCH_SLOW. */
 export async function findAlerts(sql: Sql, query: AlertQuery): Promise<readonly AlertRow[]> {

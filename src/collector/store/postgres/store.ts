@@ -46,7 +46,11 @@ class PostgresStore implements Store {
     this.users = usersOf(run);
   }
 
-  async transact<Result>(work: (tx: Transaction) => Promise<Result>): Promise<Result> {
+  async transact<Result>(
+    work: (tx: Transaction) => Promise<Result>,
+    ready?: Promise<unknown>,
+  ): Promise<Result> {
+    await ready;
     return await this.#retry(async () => await this.#transactOnce(work));
   }
 

@@ -104,8 +104,12 @@ export class PostgresTransaction implements Transaction {
     const appended = this.#appending.hashOf(chain, seq);
     if (appended !== undefined) return appended;
     const [row] = await this.#sql<{ hash: string }[]>`
-      SELECT encode(hash, 'hex') AS hash FROM record
-      WHERE chain = (SELECT id FROM chain WHERE name = ${chain} AND branch = 0) AND seq = ${seq}`;
+      SELECT encode(subtree.hash, 'hex') AS hash
+      FROM (SELECT leaf, first FROM batch
+        WHERE chain = (SELECT id FROM chain WHERE name = ${chain} AND branch = 0) AND last >= ${seq}
+        ORDER BY last LIMIT 1) AS batch
+      JOIN subtree ON level = 0 AND place = batch.leaf + ${seq} - batch.first
+      WHERE batch.first <= ${seq}`;
     return row?.hash;
   }
 

@@ -9,18 +9,14 @@ const batchesAtOnce = 200;
 /** Free pages that are given back after each. */
 const freedPages = 2000;
 
-const oldestBatches = `SELECT batch.chain, batch.first, batch.last FROM batch
-  JOIN record ON record.chain = batch.chain AND record.seq = batch.first
-  WHERE record.received < ? ORDER BY batch.leaf LIMIT ${batchesAtOnce}`;
-
-const itsRecords = "SELECT id FROM record WHERE chain = ? AND seq BETWEEN ? AND ?";
+const oldestBatches = `SELECT leaf, leaf + last - first + 1 AS last FROM batch
+  WHERE received < ? ORDER BY leaf LIMIT ${batchesAtOnce}`;
 
 /** What is deleted of a batch: what refers to a row goes before it. */
 const deletions = [
-  `DELETE FROM comment WHERE record IN (${itsRecords})`,
-  `DELETE FROM alert WHERE record IN (${itsRecords})`,
-  "DELETE FROM record WHERE chain = ? AND seq BETWEEN ? AND ?",
-  "DELETE FROM batch WHERE chain = ? AND first = ? AND last = ?",
+  "DELETE FROM comment WHERE record > @leaf AND record <= @last",
+  "DELETE FROM alert WHERE record > @leaf AND record <= @last",
+  "DELETE FROM batch WHERE leaf = @leaf",
 ] as const;
 
 export class SqliteDays implements StoredDays {
@@ -34,7 +30,7 @@ export class SqliteDays implements StoredDays {
 
   async oldest(): Promise<number | undefined> {
     const received = this.#db
-      .prepare<[], number>("SELECT received FROM record ORDER BY id LIMIT 1")
+      .prepare<[], number>("SELECT received FROM batch ORDER BY leaf LIMIT 1")
       .pluck()
       .get();
     return received === undefined ? undefined : dayOf(received);
@@ -57,11 +53,11 @@ export class SqliteDays implements StoredDays {
 
   #dropSome(before: number): number {
     const batches = this.#db
-      .prepare<[number], { chain: number; first: number; last: number }>(oldestBatches)
+      .prepare<[number], { leaf: number; last: number }>(oldestBatches)
       .all(before);
     for (const sql of deletions) {
       const statement = this.#db.prepare(sql);
-      for (const { chain, first, last } of batches) statement.run(chain, first, last);
+      for (const batch of batches) statement.run(batch);
     }
     return batches.length;
   }

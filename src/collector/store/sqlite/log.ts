@@ -5,28 +5,24 @@ import type { Place, RightEdge } from "../../../core/tlog/tree.ts";
 import { parseTree, treeKey } from "../../log/grow.ts";
 import type { LogQuery, LogReader, StoredBatch } from "../log.ts";
 import type { NodeKey } from "../store.ts";
+import { unpack } from "../packed.ts";
 import { toKey } from "../rows.ts";
-import type { KeyRow } from "../rows.ts";
+import type { KeyRow, PackedBatch } from "../rows.ts";
 
-interface BatchRow {
-  readonly leaf: number;
-  readonly first: number;
-  readonly last: number;
+interface BatchRow extends PackedBatch {
   readonly envelope: string;
-  readonly chain: number;
   readonly name: string;
   readonly branch: number;
   readonly node: number | null;
   readonly enrolment: string | null;
 }
 
-const batchSelect = `SELECT batch.leaf, batch.first, batch.last, batch.envelope, batch.chain, chain.name,
-    chain.branch, chain.node, node.enrolment
+const batchSelect = `SELECT batch.leaf, batch.envelope, batch.records AS packed, chain.name, chain.branch,
+    chain.node, node.enrolment
   FROM batch JOIN chain ON chain.id = batch.chain LEFT JOIN node ON node.id = chain.node
   WHERE batch.leaf >= @from AND batch.leaf < @to
     AND (@cluster IS NULL OR node.cluster = @cluster AND node.name = @node)
-    AND (@since IS NULL OR EXISTS (SELECT 1 FROM record WHERE record.chain = batch.chain
-      AND record.seq = batch.first AND record.received >= @since))
+    AND (@since IS NULL OR batch.received >= @since)
   ORDER BY batch.leaf LIMIT @limit`;
 
 /** Reads the log over a connection that writes nothing. */
@@ -78,21 +74,14 @@ export class SqliteLog implements LogReader {
   }
 
   async leafOf(alertId: number): Promise<number | undefined> {
-    const sql = `SELECT batch.leaf + record.seq - batch.first FROM record
-      JOIN batch ON batch.chain = record.chain AND batch.last >= record.seq
-      WHERE record.id = ? ORDER BY batch.last LIMIT 1`;
+    const sql = "SELECT record - 1 FROM alert WHERE record = ?";
     return this.#db.prepare<[number], number>(sql).pluck().get(alertId);
   }
 
   #toBatch(row: BatchRow, keys: readonly NodeKey[]): StoredBatch {
-    const { leaf, first, last, envelope, chain, name, branch } = row;
-    const records = this.#db
-      .prepare<[number, number, number], Buffer>(
-        "SELECT bytes FROM record WHERE chain = ? AND seq BETWEEN ? AND ? ORDER BY seq",
-      )
-      .pluck()
-      .all(chain, first, last);
+    const { leaf, envelope, name, branch } = row;
     const enrolment = row.enrolment ?? undefined;
+    const records = unpack(row.packed);
     return present({ leaf, chain: name, branch, keys, enrolment, envelope, records });
   }
 

@@ -8,13 +8,15 @@ import type {
   StoredNode,
   StoredProof,
 } from "../store.ts";
-import { nodeColumns, toAlert, toKey, toNode } from "../rows.ts";
-import type { AlertRow, KeyRow, NodeRow } from "../rows.ts";
+import { unpack } from "../packed.ts";
+import { nodeColumns, toAlerts, toKey, toNode } from "../rows.ts";
+import type { AlertRow, KeyRow, NodeRow, ProofRow } from "../rows.ts";
 
 const alertSelect = `SELECT alert.record AS id, alert.uid, node.cluster, node.name AS node, alert.type,
     alert.severity, alert.change, alert.path, alert.rule, alert.incident, alert.pod, alert.at,
-    alert.received, alert.acknowledged, record.bytes
-  FROM alert JOIN record ON record.id = alert.record LEFT JOIN node ON node.id = alert.node`;
+    alert.received, alert.acknowledged,
+    (SELECT max(leaf) FROM batch WHERE leaf < alert.record) AS leaf
+  FROM alert LEFT JOIN node ON node.id = alert.node`;
 
 interface Wanted {
   readonly wanted: string | null;
@@ -79,12 +81,12 @@ export class SqliteReader {
     const order = after === undefined ? "DESC" : "ASC";
     const sql = `${alertSelect} WHERE alert.record IN (SELECT value FROM json_each(?))
       ORDER BY alert.record ${order}`;
-    return this.#db.prepare<[string], AlertRow>(sql).all(JSON.stringify(records)).map(toAlert);
+    return this.#withBytes(this.#db.prepare<[string], AlertRow>(sql).all(JSON.stringify(records)));
   }
 
   alert(uid: string): StoredAlert | undefined {
     const row = this.#db.prepare<[string], AlertRow>(`${alertSelect} WHERE alert.uid = ?`).get(uid);
-    return row && toAlert(row);
+    return row && this.#withBytes([row])[0];
   }
 
   comments(alertId: number): readonly Comment[] {
@@ -106,23 +108,29 @@ export class SqliteReader {
 
   proof(alertId: number): StoredProof | undefined {
     const found = this.#db
-      .prepare<[number], Omit<StoredProof, "records"> & { id: number; last: number }>(
-        `SELECT chain.id, chain.name AS chain, chain.branch, record.seq, record.hash,
-           batch.envelope, batch.first, batch.last
-         FROM record JOIN chain ON chain.id = record.chain
-           JOIN batch ON batch.chain = chain.id AND batch.last >= record.seq
-         WHERE record.id = ? ORDER BY batch.last LIMIT 1`,
+      .prepare<[{ id: number }], ProofRow>(
+        `SELECT chain.name AS chain, chain.branch, batch.first + @id - 1 - batch.leaf AS seq,
+           lower(hex(subtree.hash)) AS hash, batch.envelope, batch.first, batch.records AS packed
+         FROM batch JOIN chain ON chain.id = batch.chain
+           JOIN subtree ON subtree.level = 0 AND subtree.place = @id - 1
+         WHERE batch.leaf = (SELECT max(leaf) FROM batch WHERE leaf < @id)
+           AND batch.leaf + batch.last - batch.first >= @id - 1`,
       )
-      .get(alertId);
+      .get({ id: alertId });
     if (!found) return undefined;
-    const { id, last, ...proof } = found;
-    const records = this.#db
-      .prepare<[number, number, number], Buffer>(
-        "SELECT bytes FROM record WHERE chain = ? AND seq BETWEEN ? AND ? ORDER BY seq",
+    const { packed, ...proof } = found;
+    return { ...proof, records: unpack(packed) };
+  }
+
+  /** Each batch is unpacked once. */
+  #withBytes(rows: readonly AlertRow[]): readonly StoredAlert[] {
+    const leaves = [...new Set(rows.map(({ leaf }) => leaf))];
+    const batches = this.#db
+      .prepare<[string], { leaf: number; packed: Buffer }>(
+        "SELECT leaf, records AS packed FROM batch WHERE leaf IN (SELECT value FROM json_each(?))",
       )
-      .pluck()
-      .all(id, proof.first, last);
-    return { ...proof, records };
+      .all(JSON.stringify(leaves));
+    return toAlerts(rows, batches);
   }
 
   close(): void {

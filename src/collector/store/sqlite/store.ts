@@ -63,8 +63,11 @@ class SqliteStore implements Store {
     this.users = usersOf(db, (work) => this.transact(async () => work()));
   }
 
-  async transact<Result>(work: (tx: Transaction) => Promise<Result>): Promise<Result> {
-    return await this.#queue.run(async () => await work(this.#tx));
+  async transact<Result>(
+    work: (tx: Transaction) => Promise<Result>,
+    ready?: Promise<unknown>,
+  ): Promise<Result> {
+    return await this.#queue.run(async () => await work(this.#tx), ready);
   }
 
   nodes = async (ids?: readonly number[]) => this.#reader.nodes(ids);

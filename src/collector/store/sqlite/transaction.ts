@@ -18,6 +18,9 @@ import type {
 import { nodeColumns, toNode } from "../rows.ts";
 import type { KeyRow, NodeRow } from "../rows.ts";
 
+/** About as many of an alert's row and of its places in the indexes. */
+const indexedBytes = 1000;
+
 /** Older ones can be made again from the tree. */
 const keptCheckpoints = 1000;
 
@@ -82,10 +85,16 @@ export class SqliteTransaction implements Transaction {
   }
 
   async hashOf(chain: string, seq: number): Promise<string | undefined> {
-    return this.#prepare<{ hash: string }>(
-      `SELECT record.hash FROM record JOIN chain ON chain.id = record.chain
-       WHERE chain.name = ? AND chain.branch = 0 AND record.seq = ?`,
-    ).get(chain, seq)?.hash;
+    return this.#prepare<{ hash: Buffer }>(
+      `SELECT subtree.hash
+       FROM (SELECT leaf, first FROM batch
+         WHERE chain = (SELECT id FROM chain WHERE name = @chain AND branch = 0) AND last >= @seq
+         ORDER BY last LIMIT 1) AS batch
+       JOIN subtree ON level = 0 AND place = batch.leaf + @seq - batch.first
+       WHERE batch.first <= @seq`,
+    )
+      .get({ chain, seq })
+      ?.hash.toString("hex");
   }
 
   async append(node: number | undefined, batch: NewBatch, now: number): Promise<void> {
@@ -107,9 +116,14 @@ export class SqliteTransaction implements Transaction {
     );
     if (!chain) throw new Error("a chain is not stored");
     const leaf = this.#log(batch.records);
-    const sql = "INSERT INTO batch (chain, last, first, envelope, leaf) VALUES (?, ?, ?, ?, ?)";
-    this.#run(sql, [chain.id, batch.head.seq, batch.first, batch.envelope, leaf]);
-    for (const record of batch.records) this.#insert(record, { chain: chain.id, node, now });
+    const { first, head, envelope, packed } = batch;
+    this.#run(
+      "INSERT INTO batch (leaf, chain, first, last, received, envelope, records) VALUES (?, ?, ?, ?, ?, ?, ?)",
+      [leaf, chain.id, first, head.seq, now, envelope, packed],
+    );
+    this.#appended += packed.length + batch.records.length * indexedBytes;
+    for (const [index, { alert, about = node }] of batch.records.entries())
+      if (alert) this.#insertAlert(alert, { record: leaf + index + 1, node: about, now });
   }
 
   async hear(node: number, { chain, heartbeat, baseline }: NodeNews, now: number): Promise<void> {
@@ -192,19 +206,10 @@ export class SqliteTransaction implements Transaction {
     );
   }
 
-  #insert(record: NewRecord, at: { chain: number; node: number | undefined; now: number }): void {
-    const { lastInsertRowid } = this.#prepare(
-      "INSERT INTO record (chain, seq, hash, received, bytes) VALUES (?, ?, ?, ?, ?)",
-    ).run(at.chain, record.seq, record.hash, at.now, record.bytes);
-    this.#appended += record.bytes.length;
-    const { alert, about: node = at.node } = record;
-    if (alert) this.#insertAlert(alert, { ...at, node, record: lastInsertRowid });
-  }
-
   /** The first of two alerts with one id stays: a branch repeats what the chain holds. */
   #insertAlert(
     alert: AlertColumns,
-    at: { record: number | bigint; node: number | undefined; now: number },
+    at: { record: number; node: number | undefined; now: number },
   ): void {
     this.#run(
       `INSERT INTO alert
