@@ -78,6 +78,13 @@ export type Change =
       readonly after?: Observation;
     });
 
+const slightSteps: readonly Step[] = ["attributes", "linked"];
+
+/** An attribute was set for a moment, or to the value that it had. */
+export function isBriefAttribute(change: Change): boolean {
+  return change.kind === "transient" && change.steps.every((one) => slightSteps.includes(one));
+}
+
 export type Verdict = "unexpected" | "approved";
 
 /** A change and its judgement: one line of `check`, one alert. */

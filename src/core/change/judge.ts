@@ -1,4 +1,4 @@
-import { slight } from "./change.ts";
+import { isBriefAttribute, slight } from "./change.ts";
 import type { Change, Field, Verdict } from "./change.ts";
 import type { Actor, Step } from "./hint.ts";
 import { nameOf } from "../path.ts";
@@ -197,13 +197,6 @@ function isOfNames(change: Change): boolean {
 function isNewest(path: string, siblings: readonly string[]): boolean {
   const name = nameOf(path);
   return siblings.every((one) => one <= name);
-}
-
-const slightSteps: readonly Step[] = ["attributes", "linked"];
-
-/** An attribute was set briefly, or to the value that it had. */
-function isBriefAttribute(change: Change): boolean {
-  return change.kind === "transient" && change.steps.every((one) => slightSteps.includes(one));
 }
 
 /** A program that may write here, without proof: dpkg sets mode and owner of each file that it unpacks. */

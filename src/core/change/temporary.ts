@@ -1,4 +1,4 @@
-import { slight } from "./change.ts";
+import { isBriefAttribute, slight } from "./change.ts";
 import type { Change } from "./change.ts";
 import { differences } from "./compare.ts";
 import type { Approved } from "./restored.ts";
@@ -24,17 +24,22 @@ export function fileBeside(path: string): string | undefined {
 }
 
 /**
- * The file whose copy a change made or removed under a temporary name. Only an exact copy of an approved state
+ * The file whose copy a change made or removed under a temporary name, or gave an attribute that it had: dpkg does all
+ * three with a configuration file that stays as it is. Only an exact copy of an approved state
  * counts, so that such a name hides nothing new; where it stays, `check` reports it.
  */
 export function copiedFile(change: Change, approved: Approved): string | undefined {
-  if (change.kind !== "created" && change.kind !== "deleted") return undefined;
-  if (approved(change.path)) return undefined;
-  const copy = change.kind === "created" ? change.after : change.before;
+  const copy = copyIn(change);
+  if (!copy || approved(change.path)) return undefined;
   // Such a program gives its rights to the user of any copy of it, through later updates too.
   if ((copy.mode & setIds) !== 0 || copy.capabilities !== undefined) return undefined;
   const file = fileBeside(change.path);
   return file !== undefined && isCopy(copy, approved(file)) ? file : undefined;
+}
+
+function copyIn(change: Change): Observation | undefined {
+  if (change.kind === "created") return change.after;
+  return change.kind === "deleted" || isBriefAttribute(change) ? change.before : undefined;
 }
 
 function isCopy(copy: Observation, of: Observation | undefined): boolean {

@@ -1,5 +1,6 @@
 import test from "ava";
 import type { Change } from "../../../src/core/change/change.ts";
+import type { Step } from "../../../src/core/change/hint.ts";
 import type { Observation } from "../../../src/core/change/observation.ts";
 import { copiedFile } from "../../../src/core/change/temporary.ts";
 import { file } from "../../helpers/disk.ts";
@@ -21,6 +22,20 @@ test("a copy of an approved file under a temporary name of dpkg, rpm or an edito
     t.is(copiedFile(made(path), approved), "/etc/pam.d/cron", name);
     t.is(copiedFile({ kind: "deleted", path, before: good }, approved), "/etc/pam.d/cron", name);
   }
+});
+
+test("an attribute that such a copy had already changes nothing", (t) => {
+  const path = "/etc/pam.d/cron.dpkg-new";
+  const set = (steps: readonly Step[], before?: Observation): Change => ({
+    kind: "transient",
+    path,
+    steps,
+    ...(before && { before }),
+  });
+  t.is(copiedFile(set(["attributes"], good), approved), "/etc/pam.d/cron");
+  t.is(copiedFile(set(["attributes"], { ...good, sha256: "evil" }), approved), undefined);
+  t.is(copiedFile(set(["modified", "attributes"], good), approved), undefined);
+  t.is(copiedFile(set(["attributes"]), approved), undefined);
 });
 
 test("a stranger gains nothing by such a name: another content, mode or owner is no copy", (t) => {
