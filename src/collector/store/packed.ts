@@ -2,7 +2,8 @@ import { constants, zstdCompressSync, zstdDecompressSync } from "node:zlib";
 
 /** Bytes of one batch's records: more than a request may hold. */
 const mostBytes = 64 * 2 ** 20;
-const options = { chunkSize: 64 * 2 ** 10 };
+/** Bytes that are uncompressed at once: the records of a usual batch. */
+const chunkSize = 64 * 2 ** 10;
 
 const lineFeed = Buffer.from("\n");
 
@@ -14,7 +15,7 @@ export function pack(records: readonly Buffer[]): Buffer {
   const lines = records.flatMap((one, at) => (at === 0 ? [one] : [lineFeed, one]));
   if (records.some((one) => one.includes(lineFeed))) throw new Error("a record holds a line feed");
   const level = { [constants.ZSTD_c_compressionLevel]: 1 };
-  return zstdCompressSync(Buffer.concat(lines), { ...options, params: level });
+  return zstdCompressSync(Buffer.concat(lines), { params: level });
 }
 
 /** The records, in order. None if these bytes are not what `pack` made: who reads them sees that they are altered. */
@@ -38,7 +39,7 @@ function isPlain(packed: Buffer): boolean {
 
 function inflate(packed: Buffer): Buffer | undefined {
   try {
-    return zstdDecompressSync(packed, { ...options, maxOutputLength: mostBytes });
+    return zstdDecompressSync(packed, { chunkSize, maxOutputLength: mostBytes });
   } catch {
     return undefined;
   }

@@ -1,5 +1,5 @@
 import { Buffer } from "node:buffer";
-import { createHash } from "node:crypto";
+import { hash as digestOf } from "node:crypto";
 
 /** Place of a complete subtree: at this level it is the index-th of 2^level leaves each. Level 0: a leaf. */
 export interface Place {
@@ -24,11 +24,7 @@ export const emptyTree: RightEdge = { size: 0, hashes: [] };
 
 /** RFC 6962 §2.1: a node's hash is SHA-256(0x01 || left || right). A leaf's is `hashRecord`. */
 export function hashNode(left: string, right: string): string {
-  return createHash("sha256")
-    .update(Buffer.of(1))
-    .update(Buffer.from(left, "hex"))
-    .update(Buffer.from(right, "hex"))
-    .digest("hex");
+  return digestOf("sha256", Buffer.from(`01${left}${right}`, "hex"), "hex");
 }
 
 /** The tree with one more leaf, and the subtrees that it completes, the leaf itself first. */
@@ -66,7 +62,7 @@ export function appendSubtree(
 
 /** RFC 6962 §2.1: MTH. */
 export function rootOf({ hashes }: RightEdge): string {
-  return hashes.length === 0 ? createHash("sha256").digest("hex") : joinSubtrees(hashes);
+  return hashes.length === 0 ? digestOf("sha256", "", "hex") : joinSubtrees(hashes);
 }
 
 /** Leaves from this number on. */

@@ -121,6 +121,23 @@ test("bytes that are no record are not taken for one", (t) => {
   for (const text of ["", "null", "[]", "1", "{}", '{"v":2}', '{"v":1,"chain":"c","seq":1.5}']) {
     t.is(parseRecord(Buffer.from(text)), undefined);
   }
+  const proper = link(genesis, chain, { at: "x", kind: "agent", body: { a: 1 } });
+  const written = proper.bytes.toString();
+  t.deepEqual(parseRecord(proper.bytes)?.body, { a: 1 });
+  for (const [from, to] of [
+    ['{"v":1', '{ "v":1'],
+    ['"seq":1', '"seq":01'],
+    ['"seq":1', '"seq":1.0'],
+    ['"seq":1', '"seq":9999999999999999'],
+    ['"at":"x"', '"at":"\\u0078"'],
+    ['"at":"x"', '"at":"x","at":"x"'],
+    ['"body":{"a":1}', '"body":{"a":1},"kind":"agent"'],
+    ['"body":{"a":1}', '"body":{"a":1'],
+    [chain, `${chain}"`],
+  ] as const) {
+    t.true(written.includes(from));
+    t.is(parseRecord(Buffer.from(written.replace(from, to))), undefined, to);
+  }
   fc.assert(
     fc.property(fc.uint8Array(), (bytes) => {
       t.notThrows(() => parseRecord(Buffer.from(bytes)));

@@ -92,8 +92,7 @@ test("whatever a hostile node signs, a notice is printable, bounded in time, and
           attacks: [one, { technique: { uid: two } }],
         };
         const head = genesisHead(Buffer.alloc(32));
-        const entry = { at: String(two), kind, body } as const;
-        const { bytes } = link(head, `${String(one)}/${String(two)}/1`, entry);
+        const { bytes } = link(head, "prod/cp-1/1", { at: "never", kind, body });
         const notice = readNotice(bytes);
         if (!notice) return false;
         const texts = [notice.message, notice.rule ?? "", notice.cluster, notice.node, notice.type];

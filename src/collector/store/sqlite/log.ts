@@ -1,5 +1,5 @@
 import type { Database } from "better-sqlite3";
-import { readMeta } from "../../../sqlite/open.ts";
+import { Statements } from "../../../sqlite/statements.ts";
 import { present } from "../../../core/present.ts";
 import type { Place, RightEdge } from "../../../core/tlog/tree.ts";
 import { parseTree, treeKey } from "../../log/grow.ts";
@@ -27,19 +27,23 @@ const batchSelect = `SELECT batch.leaf, batch.envelope, batch.records AS packed,
 
 /** Reads the log over a connection that writes nothing. */
 export class SqliteLog implements LogReader {
-  readonly #db: Database;
+  readonly #statements: Statements;
 
   constructor(db: Database) {
-    this.#db = db;
+    this.#statements = new Statements(db);
   }
 
   async tree(): Promise<RightEdge> {
-    return parseTree(readMeta(this.#db, treeKey));
+    return parseTree(
+      this.#statements
+        .prepare<{ value: string }>("SELECT value FROM meta WHERE key = ?")
+        .get(treeKey)?.value,
+    );
   }
 
   async hashAt({ level, index }: Place): Promise<string | undefined> {
-    return this.#db
-      .prepare<[number, number], Buffer>("SELECT hash FROM subtree WHERE level = ? AND place = ?")
+    return this.#statements
+      .prepare<Buffer>("SELECT hash FROM subtree WHERE level = ? AND place = ?")
       .pluck()
       .get(level, index)
       ?.toString("hex");
@@ -48,8 +52,8 @@ export class SqliteLog implements LogReader {
   async leaves(from: number, limit: number): Promise<readonly string[]> {
     const sql =
       "SELECT place, hash FROM subtree WHERE level = 0 AND place >= ? AND place < ? ORDER BY place";
-    const rows = this.#db
-      .prepare<[number, number], { place: number; hash: Buffer }>(sql)
+    const rows = this.#statements
+      .prepare<{ place: number; hash: Buffer }>(sql)
       .all(from, from + limit);
     const hole = rows.findIndex(({ place }, n) => place !== from + n);
     return rows.slice(0, hole < 0 ? rows.length : hole).map(({ hash }) => hash.toString("hex"));
@@ -57,25 +61,23 @@ export class SqliteLog implements LogReader {
 
   async batches({ from, to, node, since, limit }: LogQuery): Promise<readonly StoredBatch[]> {
     const given = { cluster: node?.cluster ?? null, node: node?.node ?? null };
-    const rows = this.#db
-      .prepare<unknown[], BatchRow>(batchSelect)
+    const rows = this.#statements
+      .prepare<BatchRow>(batchSelect)
       .all({ from, to, limit, since: since ?? null, ...given });
     const keys = new Map(rows.map((row) => [row.node, this.#keysOf(row.node)] as const));
     return rows.map((row) => this.#toBatch(row, keys.get(row.node) ?? []));
   }
 
   async checkpoint(origin: string): Promise<string | undefined> {
-    return this.#db
-      .prepare<[string], string>(
-        "SELECT note FROM checkpoint WHERE origin = ? ORDER BY size DESC LIMIT 1",
-      )
+    return this.#statements
+      .prepare<string>("SELECT note FROM checkpoint WHERE origin = ? ORDER BY size DESC LIMIT 1")
       .pluck()
       .get(origin);
   }
 
   async leafOf(alertId: number): Promise<number | undefined> {
     const sql = "SELECT record - 1 FROM alert WHERE record = ?";
-    return this.#db.prepare<[number], number>(sql).pluck().get(alertId);
+    return this.#statements.prepare<number>(sql).pluck().get(alertId);
   }
 
   #toBatch(row: BatchRow, keys: readonly NodeKey[]): StoredBatch {
@@ -86,8 +88,8 @@ export class SqliteLog implements LogReader {
   }
 
   #keysOf(node: number | null): readonly NodeKey[] {
-    return this.#db
-      .prepare<[number | null], KeyRow>(
+    return this.#statements
+      .prepare<KeyRow>(
         "SELECT node, key_id, public_key FROM node_key WHERE node = ? ORDER BY since",
       )
       .all(node)

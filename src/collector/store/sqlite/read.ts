@@ -1,4 +1,5 @@
 import type { Database } from "better-sqlite3";
+import { Statements } from "../../../sqlite/statements.ts";
 import type {
   AlertQuery,
   Comment,
@@ -18,31 +19,29 @@ const alertSelect = `SELECT alert.record AS id, alert.uid, node.cluster, node.na
     (SELECT max(leaf) FROM batch WHERE leaf < alert.record) AS leaf
   FROM alert LEFT JOIN node ON node.id = alert.node`;
 
-interface Wanted {
-  readonly wanted: string | null;
-}
-
 /** What people and the watchdog read, over a connection that writes nothing. */
 export class SqliteReader {
   readonly #db: Database;
+  readonly #statements: Statements;
 
   constructor(db: Database) {
     this.#db = db;
+    this.#statements = new Statements(db);
   }
 
   nodes(ids?: readonly number[]): readonly StoredNode[] {
     const wanted = ids ? JSON.stringify(ids) : null;
     const keys = Map.groupBy(
-      this.#db
-        .prepare<[Wanted], KeyRow>(
+      this.#statements
+        .prepare<KeyRow>(
           `SELECT node, key_id, public_key FROM node_key WHERE retired IS NULL
              AND (@wanted IS NULL OR node IN (SELECT value FROM json_each(@wanted))) ORDER BY since`,
         )
         .all({ wanted }),
       ({ node }) => node,
     );
-    return this.#db
-      .prepare<[Wanted], NodeRow>(
+    return this.#statements
+      .prepare<NodeRow>(
         `SELECT ${nodeColumns} FROM node
          WHERE @wanted IS NULL OR id IN (SELECT value FROM json_each(@wanted))
          ORDER BY cluster, name`,
@@ -52,12 +51,14 @@ export class SqliteReader {
   }
 
   pulses(): readonly { readonly id: number; readonly heard: number }[] {
-    return this.#db.prepare<[], { id: number; heard: number }>("SELECT id, heard FROM node").all();
+    return this.#statements
+      .prepare<{ id: number; heard: number }>("SELECT id, heard FROM node")
+      .all();
   }
 
   keysOf({ cluster, node }: NodeName, withRetired: boolean): readonly NodeKey[] {
-    return this.#db
-      .prepare<[string, string, number], KeyRow>(
+    return this.#statements
+      .prepare<KeyRow>(
         `SELECT node, node_key.key_id, public_key FROM node JOIN node_key ON node_key.node = node.id
          WHERE cluster = ? AND name = ? AND (? OR retired IS NULL) ORDER BY since`,
       )
@@ -67,8 +68,8 @@ export class SqliteReader {
 
   /** Records of a query that has no filter. */
   records({ before, after, limit }: AlertQuery): readonly number[] {
-    return this.#db
-      .prepare<[number, number, number], number>(
+    return this.#statements
+      .prepare<number>(
         `SELECT record FROM alert WHERE record > ? AND record < ?
          ORDER BY record ${after === undefined ? "DESC" : "ASC"} LIMIT ?`,
       )
@@ -81,17 +82,17 @@ export class SqliteReader {
     const order = after === undefined ? "DESC" : "ASC";
     const sql = `${alertSelect} WHERE alert.record IN (SELECT value FROM json_each(?))
       ORDER BY alert.record ${order}`;
-    return this.#withBytes(this.#db.prepare<[string], AlertRow>(sql).all(JSON.stringify(records)));
+    return this.#withBytes(this.#statements.prepare<AlertRow>(sql).all(JSON.stringify(records)));
   }
 
   alert(uid: string): StoredAlert | undefined {
-    const row = this.#db.prepare<[string], AlertRow>(`${alertSelect} WHERE alert.uid = ?`).get(uid);
+    const row = this.#statements.prepare<AlertRow>(`${alertSelect} WHERE alert.uid = ?`).get(uid);
     return row && this.#withBytes([row])[0];
   }
 
   comments(alertId: number): readonly Comment[] {
-    return this.#db
-      .prepare<[number], { at: number; user: string; acknowledges: number; text: string }>(
+    return this.#statements
+      .prepare<{ at: number; user: string; acknowledges: number; text: string }>(
         "SELECT at, user, acknowledges, text FROM comment WHERE record = ? ORDER BY id",
       )
       .all(alertId)
@@ -99,16 +100,14 @@ export class SqliteReader {
   }
 
   alarms(): readonly { node: number; what: string; since: number }[] {
-    return this.#db
-      .prepare<[], { node: number; what: string; since: number }>(
-        "SELECT node, what, since FROM alarm",
-      )
+    return this.#statements
+      .prepare<{ node: number; what: string; since: number }>("SELECT node, what, since FROM alarm")
       .all();
   }
 
   proof(alertId: number): StoredProof | undefined {
-    const found = this.#db
-      .prepare<[{ id: number }], ProofRow>(
+    const found = this.#statements
+      .prepare<ProofRow>(
         `SELECT chain.name AS chain, chain.branch, batch.first + @id - 1 - batch.leaf AS seq,
            lower(hex(subtree.hash)) AS hash, batch.envelope, batch.first, batch.records AS packed
          FROM batch JOIN chain ON chain.id = batch.chain
@@ -125,8 +124,8 @@ export class SqliteReader {
   /** Each batch is unpacked once. */
   #withBytes(rows: readonly AlertRow[]): readonly StoredAlert[] {
     const leaves = [...new Set(rows.map(({ leaf }) => leaf))];
-    const batches = this.#db
-      .prepare<[string], { leaf: number; packed: Buffer }>(
+    const batches = this.#statements
+      .prepare<{ leaf: number; packed: Buffer }>(
         "SELECT leaf, records AS packed FROM batch WHERE leaf IN (SELECT value FROM json_each(?))",
       )
       .all(JSON.stringify(leaves));

@@ -1,5 +1,5 @@
-import type { Database, Statement } from "better-sqlite3";
-import { readMeta, writeMeta } from "../../../sqlite/open.ts";
+import type { Database } from "better-sqlite3";
+import { Statements } from "../../../sqlite/statements.ts";
 import type { StoredChain } from "../../../core/record/verdict.ts";
 import type { RightEdge } from "../../../core/tlog/tree.ts";
 import { grow, parseTree, printTree, treeKey } from "../../log/grow.ts";
@@ -26,12 +26,11 @@ const keptCheckpoints = 1000;
 
 /** The writes of one transaction. Its caller begins and commits it. */
 export class SqliteTransaction implements Transaction {
-  readonly #db: Database;
-  readonly #prepared = new Map<string, Statement>();
+  readonly #statements: Statements;
   #appended = 0;
 
   constructor(db: Database) {
-    this.#db = db;
+    this.#statements = new Statements(db);
   }
 
   /** Bytes of the records that were appended since the last call. */
@@ -72,9 +71,11 @@ export class SqliteTransaction implements Transaction {
   }
 
   async chain(name: string): Promise<StoredChain | undefined> {
-    const rows = this.#prepare<{ branch: number; seq: number; hash: string; key_id: string }>(
-      "SELECT branch, seq, hash, key_id FROM chain WHERE name = ? ORDER BY branch",
-    ).all(name);
+    const rows = this.#statements
+      .prepare<{ branch: number; seq: number; hash: string; key_id: string }>(
+        "SELECT branch, seq, hash, key_id FROM chain WHERE name = ? ORDER BY branch",
+      )
+      .all(name);
     const [main, ...branches] = rows;
     if (!main) return undefined;
     return {
@@ -85,35 +86,38 @@ export class SqliteTransaction implements Transaction {
   }
 
   async hashOf(chain: string, seq: number): Promise<string | undefined> {
-    return this.#prepare<{ hash: Buffer }>(
-      `SELECT subtree.hash
+    return this.#statements
+      .prepare<{ hash: Buffer }>(
+        `SELECT subtree.hash
        FROM (SELECT leaf, first FROM batch
          WHERE chain = (SELECT id FROM chain WHERE name = @chain AND branch = 0) AND last >= @seq
          ORDER BY last LIMIT 1) AS batch
        JOIN subtree ON level = 0 AND place = batch.leaf + @seq - batch.first
        WHERE batch.first <= @seq`,
-    )
+      )
       .get({ chain, seq })
       ?.hash.toString("hex");
   }
 
   async append(node: number | undefined, batch: NewBatch, now: number): Promise<void> {
-    const chain = this.#prepare<{ id: number }>(
-      `INSERT INTO chain (node, name, branch, first, seq, hash, key_id, begun)
+    const chain = this.#statements
+      .prepare<{ id: number }>(
+        `INSERT INTO chain (node, name, branch, first, seq, hash, key_id, begun)
        VALUES (?, ?, ?, ?, ?, ?, ?, ?)
        ON CONFLICT (name, branch)
        DO UPDATE SET seq = excluded.seq, hash = excluded.hash, key_id = excluded.key_id
        RETURNING id`,
-    ).get(
-      node ?? null,
-      batch.chain,
-      batch.branch,
-      batch.first,
-      batch.head.seq,
-      batch.head.hash,
-      batch.nextKeyId,
-      now,
-    );
+      )
+      .get(
+        node ?? null,
+        batch.chain,
+        batch.branch,
+        batch.first,
+        batch.head.seq,
+        batch.head.hash,
+        batch.nextKeyId,
+        now,
+      );
     if (!chain) throw new Error("a chain is not stored");
     const leaf = this.#log(batch.records);
     const { first, head, envelope, packed } = batch;
@@ -122,8 +126,16 @@ export class SqliteTransaction implements Transaction {
       [leaf, chain.id, first, head.seq, now, envelope, packed],
     );
     this.#appended += packed.length + batch.records.length * indexedBytes;
-    for (const [index, { alert, about = node }] of batch.records.entries())
-      if (alert) this.#insertAlert(alert, { record: leaf + index + 1, node: about, now });
+    const alerts = batch.records.flatMap(({ alert, about = node }, index) =>
+      alert ? [alertRow(alert, { record: leaf + index + 1, node: about, now })] : [],
+    );
+    // The first of two alerts with one id stays: a branch repeats what the chain holds.
+    this.#statements.insertRows(
+      `INSERT INTO alert
+         (record, uid, node, type, severity, change, path, rule, incident, pod, at, received)`,
+      alerts,
+      "ON CONFLICT DO NOTHING",
+    );
   }
 
   async hear(node: number, { chain, heartbeat, baseline }: NodeNews, now: number): Promise<void> {
@@ -163,15 +175,15 @@ export class SqliteTransaction implements Transaction {
   }
 
   async readMeta(key: string): Promise<string | undefined> {
-    return readMeta(this.#db, key);
+    return this.#readMeta(key);
   }
 
   async writeMeta(key: string, value: string): Promise<void> {
-    writeMeta(this.#db, key, value);
+    this.#writeMeta(key, value);
   }
 
   async tree(): Promise<RightEdge> {
-    return parseTree(readMeta(this.#db, treeKey));
+    return parseTree(this.#readMeta(treeKey));
   }
 
   async addCheckpoint({ origin, size, note }: NewCheckpoint, now: number): Promise<void> {
@@ -187,16 +199,30 @@ export class SqliteTransaction implements Transaction {
 
   /** Appends the records to the log. Returns the leaf of the first. */
   #log(records: readonly NewRecord[]): number {
-    const before = parseTree(readMeta(this.#db, treeKey));
+    const before = parseTree(this.#readMeta(treeKey));
     const { tree, completed } = grow(
       before,
       records.map(({ hash }) => hash),
     );
-    const insert = this.#prepare("INSERT INTO subtree (level, place, hash) VALUES (?, ?, ?)");
-    for (const { level, index, hash } of completed)
-      insert.run(level, index, Buffer.from(hash, "hex"));
-    writeMeta(this.#db, treeKey, printTree(tree));
+    this.#statements.insertRows(
+      "INSERT INTO subtree (level, place, hash)",
+      // In the order of the table: each of these is beside the one before it.
+      completed
+        .toSorted((a, b) => a.level - b.level || a.index - b.index)
+        .map(({ level, index, hash }) => [level, index, Buffer.from(hash, "hex")]),
+    );
+    this.#writeMeta(treeKey, printTree(tree));
     return before.size;
+  }
+
+  #readMeta(key: string): string | undefined {
+    return this.#statements
+      .prepare<{ value: string }>("SELECT value FROM meta WHERE key = ?")
+      .get(key)?.value;
+  }
+
+  #writeMeta(key: string, value: string): void {
+    this.#run("INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)", [key, value]);
   }
 
   #addKey(node: number, { keyId, publicKey }: NodeKey, now: number): void {
@@ -206,50 +232,40 @@ export class SqliteTransaction implements Transaction {
     );
   }
 
-  /** The first of two alerts with one id stays: a branch repeats what the chain holds. */
-  #insertAlert(
-    alert: AlertColumns,
-    at: { record: number; node: number | undefined; now: number },
-  ): void {
-    this.#run(
-      `INSERT INTO alert
-         (record, uid, node, type, severity, change, path, rule, incident, pod, at, received)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
-      [
-        at.record,
-        alert.uid,
-        at.node ?? null,
-        alert.type,
-        severities.indexOf(alert.severity),
-        alert.change ?? null,
-        alert.path ?? null,
-        alert.rule ?? null,
-        alert.incident ?? null,
-        alert.pod ?? null,
-        alert.at,
-        at.now,
-      ],
-    );
-  }
-
   #node(where: string, ...values: readonly unknown[]): StoredNode | undefined {
-    const row = this.#prepare<NodeRow>(`SELECT ${nodeColumns} FROM node WHERE ${where}`).get(
-      ...values,
-    );
+    const row = this.#statements
+      .prepare<NodeRow>(`SELECT ${nodeColumns} FROM node WHERE ${where}`)
+      .get(...values);
     if (!row) return undefined;
-    const keys = this.#prepare<KeyRow>(
-      "SELECT node, key_id, public_key FROM node_key WHERE node = ? AND retired IS NULL ORDER BY since",
-    ).all(row.id);
+    const keys = this.#statements
+      .prepare<KeyRow>(
+        "SELECT node, key_id, public_key FROM node_key WHERE node = ? AND retired IS NULL ORDER BY since",
+      )
+      .all(row.id);
     return toNode(row, keys);
   }
 
   #run(sql: string, values: readonly unknown[]): number {
-    return this.#prepare(sql).run(...values).changes;
+    return this.#statements.prepare(sql).run(...values).changes;
   }
+}
 
-  #prepare<Row = unknown>(sql: string): Statement<unknown[], Row> {
-    const statement = this.#prepared.get(sql) ?? this.#db.prepare(sql);
-    this.#prepared.set(sql, statement);
-    return statement as Statement<unknown[], Row>;
-  }
+function alertRow(
+  alert: AlertColumns,
+  at: { record: number; node: number | undefined; now: number },
+): readonly unknown[] {
+  return [
+    at.record,
+    alert.uid,
+    at.node ?? null,
+    alert.type,
+    severities.indexOf(alert.severity),
+    alert.change ?? null,
+    alert.path ?? null,
+    alert.rule ?? null,
+    alert.incident ?? null,
+    alert.pod ?? null,
+    alert.at,
+    at.now,
+  ];
 }

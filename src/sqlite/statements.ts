@@ -1,0 +1,34 @@
+import type { Database, Statement } from "better-sqlite3";
+
+/** Rows of one statement: more than these make it no quicker. */
+const rowsAtOnce = 16;
+
+/** The statements of a connection, each prepared once. */
+export class Statements {
+  readonly #db: Database;
+  readonly #prepared = new Map<string, Statement>();
+
+  constructor(db: Database) {
+    this.#db = db;
+  }
+
+  prepare<Row = unknown>(sql: string): Statement<unknown[], Row> {
+    const statement = this.#prepared.get(sql) ?? this.#db.prepare(sql);
+    this.#prepared.set(sql, statement);
+    return statement as Statement<unknown[], Row>;
+  }
+
+  /**
+   * Inserts rows of equal width, several by one statement: half the time of one by one. `into`: "INSERT INTO t (a, b)",
+   * `end`: what follows the values.
+   */
+  insertRows(into: string, rows: readonly (readonly unknown[])[], end = ""): void {
+    for (let from = 0; from < rows.length;) {
+      const count = rows.length - from < rowsAtOnce ? 1 : rowsAtOnce;
+      const some = rows.slice(from, from + count);
+      const row = `(${Array(some[0]?.length).fill("?").join()})`;
+      this.prepare(`${into} VALUES ${Array(count).fill(row).join()} ${end}`).run(some.flat());
+      from += count;
+    }
+  }
+}
