@@ -89,8 +89,8 @@ async function append(
     return { ...stored, bytes: linked.bytes };
   });
   const batch = { chain, branch: 0, envelope: "{}", first: head.seq + 1, nextKeyId: "k" };
-  const packed = pack(records.map(({ bytes }) => bytes));
-  const stored = { ...batch, head: { seq: last.seq, hash: last.hash }, records, packed };
+  const packs = pack(records.map(({ bytes }) => bytes));
+  const stored = { ...batch, head: { seq: last.seq, hash: last.hash }, records, packs };
   await store.transact(async (tx) => await tx.append(node.id, stored, end));
   return stored.head;
 }

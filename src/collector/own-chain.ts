@@ -73,7 +73,7 @@ export class OwnChain {
         head: { seq, hash },
         nextKeyId: key.id,
         records: [node === undefined ? stored : { ...stored, about: node }],
-        packed: pack([bytes]),
+        packs: pack([bytes]),
       },
       now,
     );

@@ -6,15 +6,17 @@ export type Alteration = (record: string, seq: number) => string | undefined;
 
 /** Alters records in a collector's SQLite database. */
 export function alterRecords(db: Database, alter: Alteration): void {
-  const batches = db
-    .prepare<[], { leaf: number; first: number; records: Buffer }>(
-      "SELECT leaf, first, records FROM batch",
+  const packs = db
+    .prepare<[], { id: number; seq: number; bytes: Buffer }>(
+      `SELECT id, id - 1 - leaf + first AS seq, bytes FROM record JOIN batch
+       ON id > leaf AND id <= leaf + last - first + 1`,
     )
     .all();
-  const update = db.prepare("UPDATE batch SET records = ? WHERE leaf = ?");
-  for (const { leaf, first, records } of batches) {
-    const altered = unpack(records).flatMap((one, at) => alter(one.toString(), first + at) ?? []);
-    update.run(pack(altered.map((one) => Buffer.from(one))), leaf);
+  const update = db.prepare("UPDATE record SET bytes = ? WHERE id = ?");
+  for (const { id, seq, bytes } of packs) {
+    const altered = unpack(bytes).flatMap((one, at) => alter(one.toString(), seq + at) ?? []);
+    const [packed] = pack(altered.map((one) => Buffer.from(one)));
+    update.run(packed?.bytes ?? Buffer.alloc(0), id);
   }
 }
 

@@ -88,7 +88,7 @@ async function append(at: Receiving, verified: VerifiedBatch, part: Part): Promi
 
 async function store(
   { tx, node, now }: Receiving,
-  { batch, records, packed, nextKey }: VerifiedBatch,
+  { batch, records, packs, nextKey }: VerifiedBatch,
   { part, branch }: { readonly part: Part; readonly branch: number },
 ): Promise<Head> {
   const head = { seq: batch.last, hash: batch.head };
@@ -104,12 +104,16 @@ async function store(
       head,
       nextKeyId,
       records,
-      // From another thread it arrives as a Uint8Array.
-      packed: Buffer.from(packed.buffer, packed.byteOffset, packed.length),
+      // From another thread, bytes arrive as a Uint8Array.
+      packs: packs.map(({ count, bytes }) => ({ count, bytes: asBuffer(bytes) })),
     },
     now,
   );
   return head;
+}
+
+function asBuffer({ buffer, byteOffset, length }: Uint8Array): Buffer {
+  return Buffer.from(buffer, byteOffset, length);
 }
 
 async function refuseGap(

@@ -6,6 +6,7 @@ import { keyIdOf, publicKeyOf, rawPublicKey } from "../../core/record/dsse.ts";
 import { present } from "../../core/present.ts";
 import type { NewRecord, NodeKey } from "../store/store.ts";
 import { pack } from "../store/packed.ts";
+import type { Pack } from "../store/packed.ts";
 import type { Part } from "./body.ts";
 import { toStored } from "./columns.ts";
 
@@ -21,7 +22,7 @@ export interface VerifiedBatch {
   readonly batch: Batch;
   /** One for each record of the part, in order. */
   readonly records: readonly NewRecord[];
-  readonly packed: Buffer;
+  readonly packs: readonly Pack[];
   /** The key that signs from here on, if a record names another one. */
   readonly nextKey?: NodeKey;
   /** JSON body of its last record of kind "baseline". */
@@ -82,7 +83,7 @@ function verifyPart(
   return present({
     batch,
     records: read.map((one) => toStored(one, received)),
-    packed: pack(read.map(({ bytes }) => bytes)),
+    packs: pack(read.map(({ bytes }) => bytes)),
     nextKey: nextKeyOf(keys, batch, read),
     baseline: baseline && JSON.stringify(baseline.record.body),
   });

@@ -1,6 +1,7 @@
 import { severities } from "../../core/policy/rule.ts";
 import { present } from "../../core/present.ts";
 import { unpack } from "./packed.ts";
+import type { Pack } from "./packed.ts";
 import type { NodeKey, StoredAlert, StoredNode, StoredProof } from "./store.ts";
 
 export interface NodeRow {
@@ -58,25 +59,44 @@ export interface AlertRow {
   readonly at: number;
   readonly received: number;
   readonly acknowledged: number;
-  /** Of the batch that holds its record. */
-  readonly leaf: number;
+  /** Number of the first record of the pack that holds its record. */
+  readonly pack: number;
 }
 
-export interface PackedBatch {
-  readonly leaf: number;
-  readonly packed: Buffer;
+export interface PackRow {
+  /** Number of its first record. */
+  readonly id: number;
+  readonly bytes: Buffer;
 }
 
-export type ProofRow = Omit<StoredProof, "records"> & Pick<PackedBatch, "packed">;
+export type ProofRow = Omit<StoredProof, "records"> & {
+  readonly leaf: number;
+  readonly last: number;
+};
 
-/** Alerts with the bytes of their records; empty where a batch was altered and has none. Unpacks each batch once. */
+/** The packs of a batch with their numbers. */
+export function packRows(packs: readonly Pack[], first: number): readonly PackRow[] {
+  let next = first;
+  return packs.map(({ count, bytes }) => {
+    const id = next;
+    next += count;
+    return { id, bytes };
+  });
+}
+
+/** The records of one batch from its packs, in order. */
+export function recordsOf(packs: readonly PackRow[]): readonly Buffer[] {
+  return packs.flatMap(({ bytes }) => unpack(bytes));
+}
+
+/** Alerts with the bytes of their records; empty where a pack was altered and has none. Unpacks each pack once. */
 export function toAlerts(
   rows: readonly AlertRow[],
-  batches: readonly PackedBatch[],
+  packs: readonly PackRow[],
 ): readonly StoredAlert[] {
-  const records = new Map(batches.map(({ leaf, packed }) => [leaf, unpack(packed)]));
+  const records = new Map(packs.map(({ id, bytes }) => [id, unpack(bytes)]));
   return rows.map((row) =>
-    toAlert(row, records.get(row.leaf)?.[row.id - 1 - row.leaf] ?? Buffer.alloc(0)),
+    toAlert(row, records.get(row.pack)?.[row.id - row.pack] ?? Buffer.alloc(0)),
   );
 }
 

@@ -3,6 +3,7 @@ import type { Severity } from "../../core/policy/rule.ts";
 import type { StoredChain } from "../../core/record/verdict.ts";
 import type { RightEdge } from "../../core/tlog/tree.ts";
 import type { StoredDays } from "./days.ts";
+import type { Pack } from "./packed.ts";
 import type { LogReader } from "./log.ts";
 
 /** "<cluster>/<node>", as every chain of the node begins. */
@@ -69,8 +70,8 @@ export interface NewBatch {
   /** The key that signs what follows. */
   readonly nextKeyId: string;
   readonly records: readonly NewRecord[];
-  /** Their bytes, as `pack` makes them. */
-  readonly packed: Buffer;
+  /** Their bytes. */
+  readonly packs: readonly Pack[];
 }
 
 interface EnrolmentFacts {

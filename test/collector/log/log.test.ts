@@ -198,8 +198,8 @@ const alterations: readonly (readonly [what: string, how: string | Alteration, m
       /record 4 of its log is not the one/,
     ],
     [
-      "a batch that is no longer what was packed",
-      "UPDATE batch SET records = zeroblob(40) WHERE leaf = 3",
+      "records that are no longer what was packed",
+      "UPDATE record SET bytes = zeroblob(40) WHERE id = 4",
       /record 3 of its log is not the one/,
     ],
     ["a lost leaf", "DELETE FROM subtree WHERE place = 2", /record 2 of its log is missing/],

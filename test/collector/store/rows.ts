@@ -51,8 +51,8 @@ export function batch(first: number, alerts: readonly AlertColumns[] = [columns(
 export function batchOf(first: number, records: readonly MadeRecord[]): MadeBatch {
   const seq = first + records.length - 1;
   const head = { seq, hash: records.at(-1)?.hash ?? "" };
-  const packed = pack(records.map(({ bytes }) => bytes));
-  const whole = { envelope: `{"envelope of":${seq}}`, nextKeyId: "k", records, packed };
+  const packs = pack(records.map(({ bytes }) => bytes));
+  const whole = { envelope: `{"envelope of":${seq}}`, nextKeyId: "k", records, packs };
   return { chain: "prod/cp-1/a", branch: 0, first, head, ...whole };
 }
 

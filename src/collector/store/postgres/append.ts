@@ -4,6 +4,7 @@ import { grow, parseTree, printTree, treeKey } from "../../log/grow.ts";
 import { present } from "../../../core/present.ts";
 import type { AlertColumns, NewBatch } from "../store.ts";
 import type { TransactionSql } from "./connect.ts";
+import { packRows } from "../rows.ts";
 import { arrayOf } from "./values.ts";
 
 interface Appended {
@@ -61,6 +62,7 @@ export class Appending {
     const hashes = appended.flatMap(({ batch }) => batch.records.map(({ hash }) => hash));
     const { tree, completed } = grow(before, hashes);
     const rows = rowsOf(appended, before.size);
+    const leaves = leavesOf(appended, before.size);
     // Sent at once: the server runs them in order.
     await Promise.all([
       sql`UPDATE meta SET value = ${printTree(tree)} WHERE key = ${treeKey}`,
@@ -68,7 +70,8 @@ export class Appending {
         ${arrayOf(completed.map(({ level }) => level))}::smallint[],
         ${arrayOf(completed.map(({ index }) => index))}::bigint[],
         ${arrayOf(completed.map(({ hash }) => Buffer.from(hash, "hex")))}::bytea[])`,
-      insertBatches(sql, appended, before.size),
+      insertBatches(sql, appended, leaves),
+      insertPacks(sql, appended, leaves),
       insertAlerts(sql, rows),
     ]);
   }
@@ -84,27 +87,44 @@ function rowsOf(appended: readonly Appended[], size: number): readonly Row[] {
   );
 }
 
-async function insertBatches(
-  sql: TransactionSql,
-  appended: readonly Appended[],
-  size: number,
-): Promise<void> {
+/** The leaf of the first record of each. */
+function leavesOf(appended: readonly Appended[], size: number): readonly number[] {
   let next = size;
-  const leaves = appended.map(({ batch }) => {
+  return appended.map(({ batch }) => {
     const leaf = next;
     next += batch.records.length;
     return leaf;
   });
+}
+
+async function insertBatches(
+  sql: TransactionSql,
+  appended: readonly Appended[],
+  leaves: readonly number[],
+): Promise<void> {
   const batches = appended.map(({ batch }) => batch);
-  await sql`INSERT INTO batch (leaf, chain, first, last, received, envelope, records)
+  await sql`INSERT INTO batch (leaf, chain, first, last, received, envelope)
     SELECT * FROM unnest(
       ${arrayOf(leaves)}::bigint[],
       ${arrayOf(appended.map(({ chain }) => chain))}::bigint[],
       ${arrayOf(batches.map(({ first }) => first))}::bigint[],
       ${arrayOf(batches.map(({ head }) => head.seq))}::bigint[],
       ${arrayOf(appended.map(({ now }) => now))}::bigint[],
-      ${arrayOf(batches.map(({ envelope }) => envelope))}::text[],
-      ${arrayOf(batches.map(({ packed }) => packed))}::bytea[])`;
+      ${arrayOf(batches.map(({ envelope }) => envelope))}::text[])`;
+}
+
+async function insertPacks(
+  sql: TransactionSql,
+  appended: readonly Appended[],
+  leaves: readonly number[],
+): Promise<void> {
+  const packs = appended.flatMap(({ batch, now }, at) =>
+    packRows(batch.packs, (leaves[at] ?? 0) + 1).map(({ id, bytes }) => ({ id, bytes, now })),
+  );
+  await sql`INSERT INTO record (id, received, bytes) SELECT * FROM unnest(
+      ${arrayOf(packs.map(({ id }) => id))}::bigint[],
+      ${arrayOf(packs.map(({ now }) => now))}::bigint[],
+      ${arrayOf(packs.map(({ bytes }) => bytes))}::bytea[])`;
 }
 
 /** The first of two alerts with one id stays: a branch repeats what the chain holds. */

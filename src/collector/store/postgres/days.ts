@@ -3,7 +3,7 @@ import type { StoredDays } from "../days.ts";
 import { lock } from "./connect.ts";
 import type { Sql } from "./connect.ts";
 
-const partitioned = ["batch", "alert"] as const;
+const partitioned = ["batch", "record", "alert"] as const;
 
 /** Partitions that are made before the first row of their day. */
 const ahead = 2;

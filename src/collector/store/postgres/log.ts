@@ -2,13 +2,16 @@ import { present } from "../../../core/present.ts";
 import type { Place, RightEdge } from "../../../core/tlog/tree.ts";
 import { parseTree, treeKey } from "../../log/grow.ts";
 import type { LogQuery, LogReader, StoredBatch } from "../log.ts";
-import { unpack } from "../packed.ts";
-import { toKey } from "../rows.ts";
-import type { KeyRow, PackedBatch } from "../rows.ts";
+import { recordsOf, toKey } from "../rows.ts";
+import type { KeyRow, PackRow } from "../rows.ts";
 import type { NodeKey } from "../store.ts";
-import type { Run, TransactionSql } from "./connect.ts";
+import type { Run, Sql, TransactionSql } from "./connect.ts";
 
-interface BatchRow extends PackedBatch {
+interface BatchRow {
+  readonly leaf: number;
+  readonly first: number;
+  readonly last: number;
+  readonly received: number;
   readonly envelope: string;
   readonly name: string;
   readonly branch: number;
@@ -83,7 +86,9 @@ async function readBatches(sql: TransactionSql, query: LogQuery): Promise<readon
   const rows = await batchRows(sql, query);
   const keys = new Map<number | null, readonly NodeKey[]>();
   for (const { node } of rows) keys.set(node, keys.get(node) ?? (await keysOf(sql, node)));
-  return rows.map((row) => toBatch(row, keys.get(row.node) ?? []));
+  return await Promise.all(
+    rows.map(async (row) => await toBatch(sql, row, keys.get(row.node) ?? [])),
+  );
 }
 
 async function batchRows(
@@ -91,8 +96,8 @@ async function batchRows(
   { from, to, node, since, limit }: LogQuery,
 ): Promise<readonly BatchRow[]> {
   return await sql<BatchRow[]>`
-    SELECT batch.leaf, batch.envelope, batch.records AS packed, chain.name, chain.branch,
-      chain.node, node.enrolment
+    SELECT batch.leaf, batch.first, batch.last, batch.received, batch.envelope, chain.name,
+      chain.branch, chain.node, node.enrolment
     FROM batch JOIN chain ON chain.id = batch.chain LEFT JOIN node ON node.id = chain.node
     WHERE batch.leaf >= ${from} AND batch.leaf < ${to}
       ${node ? sql`AND node.cluster = ${node.cluster} AND node.name = ${node.node}` : sql``}
@@ -100,11 +105,24 @@ async function batchRows(
     ORDER BY batch.leaf LIMIT ${limit}`;
 }
 
-function toBatch(row: BatchRow, keys: readonly NodeKey[]): StoredBatch {
+async function toBatch(
+  sql: TransactionSql,
+  row: BatchRow,
+  keys: readonly NodeKey[],
+): Promise<StoredBatch> {
   const { leaf, envelope, name: chain, branch } = row;
-  const records = unpack(row.packed);
+  const records = recordsOf(await packsOf(sql, row));
   const enrolment = row.enrolment ?? undefined;
   return present({ leaf, chain, branch, keys, enrolment, envelope, records });
+}
+
+/** The packs of a batch, in order. */
+export async function packsOf(
+  sql: Sql | TransactionSql,
+  { leaf, first, last, received }: Pick<BatchRow, "leaf" | "first" | "last" | "received">,
+): Promise<readonly PackRow[]> {
+  return await sql<PackRow[]>`SELECT id, bytes FROM record
+    WHERE id > ${leaf} AND id <= ${leaf + last - first + 1} AND received = ${received} ORDER BY id`;
 }
 
 async function keysOf(sql: TransactionSql, node: number | null): Promise<readonly NodeKey[]> {

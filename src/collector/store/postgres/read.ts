@@ -1,8 +1,8 @@
 import { severities } from "../../../core/policy/rule.ts";
 import type { Severity } from "../../../core/policy/rule.ts";
-import { unpack } from "../packed.ts";
-import { toAlerts, toKey, toNode } from "../rows.ts";
-import type { AlertRow, KeyRow, NodeRow, PackedBatch, ProofRow } from "../rows.ts";
+import { packsOf } from "./log.ts";
+import { recordsOf, toAlerts, toKey, toNode } from "../rows.ts";
+import type { AlertRow, KeyRow, NodeRow, PackRow, ProofRow } from "../rows.ts";
 import type {
   AlertQuery,
   Comment,
@@ -96,27 +96,27 @@ export class PostgresReader {
 
   async proof(alertId: number): Promise<StoredProof | undefined> {
     // An alert's number is its leaf, and one: the batch that begins nearest before it holds it.
-    const [found] = await this.#sql<ProofRow[]>`
+    const [found] = await this.#sql<(ProofRow & { readonly received: number })[]>`
       SELECT chain.name AS chain, chain.branch, batch.first + ${alertId} - 1 - batch.leaf AS seq,
-        encode(subtree.hash, 'hex') AS hash, batch.envelope, batch.first, batch.records AS packed
+        encode(subtree.hash, 'hex') AS hash, batch.envelope, batch.first, batch.last, batch.leaf,
+        batch.received
       FROM batch JOIN chain ON chain.id = batch.chain
         JOIN subtree ON subtree.level = 0 AND subtree.place = ${alertId} - 1
       WHERE batch.leaf = (SELECT max(leaf) FROM batch WHERE leaf < ${alertId})
         AND batch.leaf + batch.last - batch.first >= ${alertId} - 1`;
     if (!found) return undefined;
-    const { packed, ...proof } = found;
-    return { ...proof, records: unpack(packed) };
+    const { leaf: _, last: __, received: ___, ...proof } = found;
+    return { ...proof, records: recordsOf(await packsOf(this.#sql, found)) };
   }
 
-  /** Each batch is read and unpacked once. */
   async #withBytes(rows: readonly AlertRow[]): Promise<readonly StoredAlert[]> {
-    const leaves = [...new Set(rows.map(({ leaf }) => leaf))];
-    if (leaves.length === 0) return [];
+    const packs = [...new Set(rows.map(({ pack }) => pack))];
+    if (packs.length === 0) return [];
     const received = [...new Set(rows.map((row) => row.received))];
-    const batches = await this.#sql<PackedBatch[]>`
-      SELECT leaf, records AS packed FROM batch
-      WHERE leaf = ANY(${arrayOf(leaves)}::bigint[]) AND received = ANY(${arrayOf(received)}::bigint[])`;
-    return toAlerts(rows, batches);
+    const found = await this.#sql<PackRow[]>`
+      SELECT id, bytes FROM record
+      WHERE id = ANY(${arrayOf(packs)}::bigint[]) AND received = ANY(${arrayOf(received)}::bigint[])`;
+    return toAlerts(rows, found);
   }
 }
 

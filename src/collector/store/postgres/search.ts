@@ -23,7 +23,7 @@ const columns = `record, uid, node, type, severity, change, path, rule, incident
 export const alertSelect = `SELECT alert.record AS id, alert.uid, node.cluster, node.name AS node, alert.type,
   alert.severity, alert.change, alert.path, alert.rule, alert.incident, alert.pod, alert.at,
   alert.received, alert.acknowledged,
-  (SELECT max(leaf) FROM batch WHERE leaf < alert.record AND received = alert.received) AS leaf`;
+  (SELECT max(id) FROM record WHERE id <= alert.record AND received = alert.received) AS pack`;
 
 export const alertJoin = "LEFT JOIN node ON node.id = alert.node";
 

@@ -16,6 +16,7 @@ const oldestBatches = `SELECT leaf, leaf + last - first + 1 AS last FROM batch
 const deletions = [
   "DELETE FROM comment WHERE record > @leaf AND record <= @last",
   "DELETE FROM alert WHERE record > @leaf AND record <= @last",
+  "DELETE FROM record WHERE id > @leaf AND id <= @last",
   "DELETE FROM batch WHERE leaf = @leaf",
 ] as const;
 

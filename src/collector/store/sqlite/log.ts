@@ -5,11 +5,13 @@ import type { Place, RightEdge } from "../../../core/tlog/tree.ts";
 import { parseTree, treeKey } from "../../log/grow.ts";
 import type { LogQuery, LogReader, StoredBatch } from "../log.ts";
 import type { NodeKey } from "../store.ts";
-import { unpack } from "../packed.ts";
-import { toKey } from "../rows.ts";
-import type { KeyRow, PackedBatch } from "../rows.ts";
+import { recordsOf, toKey } from "../rows.ts";
+import type { KeyRow, PackRow } from "../rows.ts";
 
-interface BatchRow extends PackedBatch {
+interface BatchRow {
+  readonly leaf: number;
+  readonly first: number;
+  readonly last: number;
   readonly envelope: string;
   readonly name: string;
   readonly branch: number;
@@ -17,8 +19,8 @@ interface BatchRow extends PackedBatch {
   readonly enrolment: string | null;
 }
 
-const batchSelect = `SELECT batch.leaf, batch.envelope, batch.records AS packed, chain.name, chain.branch,
-    chain.node, node.enrolment
+const batchSelect = `SELECT batch.leaf, batch.first, batch.last, batch.envelope, chain.name, chain.branch, chain.node,
+    node.enrolment
   FROM batch JOIN chain ON chain.id = batch.chain LEFT JOIN node ON node.id = chain.node
   WHERE batch.leaf >= @from AND batch.leaf < @to
     AND (@cluster IS NULL OR node.cluster = @cluster AND node.name = @node)
@@ -81,9 +83,12 @@ export class SqliteLog implements LogReader {
   }
 
   #toBatch(row: BatchRow, keys: readonly NodeKey[]): StoredBatch {
-    const { leaf, envelope, name, branch } = row;
+    const { leaf, first, last, envelope, name, branch } = row;
+    const packs = this.#statements
+      .prepare<PackRow>("SELECT id, bytes FROM record WHERE id > ? AND id <= ? ORDER BY id")
+      .all(leaf, leaf + last - first + 1);
+    const records = recordsOf(packs);
     const enrolment = row.enrolment ?? undefined;
-    const records = unpack(row.packed);
     return present({ leaf, chain: name, branch, keys, enrolment, envelope, records });
   }
 

@@ -9,14 +9,13 @@ import type {
   StoredNode,
   StoredProof,
 } from "../store.ts";
-import { unpack } from "../packed.ts";
-import { nodeColumns, toAlerts, toKey, toNode } from "../rows.ts";
-import type { AlertRow, KeyRow, NodeRow, ProofRow } from "../rows.ts";
+import { nodeColumns, recordsOf, toAlerts, toKey, toNode } from "../rows.ts";
+import type { AlertRow, KeyRow, NodeRow, PackRow, ProofRow } from "../rows.ts";
 
 const alertSelect = `SELECT alert.record AS id, alert.uid, node.cluster, node.name AS node, alert.type,
     alert.severity, alert.change, alert.path, alert.rule, alert.incident, alert.pod, alert.at,
     alert.received, alert.acknowledged,
-    (SELECT max(leaf) FROM batch WHERE leaf < alert.record) AS leaf
+    (SELECT max(id) FROM record WHERE id <= alert.record) AS pack
   FROM alert LEFT JOIN node ON node.id = alert.node`;
 
 /** What people and the watchdog read, over a connection that writes nothing. */
@@ -109,7 +108,7 @@ export class SqliteReader {
     const found = this.#statements
       .prepare<ProofRow>(
         `SELECT chain.name AS chain, chain.branch, batch.first + @id - 1 - batch.leaf AS seq,
-           lower(hex(subtree.hash)) AS hash, batch.envelope, batch.first, batch.records AS packed
+           lower(hex(subtree.hash)) AS hash, batch.envelope, batch.first, batch.last, batch.leaf
          FROM batch JOIN chain ON chain.id = batch.chain
            JOIN subtree ON subtree.level = 0 AND subtree.place = @id - 1
          WHERE batch.leaf = (SELECT max(leaf) FROM batch WHERE leaf < @id)
@@ -117,19 +116,18 @@ export class SqliteReader {
       )
       .get({ id: alertId });
     if (!found) return undefined;
-    const { packed, ...proof } = found;
-    return { ...proof, records: unpack(packed) };
+    const { leaf, last, ...proof } = found;
+    const packs = this.#statements
+      .prepare<PackRow>("SELECT id, bytes FROM record WHERE id > ? AND id <= ? ORDER BY id")
+      .all(leaf, leaf + last - proof.first + 1);
+    return { ...proof, records: recordsOf(packs) };
   }
 
-  /** Each batch is unpacked once. */
   #withBytes(rows: readonly AlertRow[]): readonly StoredAlert[] {
-    const leaves = [...new Set(rows.map(({ leaf }) => leaf))];
-    const batches = this.#statements
-      .prepare<{ leaf: number; packed: Buffer }>(
-        "SELECT leaf, records AS packed FROM batch WHERE leaf IN (SELECT value FROM json_each(?))",
-      )
-      .all(JSON.stringify(leaves));
-    return toAlerts(rows, batches);
+    const packs = this.#statements
+      .prepare<PackRow>("SELECT id, bytes FROM record WHERE id IN (SELECT value FROM json_each(?))")
+      .all(JSON.stringify([...new Set(rows.map(({ pack }) => pack))]));
+    return toAlerts(rows, packs);
   }
 
   close(): void {

@@ -15,7 +15,7 @@ import type {
   StoredNode,
   Transaction,
 } from "../store.ts";
-import { nodeColumns, toNode } from "../rows.ts";
+import { nodeColumns, packRows, toNode } from "../rows.ts";
 import type { KeyRow, NodeRow } from "../rows.ts";
 
 /** About as many of an alert's row and of its places in the indexes. */
@@ -120,12 +120,15 @@ export class SqliteTransaction implements Transaction {
       );
     if (!chain) throw new Error("a chain is not stored");
     const leaf = this.#log(batch.records);
-    const { first, head, envelope, packed } = batch;
+    const { first, head, envelope, packs } = batch;
     this.#run(
-      "INSERT INTO batch (leaf, chain, first, last, received, envelope, records) VALUES (?, ?, ?, ?, ?, ?, ?)",
-      [leaf, chain.id, first, head.seq, now, envelope, packed],
+      "INSERT INTO batch (leaf, chain, first, last, received, envelope) VALUES (?, ?, ?, ?, ?, ?)",
+      [leaf, chain.id, first, head.seq, now, envelope],
     );
-    this.#appended += packed.length + batch.records.length * indexedBytes;
+    const rows = packRows(packs, leaf + 1).map(({ id, bytes }) => [id, bytes]);
+    this.#statements.insertRows("INSERT INTO record (id, bytes)", rows);
+    const packed = packs.reduce((sum, { bytes }) => sum + bytes.length, 0);
+    this.#appended += packed + batch.records.length * indexedBytes;
     const alerts = batch.records.flatMap(({ alert, about = node }, index) =>
       alert ? [alertRow(alert, { record: leaf + index + 1, node: about, now })] : [],
     );

@@ -1,10 +1,6 @@
--- A batch holds its records: the exact bytes of each, joined by line feeds; compressed (zstd), but for those that this
--- migration joins. A record had a row of its own before, and its hash was stored twice.
-ALTER TABLE batch ADD COLUMN records bytea;
-ALTER TABLE batch ALTER COLUMN records SET STORAGE EXTERNAL;
-UPDATE batch SET records = coalesce((
-  SELECT string_agg(record.bytes, '\x0a'::bytea ORDER BY record.id) FROM record
-  WHERE record.id > batch.leaf AND record.id <= batch.leaf + batch.last - batch.first + 1
-    AND record.received = batch.received), '');
-ALTER TABLE batch ALTER COLUMN records SET NOT NULL;
-DROP TABLE record;
+-- Some neighbouring records of a batch share a row: its number is that of the first of them, its bytes are those of
+-- each, joined by line feeds and compressed (zstd); a record from before stands alone, as it is. The chain and the number
+-- in it are the batch's, the hash is a leaf of the log's tree.
+DROP INDEX record_seq;
+ALTER TABLE record DROP COLUMN chain, DROP COLUMN seq, DROP COLUMN hash;
+ALTER TABLE record ALTER COLUMN bytes SET STORAGE EXTERNAL;

@@ -1,5 +1,5 @@
--- A batch holds its records, and the number of an alert is the leaf of its record in the log's tree, and one. A record
--- had a row of its own before, and its hash was stored twice.
+-- A record's number is its leaf in the log's tree, and one. Some neighbouring records of a batch share a row. Before,
+-- each had a row and a number of its own, and its hash was stored twice.
 CREATE TABLE whole_batch (
   -- Index of the batch's first record among the leaves of the log's tree; the next ones follow it.
   leaf INTEGER PRIMARY KEY,
@@ -7,15 +7,11 @@ CREATE TABLE whole_batch (
   first INTEGER NOT NULL,
   last INTEGER NOT NULL,
   received INTEGER NOT NULL,
-  envelope TEXT NOT NULL,
-  -- The exact bytes of each, joined by line feeds; compressed (zstd), but for those that this migration joins.
-  records BLOB NOT NULL
+  envelope TEXT NOT NULL
 ) STRICT;
 INSERT INTO whole_batch
-SELECT batch.leaf, batch.chain, batch.first, batch.last, min(record.received), batch.envelope,
-  CAST(group_concat(CAST(record.bytes AS TEXT), char(10) ORDER BY record.seq) AS BLOB)
-FROM batch JOIN record ON record.chain = batch.chain AND record.seq BETWEEN batch.first AND batch.last
-GROUP BY batch.leaf;
+SELECT batch.leaf, batch.chain, batch.first, batch.last, record.received, batch.envelope
+FROM batch JOIN record ON record.chain = batch.chain AND record.seq = batch.first;
 
 CREATE TABLE leaf_alert (
   record INTEGER PRIMARY KEY,
@@ -36,6 +32,14 @@ CREATE TEMP TABLE number AS
 SELECT record.id AS old, batch.leaf + record.seq - batch.first + 1 AS record
 FROM record JOIN batch ON batch.chain = record.chain AND record.seq BETWEEN batch.first AND batch.last;
 CREATE UNIQUE INDEX temp.number_old ON number (old);
+CREATE TABLE some_records (
+  -- Of the first of them.
+  id INTEGER PRIMARY KEY,
+  -- The exact bytes of each, joined by line feeds and compressed (zstd); a record from before stands alone, as it is.
+  bytes BLOB NOT NULL
+) STRICT;
+INSERT INTO some_records
+SELECT number.record, record.bytes FROM record JOIN number ON number.old = record.id ORDER BY 1;
 INSERT INTO leaf_alert
 SELECT number.record, uid, node, type, severity, change, path, rule, incident, pod, at, received, acknowledged
 FROM alert JOIN number ON number.old = alert.record;
@@ -57,6 +61,7 @@ DROP TABLE record;
 DROP TABLE batch;
 DROP TABLE temp.number;
 ALTER TABLE whole_batch RENAME TO batch;
+ALTER TABLE some_records RENAME TO record;
 ALTER TABLE leaf_alert RENAME TO alert;
 ALTER TABLE leaf_comment RENAME TO comment;
 CREATE UNIQUE INDEX batch_chain ON batch (chain, last);
