@@ -16,7 +16,13 @@ const idleTimeout = 60_000;
 
 /** Verifies batches on other threads: their signatures and JSON cost more than storing them. */
 export class Verifier implements AsyncDisposable {
+  readonly #heap: number;
   #pool: Tinypool | undefined;
+
+  /** `heap`: megabytes of each thread's objects. A thread that needs more ends, with an error for what it verified. */
+  constructor(heap = 256) {
+    this.#heap = heap;
+  }
 
   /** As `verifyParts`. All records lie in one buffer, which goes to the thread: here they are empty from now on. */
   async verify(job: VerifyJob): Promise<readonly Verified[]> {
@@ -26,7 +32,7 @@ export class Verifier implements AsyncDisposable {
       maxThreads: threads,
       concurrentTasksPerWorker: 2,
       idleTimeout,
-      resourceLimits: { maxOldGenerationSizeMb: 256 },
+      resourceLimits: { maxOldGenerationSizeMb: this.#heap },
     });
     const task = taskOf(job);
     const transferList = isMarkedAsUntransferable(task.memory) ? [] : [task.memory];
