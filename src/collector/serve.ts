@@ -46,8 +46,10 @@ export async function startServing(settings: ServeSettings, log: Logger): Promis
   stack.use(new Scrub({ collector, feed, log, name: settings.name }));
   const { sinks = [] } = settings;
   const { keep = {}, name } = settings;
-  stack.use(new Forwarder({ sinks, collector, name, feed, metrics: metrics.sinks, log }));
-  stack.use(new Retention({ collector, feed, log, keep, name }));
+  const forwarder = new Forwarder({ sinks, collector, name, feed, metrics: metrics.sinks, log });
+  stack.use(forwarder);
+  const behind = async (alertId: number) => await forwarder.behind(alertId);
+  stack.use(new Retention({ collector, feed, log, keep, name, behind }));
   const owned = stack.move();
   return { address, collector, [Symbol.asyncDispose]: async () => await owned.disposeAsync() };
 }

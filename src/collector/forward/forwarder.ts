@@ -56,6 +56,16 @@ export class Forwarder implements AsyncDisposable {
     this.#timer = setInterval(wake, lookEvery);
   }
 
+  /** Sinks that still have to deliver alerts up to this number. A disabled one delivers nothing. */
+  async behind(alertId: number): Promise<readonly string[]> {
+    const names = this.#options.sinks.map(sinkName);
+    const places = await Promise.all(names.map(async (name) => await this.#queue.state(name)));
+    return names.filter((_, at) => {
+      const place = places[at];
+      return place?.disabled === false && place.seq < alertId;
+    });
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     clearInterval(this.#timer);
     this.#unfollow();

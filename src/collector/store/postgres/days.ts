@@ -56,6 +56,12 @@ export class Days implements StoredDays {
     return oldest;
   }
 
+  async newestOf(day: number): Promise<number> {
+    const [row] = await this.#sql<{ newest: number | null }[]>`
+      SELECT max(record) AS newest FROM alert WHERE received < ${day + dayLength}`;
+    return row?.newest ?? 0;
+  }
+
   async size(): Promise<number> {
     const [row] = await this.#sql<{ size: number }[]>`
       SELECT pg_database_size(current_database()) AS size`;

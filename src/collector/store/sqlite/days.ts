@@ -37,6 +37,20 @@ export class SqliteDays implements StoredDays {
     return received === undefined ? undefined : dayOf(received);
   }
 
+  /** Reads on from the oldest batch: it is meant for the oldest days. */
+  async newestOf(day: number): Promise<number> {
+    const next = this.#db
+      .prepare<[number], number>("SELECT leaf FROM batch WHERE received >= ? ORDER BY leaf LIMIT 1")
+      .pluck()
+      .get(day + dayLength);
+    return (
+      this.#db
+        .prepare<[number], number | null>("SELECT max(record) FROM alert WHERE record <= ?")
+        .pluck()
+        .get(next ?? Number.MAX_SAFE_INTEGER) ?? 0
+    );
+  }
+
   async size(): Promise<number> {
     const [pages, free, bytes] = ["page_count", "freelist_count", "page_size"].map(
       (name) => this.#db.pragma(name, { simple: true }) as number,
