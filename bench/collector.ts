@@ -3,6 +3,7 @@ import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { createPublicKey, randomBytes } from "node:crypto";
 import { Agent, request } from "node:http";
+import { statSync } from "node:fs";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { gzipSync } from "node:zlib";
@@ -69,6 +70,9 @@ async function bench(name: string, store: string, { launcher, scratch, load }: G
   await sendHeartbeats(name, quiet, serving.url);
   const [honest] = nodes;
   if (honest) await sendBesideFlood(name, honest, serving.url);
+  const file = store.startsWith("sqlite:") ? store.slice("sqlite:".length) : undefined;
+  if (file !== undefined)
+    say(`${name}: ${Math.round(statSync(file).size / count)} bytes of the database a record`);
   const memory = (await serving.metric("process_resident_memory_bytes")) / 2 ** 20;
   say(`${name}: ${Math.round(memory)} MB of memory at the end`);
 }
