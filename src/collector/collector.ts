@@ -26,6 +26,8 @@ export interface StoreSettings {
   /** "sqlite:FILE" or "postgres://…" */
   readonly store?: string;
   readonly state: string;
+  /** Milliseconds that one search may take. */
+  readonly searchLimit?: number;
 }
 
 /** The database file, unless the settings name another store. By default it lies in the state directory. */
@@ -37,9 +39,9 @@ export function sqliteFile({ store, state }: StoreSettings): string | undefined 
 /** Opens the store that the settings name. */
 export async function openStore(settings: StoreSettings): Promise<Store> {
   const file = sqliteFile(settings);
-  if (file !== undefined) return openSqliteStore(file);
-  const { store: where = "" } = settings;
-  if (/^postgres(?:ql)?:\/\//.test(where)) return await openPostgresStore(where);
+  const { store: where = "", searchLimit } = settings;
+  if (file !== undefined) return openSqliteStore(file, searchLimit);
+  if (/^postgres(?:ql)?:\/\//.test(where)) return await openPostgresStore(where, searchLimit);
   // The message must not repeat what was given: it may hold a password.
   throw new IntegrityError("CONFIG_INVALID", "--store: expected sqlite:FILE or postgres://…", {
     hint: "such as sqlite:/var/lib/fim-collector/collector.db or postgres://USER@HOST/DATABASE",

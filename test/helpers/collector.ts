@@ -55,17 +55,19 @@ interface StartOptions {
   /** Default: SQLite in the state directory. */
   readonly store?: string;
   readonly admission?: Admission;
+  readonly searchLimit?: number;
 }
 
 export async function startCollector(options: StartOptions = {}): Promise<Serving> {
   const state = options.state ?? mkdtempSync(join(tmpdir(), "fim-collector-"));
   const clock = (): number => Date.now() + serving.skew;
-  const { store: where, admission } = options;
+  const { store: where, admission, searchLimit } = options;
   const settings = {
     state,
     name: "test",
     ...(where !== undefined && { store: where }),
     ...(admission && { admission }),
+    ...(searchLimit !== undefined && { searchLimit }),
   };
   const collector = await openCollector(settings, clock);
   const feed = new Feed();

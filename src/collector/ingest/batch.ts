@@ -4,6 +4,7 @@ import type { StoredChain, Verdict } from "../../core/record/verdict.ts";
 import type { Head } from "../../core/record/chain.ts";
 import type { Part } from "./body.ts";
 import type { Done, Receiving } from "./receiving.ts";
+import { asBuffer } from "./proof-check.ts";
 import { keysName } from "./verify.ts";
 import type { Verified, VerifiedBatch } from "./verify.ts";
 
@@ -110,10 +111,6 @@ async function store(
     now,
   );
   return head;
-}
-
-function asBuffer({ buffer, byteOffset, length }: Uint8Array): Buffer {
-  return Buffer.from(buffer, byteOffset, length);
 }
 
 async function refuseGap(

@@ -1,6 +1,7 @@
 import { availableParallelism } from "node:os";
 import { Tinypool } from "tinypool";
 import { isMarkedAsUntransferable } from "node:worker_threads";
+import type { ProofCheck } from "./proof-check.ts";
 import type { Task } from "./verify-worker.ts";
 import type { Verified, VerifyJob } from "./verify.ts";
 
@@ -26,6 +27,17 @@ export class Verifier implements AsyncDisposable {
 
   /** As `verifyParts`. All records lie in one buffer, which goes to the thread: here they are empty from now on. */
   async verify(job: VerifyJob): Promise<readonly Verified[]> {
+    const task = taskOf(job);
+    const transferList = isMarkedAsUntransferable(task.memory) ? [] : [task.memory];
+    return (await this.#threads().run(task, { transferList })) as readonly Verified[];
+  }
+
+  /** As `faultOf`. */
+  async faultOf(check: ProofCheck): Promise<string | undefined> {
+    return (await this.#threads().run(check, { name: "faultOf" })) as string | undefined;
+  }
+
+  #threads(): Tinypool {
     this.#pool ??= new Tinypool({
       filename: entry.href,
       minThreads: 0,
@@ -34,9 +46,7 @@ export class Verifier implements AsyncDisposable {
       idleTimeout,
       resourceLimits: { maxOldGenerationSizeMb: this.#heap },
     });
-    const task = taskOf(job);
-    const transferList = isMarkedAsUntransferable(task.memory) ? [] : [task.memory];
-    return (await this.#pool.run(task, { transferList })) as readonly Verified[];
+    return this.#pool;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,6 +1,8 @@
 import { verifyParts } from "./verify.ts";
 import type { Verified, VerifyJob } from "./verify.ts";
 
+export { faultOf } from "./proof-check.ts";
+
 /** A job whose records lie in one buffer. */
 export interface Task extends Omit<VerifyJob, "parts"> {
   readonly memory: ArrayBuffer;
@@ -12,7 +14,7 @@ export interface Task extends Omit<VerifyJob, "parts"> {
   }[];
 }
 
-/** The work of a verifier's thread. */
+/** The work of a verifier's thread; `faultOf` is the other. */
 export default function verify({ memory, parts, ...job }: Task): readonly Verified[] {
   const at = ([from, length]: readonly [number, number]): Buffer =>
     Buffer.from(memory, from, length);

@@ -1,7 +1,7 @@
 import type { FastifyInstance } from "fastify";
-import { openBatch, readBatch } from "../../core/record/batch.ts";
-import { hashRecord, parseRecord } from "../../core/record/chain.ts";
-import { parseEnvelope, publicKeyOf } from "../../core/record/dsse.ts";
+import { present } from "../../core/present.ts";
+import { parseRecord } from "../../core/record/chain.ts";
+import { parseEnvelope } from "../../core/record/dsse.ts";
 import type { Envelope } from "../../core/record/dsse.ts";
 import type { Collector } from "../ingest/receive.ts";
 import { nodeOf } from "../node-name.ts";
@@ -46,7 +46,7 @@ export function proofRoutes(server: FastifyInstance, { collector }: ServerOption
 }
 
 async function proofOf(
-  { store, own }: Collector,
+  { store, own, verifier }: Collector,
   alert: StoredAlert,
   stored: StoredProof,
 ): Promise<Proof> {
@@ -58,7 +58,8 @@ async function proofOf(
   // A chain that is no node's is this collector's own.
   const keys = ofNode.length > 0 ? ofNode : [own.key];
   const publicKey = keys.find((one) => one.keyId === key)?.publicKey;
-  const fault = faultOf(stored, envelope, publicKey);
+  const checked = { seq, hash, first, records, envelope, publicKey };
+  const fault = await verifier.faultOf(present(checked));
   return {
     chain,
     branch,
@@ -73,18 +74,4 @@ async function proofOf(
     record: alert.bytes.toString("utf8"),
     envelope,
   };
-}
-
-function faultOf(
-  { seq, hash, first, records }: StoredProof,
-  envelope: Envelope | undefined,
-  publicKey: Buffer | undefined,
-): string | undefined {
-  if (!envelope || !publicKey) return "the batch is signed by a key that is not this node's";
-  const opened = openBatch({ keys: [publicKeyOf(publicKey)] }, envelope);
-  if ("fault" in opened) return opened.fault;
-  const read = readBatch(opened.batch, records);
-  if ("fault" in read) return read.fault;
-  const record = records[seq - first];
-  return record && hashRecord(record) === hash ? undefined : "the stored hash is another";
 }

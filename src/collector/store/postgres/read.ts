@@ -20,9 +20,12 @@ import { arrayOf, plain } from "./values.ts";
 /** What people and the watchdog read: what was committed. */
 export class PostgresReader {
   readonly #sql: Sql;
+  readonly #searchLimit: number;
 
-  constructor(sql: Sql) {
+  /** `searchLimit`: milliseconds that one search may take. */
+  constructor(sql: Sql, searchLimit: number) {
     this.#sql = sql;
+    this.#searchLimit = searchLimit;
   }
 
   async nodes(ids?: readonly number[]): Promise<readonly StoredNode[]> {
@@ -55,7 +58,7 @@ export class PostgresReader {
   }
 
   async alerts(query: AlertQuery): Promise<readonly StoredAlert[]> {
-    return await this.#withBytes(await findAlerts(this.#sql, query));
+    return await this.#withBytes(await findAlerts(this.#sql, query, this.#searchLimit));
   }
 
   async alert(uid: string): Promise<StoredAlert | undefined> {

@@ -6,10 +6,8 @@ import type { Sql, TransactionSql } from "./connect.ts";
 import { conditionsOf, isGlob, patternOf } from "./conditions.ts";
 import type { Conditions } from "./conditions.ts";
 
-/** Milliseconds that one search may take. */
-const timeLimit = 4000;
 /** The indexes are right also where the server has no statistics of a new day yet; compiling takes longer than a search. */
-const settings = `SET LOCAL statement_timeout = ${timeLimit}; SET LOCAL enable_seqscan = off; SET LOCAL jit = off`;
+const settings = "SET LOCAL enable_seqscan = off; SET LOCAL jit = off";
 /** Records among the newest in which a frequent text is looked for first. */
 const recent = 20_000;
 /** So few paths are read by their index sooner than those records. */
@@ -27,12 +25,16 @@ export const alertSelect = `SELECT alert.record AS id, alert.uid, node.cluster, 
 
 export const alertJoin = "LEFT JOIN node ON node.id = alert.node";
 
-/** The alerts of a query, in its order. Throws SEARCH_SLOW. */
-export async function findAlerts(sql: Sql, query: AlertQuery): Promise<readonly AlertRow[]> {
+/** The alerts of a query, in its order. `limit`: milliseconds of a search. Throws SEARCH_SLOW. */
+export async function findAlerts(
+  sql: Sql,
+  query: AlertQuery,
+  limit: number,
+): Promise<readonly AlertRow[]> {
   if (!isFiltered(query)) return await select(sql, query, conditionsOf(query));
   try {
     return await sql.begin("READ ONLY", async (tx) => {
-      await tx.unsafe(settings);
+      await tx.unsafe(`SET LOCAL statement_timeout = ${limit}; ${settings}`);
       return await findFiltered(tx, query);
     });
   } catch (error) {

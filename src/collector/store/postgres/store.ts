@@ -1,4 +1,5 @@
 import { setTimeout } from "node:timers/promises";
+import { usualLimit } from "../filtered.ts";
 import type { LogReader } from "../log.ts";
 import type { AlertQuery, Comment, NodeName, Store, Transaction, Users } from "../store.ts";
 import { connect } from "./connect.ts";
@@ -15,14 +16,17 @@ import { plain } from "./values.ts";
 /** Times that a piece of work is begun. */
 const mostAttempts = 5;
 
-/** Opens the collectors' common database; makes the tables where they are missing. */
-export async function openPostgresStore(address: string): Promise<Store> {
+/**
+ * Opens the collectors' common database; makes the tables where they are missing. `searchLimit`: milliseconds that one
+ * search may take.
+ */
+export async function openPostgresStore(address: string, searchLimit = usualLimit): Promise<Store> {
   const connections = await connect(address);
   try {
     await migrate(connections);
     const days = new Days(connections.sql);
     await days.make(Date.now());
-    return new PostgresStore(connections, days);
+    return new PostgresStore(connections, { days, searchLimit });
   } catch (error) {
     await connections.sql.end({ timeout: 1 });
     throw explain(error, connections.name);
@@ -36,11 +40,14 @@ class PostgresStore implements Store {
   readonly log: LogReader;
   readonly users: Users;
 
-  constructor(connections: Connections, days: Days) {
+  constructor(
+    connections: Connections,
+    { days, searchLimit }: { readonly days: Days; readonly searchLimit: number },
+  ) {
     const { sql } = connections;
     this.#connections = connections;
     this.days = days;
-    this.#reader = new PostgresReader(sql);
+    this.#reader = new PostgresReader(sql, searchLimit);
     const run: Run = async (work) => await this.#retry(async () => await work(sql));
     this.log = new PostgresLog(run);
     this.users = usersOf(run);

@@ -15,10 +15,13 @@ const mostWaiting = 200;
 /** Finds and counts alerts on another thread: a question that takes long delays no other work. */
 export class Finder implements AsyncDisposable {
   readonly #file: string;
+  readonly #limit: number;
   #pool: Tinypool | undefined;
 
-  constructor(file: string) {
+  /** `limit`: milliseconds that one question may take. */
+  constructor(file: string, limit: number) {
     this.#file = file;
+    this.#limit = limit;
   }
 
   /** Records of the alerts that fit, in the order of the query. Throws SEARCH_SLOW. */
@@ -38,14 +41,15 @@ export class Finder implements AsyncDisposable {
     throw new Error("expected counts of open alerts");
   }
 
-  async #ask(question: Omit<Question, "file">): Promise<Answer> {
+  async #ask(asked: Omit<Question, "file" | "limit">): Promise<Answer> {
     this.#pool ??= new Tinypool({
       filename: entry.href,
       minThreads: 1,
       maxThreads: 1,
       maxQueue: mostWaiting,
     });
-    const answer = (await this.#pool.run({ ...question, file: this.#file })) as Answer;
+    const question: Question = { ...asked, file: this.#file, limit: this.#limit };
+    const answer = (await this.#pool.run(question)) as Answer;
     if (!("tooSlow" in answer)) return answer;
     throw new IntegrityError("SEARCH_SLOW", "the search takes too long", {
       hint: "name a node, a rule or a shorter time",

@@ -17,7 +17,7 @@ import type { StoredDays } from "../days.ts";
 import { SqliteDays } from "./days.ts";
 import { Checkpointer } from "./checkpointer.ts";
 import { CommitQueue } from "./commit-queue.ts";
-import { isFiltered } from "../filtered.ts";
+import { isFiltered, usualLimit } from "../filtered.ts";
 import { Finder } from "./finder.ts";
 import { SqliteLog } from "./log.ts";
 import { SqliteReader } from "./read.ts";
@@ -25,8 +25,8 @@ import { SqliteTransaction } from "./transaction.ts";
 
 const collectorMigrations: Migrations = readMigrations(new URL("./migrations/", import.meta.url));
 
-/** Opens the collector's database; makes it where it is missing. */
-export function openSqliteStore(file: string): Store {
+/** Opens the collector's database; makes it where it is missing. `searchLimit`: milliseconds that one search may take. */
+export function openSqliteStore(file: string, searchLimit = usualLimit): Store {
   const writer = openDatabase(file, { migrations: collectorMigrations });
   // Reads of people do not wait for, and never see the middle of, what is being stored.
   const reader = openDatabase(file, { migrations: collectorMigrations, readonly: true });
@@ -35,7 +35,12 @@ export function openSqliteStore(file: string): Store {
   writer.pragma("wal_autocheckpoint = 16384");
   writer.pragma("journal_size_limit = 67108864");
   waitBriefly(writer);
-  return new SqliteStore(writer, new SqliteReader(reader), new SqliteLog(reader));
+  const finder = new Finder(file, searchLimit);
+  return new SqliteStore(writer, {
+    reader: new SqliteReader(reader),
+    log: new SqliteLog(reader),
+    finder,
+  });
 }
 
 class SqliteStore implements Store {
@@ -49,10 +54,13 @@ class SqliteStore implements Store {
   readonly #queue: CommitQueue;
   readonly #checkpointer: Checkpointer;
 
-  constructor(db: Database, reader: SqliteReader, log: LogReader) {
+  constructor(
+    db: Database,
+    { reader, log, finder }: { reader: SqliteReader; log: LogReader; finder: Finder },
+  ) {
     this.#db = db;
     this.#reader = reader;
-    this.#finder = new Finder(db.name);
+    this.#finder = finder;
     this.log = log;
     this.#tx = new SqliteTransaction(db);
     this.#checkpointer = new Checkpointer(db.name);
