@@ -159,6 +159,8 @@ export async function staticPod(): Promise<void> {
   } finally {
     rmSync("/etc/kubernetes/manifests/fim-agent.yaml", { force: true });
     rmSync(path, { force: true });
+    // A kubelet that never saw the API server since its start ends no pod.
+    renameSync(join(work, "kube-apiserver.yaml"), apiServer);
     await until("the agent to stop", 300, () => !lab.answers("http://127.0.0.1:9464/healthz"));
     rmSync("/etc/fim-agent", { recursive: true, force: true });
   }
