@@ -48,6 +48,7 @@ function ofEvent(kind: "alert" | "collector", event: Fields, context: Context): 
     path: bounded(textAt(fim, "path")),
     rule: bounded(textAt(fim, "rule")),
     incident: bounded(textAt(fim, "incident")),
+    program: bounded(textAt(fim, "actor", "exe")),
     pod: bounded(pod && `${textAt(fim, "actor", "container", "namespace") ?? ""}/${pod}`),
     at: timeOf(numberAt(event, "time"), context),
   });

@@ -18,6 +18,7 @@ const schema = z.strictObject({
   rule: word,
   incident: word,
   pod: word,
+  program: word,
   acknowledged: z.enum(["true", "false"]).exactOptional(),
   since: word,
   until: word,

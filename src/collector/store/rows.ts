@@ -56,6 +56,7 @@ export interface AlertRow {
   readonly rule: string | null;
   readonly incident: string | null;
   readonly pod: string | null;
+  readonly program: string | null;
   readonly at: number;
   readonly received: number;
   readonly acknowledged: number;
@@ -114,6 +115,7 @@ function toAlert(row: AlertRow, bytes: Buffer): StoredAlert {
     rule: row.rule ?? undefined,
     incident: row.incident ?? undefined,
     pod: row.pod ?? undefined,
+    program: row.program ?? undefined,
     at,
     received,
     acknowledged: row.acknowledged === 1,

@@ -56,6 +56,8 @@ export interface AlertColumns {
   readonly incident?: string;
   /** "<namespace>/<pod>" */
   readonly pod?: string;
+  /** Path of the program that made the change, if that is certain. */
+  readonly program?: string;
   /** When it happened. */
   readonly at: number;
 }
@@ -136,6 +138,7 @@ export interface AlertQuery {
   readonly rule?: string;
   readonly incident?: string;
   readonly pod?: string;
+  readonly program?: string;
   readonly acknowledged?: boolean;
   /** Happened at or after, and before. */
   readonly since?: number;

@@ -138,7 +138,7 @@ function section(title, content) {
   return content ? el("section", { class: "part" }, el("h3", {}, title), content) : undefined;
 }
 
-/** Links that are filters: what else this incident, pod, file and node did. @param {unknown} event */
+/** Links that are filters: what else this incident, pod, program, file and node did. @param {unknown} event */
 function linksOf(event) {
   const fim = objectAt(event, "unmapped", "fim");
   const pod = textAt(fim, "actor", "container", "pod");
@@ -149,6 +149,7 @@ function linksOf(event) {
   const links = [
     ["this incident", textAt(fim, "incident"), { incident: textAt(fim, "incident") ?? "" }],
     ["this pod", pod, { pod: `${namespace}/${pod}` }],
+    ["this program", textAt(fim, "actor", "exe"), { program: textAt(fim, "actor", "exe") ?? "" }],
     ["this file", textAt(fim, "path"), { path: textAt(fim, "path") ?? "" }],
     ["this rule", textAt(fim, "rule"), { rule: textAt(fim, "rule") ?? "" }],
     ["this node", node, { node: node ?? "", cluster: cluster ?? "" }],

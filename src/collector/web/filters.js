@@ -38,6 +38,7 @@ const choices = {
 const chips = /** @type {const} */ ([
   "incident",
   "pod",
+  "program",
   "rule",
   "type",
   "cluster",
@@ -104,6 +105,7 @@ function chip(name, filters) {
     until: "to",
     incident: "incident",
     pod: "pod",
+    program: "program",
     rule: "rule",
     type: "type",
     cluster: "cluster",

@@ -15,6 +15,7 @@ const filterNames = /** @type {const} */ ([
   "rule",
   "incident",
   "pod",
+  "program",
   "since",
   "until",
   "equal",

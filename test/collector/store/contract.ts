@@ -138,6 +138,7 @@ export function testStore(declare: Declare, open: () => Promise<OpenedStore>): v
       rule: "kubeadm/pki",
       incident: "i",
       pod: "kube-system/x",
+      program: `/opt/${"\u{1F600}x".repeat(600)}`,
       at: now - 5000,
     });
     const bare = columns();
@@ -148,7 +149,11 @@ export function testStore(declare: Declare, open: () => Promise<OpenedStore>): v
     t.deepEqual(alert?.bytes, kept.records[0]?.bytes);
     const other = await store.alert(bare.uid);
     t.like(other, bare);
-    t.false(["change", "path", "rule", "incident", "pod"].some((field) => field in (other ?? {})));
+    t.false(
+      ["change", "path", "rule", "incident", "pod", "program"].some(
+        (field) => field in (other ?? {}),
+      ),
+    );
     t.is(await store.alert("none"), undefined);
   });
 
@@ -222,6 +227,7 @@ export function testStore(declare: Declare, open: () => Promise<OpenedStore>): v
       rule: "r",
       incident: "i",
       pod: "n/p",
+      program: "/usr/bin/tee",
       at: now - 1000,
     });
     await append(store, one, batch(1, [wanted]));
@@ -237,6 +243,7 @@ export function testStore(declare: Declare, open: () => Promise<OpenedStore>): v
       { rule: "r" },
       { incident: "i" },
       { pod: "n/p" },
+      { program: "/usr/bin/tee" },
       { until: now },
       { since: now - 1000, until: now - 999 },
       { node: "cp-1", severities: ["low"], path: "*", acknowledged: false },

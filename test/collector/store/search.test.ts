@@ -39,7 +39,8 @@ function explain(db: Database.Database, sql: string): readonly string[] {
 const cases: readonly (readonly [query: Partial<AlertQuery>, index: string])[] = [
   [{ acknowledged: false }, "alert_open (acknowledged=? AND severity=?"],
   [{ acknowledged: false, severities: ["high"] }, "alert_open (acknowledged=? AND severity=?"],
-  [{ severities: ["high", "low"] }, "alert_severity (severity=?"],
+  [{ severities: ["high", "low"] }, "alert_open (acknowledged=? AND severity=?"],
+  [{ program: "/usr/bin/tee", severities: ["high"] }, "alert_program (program=? AND severity=?"],
   [{ node: "n", acknowledged: false }, "alert_node (node=? AND severity=?"],
   [{ node: "n", rule: "r", path: "/x", change: "created" }, "alert_path (path=? AND severity=?"],
   [{ incident: "i", node: "n" }, "alert_incident (incident=? AND severity=?"],

@@ -110,6 +110,22 @@ testPage(
   },
 );
 
+testPage("what else a program did is one click away, and the address says so", async (t, scene) => {
+  const { serving, node, open } = scene;
+  const alert = intrusion("cp-1");
+  const other = alertOf("cp-1", { change: { kind: "created", path: "/etc/x", after: seen() } });
+  await send(serving, node.batchOf([alert, other]));
+  const { page } = await open();
+  await page.goto(`${serving.url}/alerts/${uidOf(alert)}`);
+  await page.getByRole("link", { name: "All of this program" }).click();
+  await page.locator(".chip", { hasText: "program" }).waitFor();
+  const program = new URL(page.url()).searchParams.get("program") ?? "";
+  t.true(program.startsWith("/"));
+  await until(async () => (await page.locator(".row").count()) === 1);
+  const { body } = await serving.read(`/v1/alerts?program=${encodeURIComponent(program)}`);
+  t.is((body["items"] as readonly unknown[]).length, 1);
+});
+
 testPage("a new alert announces itself and moves nothing until it is wanted", async (t, scene) => {
   const { serving, node, open } = scene;
   await send(serving, node.batchOf(busyNight("cp-1")));

@@ -142,9 +142,10 @@ async function insertAlerts(sql: TransactionSql, rows: readonly Row[]): Promise<
       ${arrayOf(alerts.map(({ rule }) => rule))}::text[],
       ${arrayOf(alerts.map(({ incident }) => incident))}::text[],
       ${arrayOf(alerts.map(({ pod }) => pod))}::text[],
+      ${arrayOf(alerts.map(({ program }) => program))}::text[],
       ${arrayOf(alerts.map(({ at }) => at))}::bigint[],
       ${arrayOf(rows.map(({ now }) => now))}::bigint[])
-      AS given (record, uid, node, type, severity, change, path, rule, incident, pod, at, received)),
+      AS given (record, uid, node, type, severity, change, path, rule, incident, pod, program, at, received)),
     fresh AS (
       INSERT INTO alert_uid (uid, record, received) SELECT uid, record, received FROM given
       ORDER BY record ON CONFLICT DO NOTHING RETURNING record),
@@ -153,6 +154,6 @@ async function insertAlerts(sql: TransactionSql, rows: readonly Row[]): Promise<
         SELECT FROM path_name AS known WHERE left(known.path, 512) = left(given.path, 512)
           COLLATE "C" AND known.path = given.path COLLATE "C"))
     INSERT INTO alert
-      (record, uid, node, type, severity, change, path, rule, incident, pod, at, received)
+      (record, uid, node, type, severity, change, path, rule, incident, pod, program, at, received)
     SELECT given.* FROM given JOIN fresh ON fresh.record = given.record`;
 }

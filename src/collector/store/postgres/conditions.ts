@@ -15,7 +15,7 @@ export interface Conditions {
 
 /** A condition for each given part of a query, with numbered parameters. `names`: the paths that fit its pattern. */
 export function conditionsOf(query: AlertQuery, names?: readonly string[]): Conditions {
-  const { path, severities: wanted, acknowledged, incident } = query;
+  const { path, severities: wanted, acknowledged, incident, program } = query;
   const conditions: readonly (readonly [string, Value | undefined])[] = [
     ["node IN (SELECT id FROM node WHERE cluster = ?)", query.cluster],
     ["node IN (SELECT id FROM node WHERE name = ?)", query.node],
@@ -27,6 +27,8 @@ export function conditionsOf(query: AlertQuery, names?: readonly string[]): Cond
     [`left(incident, ${indexedIncident}) = ?`, incident?.slice(0, indexedIncident)],
     ["incident = ?", incident],
     ["pod = ?", query.pod],
+    [`left(program, ${indexedPath}) = ?`, program && beginOf(program)],
+    ["program = ?", program],
     ["acknowledged = ?", acknowledged === undefined ? undefined : Number(acknowledged)],
     ["at >= ?", query.since],
     ["at < ?", query.until],
@@ -51,18 +53,23 @@ function rankOf(severity: AlertQuery["type"]): number {
 function pathConditions(path: string | undefined): readonly (readonly [string, string])[] {
   if (path === undefined) return [];
   const [literal = ""] = /^[^*?]*/.exec(path) ?? [];
-  const begin = escaped(Array.from(literal).slice(0, indexedPath).join(""));
+  const begin = escaped(beginOf(literal));
   const indexed = [`left(path, ${indexedPath}) LIKE ?`, `${begin}%`] as const;
   if (literal === path) return [indexed, ["path = ?", path]];
   return [...(begin === "" ? [] : [indexed]), ["path LIKE ?", patternOf(path)]];
 }
 
 function nameConditions(names: readonly string[]): readonly (readonly [string, string])[] {
-  const begins = new Set(names.map((one) => Array.from(one).slice(0, indexedPath).join("")));
+  const begins = new Set(names.map(beginOf));
   return [
     [`left(path, ${indexedPath}) = ANY (?::text[])`, arrayOf([...begins])],
     ["path = ANY (?::text[])", arrayOf(names)],
   ];
+}
+
+/** What the indexes hold of a path: left(path, 512) counts characters. */
+function beginOf(path: string): string {
+  return Array.from(path).slice(0, indexedPath).join("");
 }
 
 /** A path with "*" and "?" as a pattern of LIKE. */

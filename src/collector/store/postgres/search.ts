@@ -15,11 +15,11 @@ const fewNames = 3;
 /** More paths than these are not looked up one by one. */
 const mostNames = 2000;
 
-const columns = `record, uid, node, type, severity, change, path, rule, incident, pod, at, received,
+const columns = `record, uid, node, type, severity, change, path, rule, incident, pod, program, at, received,
   acknowledged`;
 
 export const alertSelect = `SELECT alert.record AS id, alert.uid, node.cluster, node.name AS node, alert.type,
-  alert.severity, alert.change, alert.path, alert.rule, alert.incident, alert.pod, alert.at,
+  alert.severity, alert.change, alert.path, alert.rule, alert.incident, alert.pod, alert.program, alert.at,
   alert.received, alert.acknowledged,
   (SELECT max(id) FROM record WHERE id <= alert.record AND received = alert.received) AS pack`;
 

@@ -38,6 +38,7 @@ export function partsOf(query: AlertQuery, nodes: readonly number[] | undefined)
     { column: "incident", test: "= ?", value: query.incident },
     { column: "path", test: "= ?", value: isGlob(path) ? undefined : path },
     { column: "pod", test: "= ?", value: query.pod },
+    { column: "program", test: "= ?", value: query.program },
     second === undefined
       ? { column: "node", test: "= ?", value: node }
       : { column: "node", test: listed, value: JSON.stringify(nodes) },

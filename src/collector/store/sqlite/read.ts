@@ -13,7 +13,7 @@ import { nodeColumns, recordsOf, toAlerts, toKey, toNode } from "../rows.ts";
 import type { AlertRow, KeyRow, NodeRow, PackRow, ProofRow } from "../rows.ts";
 
 const alertSelect = `SELECT alert.record AS id, alert.uid, node.cluster, node.name AS node, alert.type,
-    alert.severity, alert.change, alert.path, alert.rule, alert.incident, alert.pod, alert.at,
+    alert.severity, alert.change, alert.path, alert.rule, alert.incident, alert.pod, alert.program, alert.at,
     alert.received, alert.acknowledged,
     (SELECT max(id) FROM record WHERE id <= alert.record) AS pack
   FROM alert LEFT JOIN node ON node.id = alert.node`;

@@ -26,7 +26,7 @@ export function findRecords(db: Database, query: AlertQuery, names: PathNames): 
 }
 
 /** Columns that begin an index, the most selective first. */
-const leads = ["incident", "path", "pod", "node", "rule", "change"] as const;
+const leads = ["incident", "path", "pod", "program", "node", "rule", "change"] as const;
 
 /** One range of an index for each severity; the whole table where nothing else is asked for. */
 function inArms(query: AlertQuery, parts: readonly Part[], lead: string | undefined): Statement {
@@ -34,11 +34,13 @@ function inArms(query: AlertQuery, parts: readonly Part[], lead: string | undefi
   const isWhole = !parts.some(({ column }) =>
     [...leads, "severity", "acknowledged"].includes(column),
   );
-  const ranks = isWhole ? [] : ranksWanted(query);
   const others = parts.filter(({ column }) => column !== "severity");
   const { sql, values } = whereOf(others, ["record", lead ?? "acknowledged"]);
-  const conditions =
-    ranks.length > 0 ? ranks.map((rank) => `severity = ${rank} AND ${sql}`) : [sql];
+  const conditions = isWhole
+    ? [sql]
+    : rangesOf(query, lead).flatMap((range) =>
+        ranksWanted(query).map((rank) => `${range} AND severity = ${rank} AND ${sql}`),
+      );
   const arms = conditions.map(
     (one) => `SELECT record FROM (SELECT record FROM alert WHERE ${one} ${end})`,
   );
@@ -46,6 +48,13 @@ function inArms(query: AlertQuery, parts: readonly Part[], lead: string | undefi
     sql: `${arms.join(" UNION ALL ")} ${end}`,
     values: [...arms.flatMap(() => [...values, query.limit]), query.limit],
   };
+}
+
+/** What begins the ranges: the index of open alerts serves for severities alone, too. */
+function rangesOf({ acknowledged }: AlertQuery, lead: string | undefined): readonly string[] {
+  return lead === undefined && acknowledged === undefined
+    ? ["acknowledged = 0", "acknowledged = 1"]
+    : ["TRUE"];
 }
 
 /** This many alerts are sorted in some milliseconds. */

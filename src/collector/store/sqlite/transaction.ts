@@ -135,7 +135,7 @@ export class SqliteTransaction implements Transaction {
     // The first of two alerts with one id stays: a branch repeats what the chain holds.
     this.#statements.insertRows(
       `INSERT INTO alert
-         (record, uid, node, type, severity, change, path, rule, incident, pod, at, received)`,
+         (record, uid, node, type, severity, change, path, rule, incident, pod, program, at, received)`,
       alerts,
       "ON CONFLICT DO NOTHING",
     );
@@ -268,6 +268,7 @@ function alertRow(
     alert.rule ?? null,
     alert.incident ?? null,
     alert.pod ?? null,
+    alert.program ?? null,
     alert.at,
     at.now,
   ];
