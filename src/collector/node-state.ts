@@ -2,6 +2,7 @@ import { severities } from "../core/policy/rule.ts";
 import type { Severity } from "../core/policy/rule.ts";
 import type { Heartbeat } from "../core/record/heartbeat.ts";
 import { present } from "../core/present.ts";
+import { fieldsOf, numberAt, textAt } from "../core/record/fields.ts";
 import type { StoredNode } from "./store/store.ts";
 
 /** Milliseconds between heartbeats while none has said how many. */
@@ -34,7 +35,8 @@ interface NodeView {
   readonly engine?: string;
   readonly attribution?: string;
   readonly watched?: number;
-  readonly baseline?: Heartbeat["baseline"];
+  /** `at`: when it was signed, if the record of it has arrived. */
+  readonly baseline?: Heartbeat["baseline"] & { readonly at?: string };
   readonly policy?: Heartbeat["policy"];
   readonly drift?: Heartbeat["drift"];
   readonly outbox?: Heartbeat["waiting"];
@@ -75,12 +77,20 @@ export function stateOf(node: StoredNode, alarms: readonly Lasting[], now: numbe
     engine: heartbeat?.engine,
     attribution: heartbeat?.attribution,
     watched: heartbeat?.watched,
-    baseline: heartbeat?.baseline,
+    baseline: heartbeat && present({ ...heartbeat.baseline, at: signedAt(node, heartbeat) }),
     policy: heartbeat?.policy,
     drift: heartbeat && driftOf(heartbeat),
     outbox: heartbeat?.waiting,
     clockAhead: heartbeat && Math.round((Date.parse(heartbeat.at) - node.heard) / 1000),
   } as const);
+}
+
+/** When the baseline that the heartbeat names was signed. */
+function signedAt({ baseline }: StoredNode, heartbeat: Heartbeat): string | undefined {
+  if (baseline === undefined) return undefined;
+  const record = fieldsOf(JSON.parse(baseline));
+  const isSame = numberAt(record, "counter") === heartbeat.baseline.counter;
+  return isSame ? textAt(record, "at") : undefined;
 }
 
 function driftOf({ drift }: Heartbeat): Readonly<Record<Severity, number>> {

@@ -1,7 +1,23 @@
 import { byId, command, el, fill, hostile } from "./dom.js";
+import { go } from "./router.js";
+import { shellWord } from "./text.js";
 
-/** How to take evidence away and verify it without this collector. */
-export async function showEvidence() {
+/** @typedef {import("./place.js").Filters} Filters */
+
+/** The first is what an address without the filter shows. */
+const times = [
+  ["", "everything"],
+  ["24h", "the last 24 hours"],
+  ["7d", "the last 7 days"],
+  ["30d", "the last 30 days"],
+];
+
+/**
+ * How to take evidence away and verify it without this collector.
+ * @param {Filters} filters
+ * @param {readonly string[]} nodes names
+ */
+export async function showEvidence(filters, nodes) {
   const checkpoint = el("pre", { tabindex: "0", class: "checkpoint" }, "Loading…");
   const key = el("div");
   fill(
@@ -16,9 +32,10 @@ export async function showEvidence() {
     el(
       "p",
       {},
-      "All records, or those of one node, with their signatures and the proof that they are in the log:",
+      "The records with their signatures and the proof that they are in the log. ",
+      ...choosers(filters, nodes),
     ),
-    command("fim-collector export --node cp-1 > evidence.ndjson"),
+    command(exportOf(filters)),
     el("h2", {}, "2. Verify, anywhere, offline"),
     command("fim-collector verify evidence.ndjson"),
     el(
@@ -49,4 +66,47 @@ export async function showEvidence() {
   } catch (error) {
     fill(checkpoint, `The checkpoint cannot be read: ${/** @type {Error} */ (error).message}`);
   }
+}
+
+/** @param {Filters} filters @param {readonly string[]} nodes */
+function choosers(filters, nodes) {
+  const names = nodes.map((one) => [one, one]);
+  return [
+    chooser("node", filters, [["", "all nodes"], ...names]),
+    " ",
+    chooser("since", filters, times),
+  ];
+}
+
+/** @param {Filters} filters */
+function exportOf({ node, since }) {
+  const options = [
+    node === undefined ? "" : ` --node ${shellWord(node)}`,
+    since === undefined ? "" : ` --since ${shellWord(since)}`,
+  ];
+  return `fim-collector export${options.join("")} > evidence.ndjson`;
+}
+
+/**
+ * @param {"node" | "since"} name
+ * @param {Filters} filters
+ * @param {readonly (readonly string[])[]} options
+ */
+function chooser(name, filters, options) {
+  const now = filters[name] ?? "";
+  // A pasted link may name a value that is not in the list.
+  const all = options.some(([value]) => value === now) ? options : [...options, [now, now]];
+  const control = el(
+    "select",
+    { "aria-label": name === "node" ? "Exported nodes" : "Exported time" },
+    ...all.map(([value = "", label = value]) =>
+      el("option", { value, selected: value === now }, label),
+    ),
+  );
+  control.addEventListener("change", () => {
+    const { [name]: _, ...others } = filters;
+    const chosen = control.value === "" ? others : { ...others, [name]: control.value };
+    go({ view: "evidence", filters: chosen });
+  });
+  return control;
 }

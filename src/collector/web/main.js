@@ -71,7 +71,7 @@ async function start() {
     if (place.view === "alerts") void alerts.show(place);
     if (place.view === "nodes") void showNodes();
     if (place.view === "compare") void showCompare(place.filters);
-    if (place.view === "evidence") void showEvidence();
+    if (place.view === "evidence") void showEvidence(place.filters, nodeNames);
     drawFilters(place.filters, nodeNames);
     drawBars();
   });
@@ -86,7 +86,9 @@ async function nameNodes() {
   try {
     const nodes = await readNodes();
     nodeNames = [...new Set(nodes.map((one) => textAt(one, "node") ?? ""))].toSorted();
-    drawFilters(here().filters, nodeNames);
+    const { view, filters } = here();
+    drawFilters(filters, nodeNames);
+    if (view === "evidence") await showEvidence(filters, nodeNames);
   } catch (error) {
     await onError(error);
   }

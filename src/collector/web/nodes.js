@@ -181,7 +181,22 @@ function baselineText(node) {
   const counter = numberAt(node, "baseline", "counter");
   if (counter === undefined) return "unknown";
   const rows = numberAt(node, "baseline", "rows") ?? 0;
-  return el("span", {}, `no. ${counter}`, el("span", { class: "faint below" }, many(rows, "path")));
+  const at = Date.parse(textAt(node, "baseline", "at") ?? "");
+  const age = Number.isNaN(at)
+    ? undefined
+    : el(
+        "time",
+        { title: fullTime(at), datetime: new Date(at).toISOString() },
+        ago(at, Date.now()),
+      );
+  return el(
+    "span",
+    {},
+    `no. ${counter}`,
+    age !== undefined && ", ",
+    age,
+    el("span", { class: "faint below" }, many(rows, "path")),
+  );
 }
 
 /** @param {unknown} node */

@@ -126,6 +126,37 @@ testPage("what else a program did is one click away, and the address says so", a
   t.is((body["items"] as readonly unknown[]).length, 1);
 });
 
+testPage("a node's row says how old its baseline is", async (t, scene) => {
+  const { serving, node, open } = scene;
+  const at = new Date(Date.now() - 3 * 86_400_000 - 60_000).toISOString();
+  const body = { event: "baseline", what: "accepted", at, counter: 4, digest: "aa", rows: 3 };
+  await send(serving, node.batchOf([{ kind: "baseline", body }]));
+  const baseline = { counter: 4, digest: "aa", rows: 3 };
+  await send(serving, node.heartbeat(await nonceOf(serving), { baseline }));
+  const { page } = await open();
+  await page.goto(`${serving.url}/nodes`);
+  const cell = page.locator("td[data-label=Baseline]");
+  await cell.getByText("no. 4, 3 days ago").waitFor();
+  t.is(await cell.locator("time").getAttribute("datetime"), at);
+});
+
+testPage(
+  "the export of one node and of a time is one command, and the address keeps it",
+  async (t, scene) => {
+    const { serving, open } = scene;
+    const { page } = await open();
+    await page.goto(`${serving.url}/evidence`);
+    await page.getByText("fim-collector export > evidence.ndjson").waitFor();
+    await page.getByLabel("Exported nodes").selectOption("cp-1");
+    await page.getByText("fim-collector export --node cp-1 > evidence.ndjson").waitFor();
+    await page.getByLabel("Exported time").selectOption("7d");
+    await page.getByText("fim-collector export --node cp-1 --since 7d > evidence.ndjson").waitFor();
+    t.is(new URL(page.url()).search, "?node=cp-1&since=7d");
+    await page.goto(`${serving.url}/evidence?node=a%24b%3Brm`);
+    await page.getByText("fim-collector export --node 'a$b;rm' > evidence.ndjson").waitFor();
+  },
+);
+
 testPage("a new alert announces itself and moves nothing until it is wanted", async (t, scene) => {
   const { serving, node, open } = scene;
   await send(serving, node.batchOf(busyNight("cp-1")));
