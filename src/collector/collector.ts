@@ -9,6 +9,7 @@ import type { Collector } from "./ingest/receive.ts";
 import { checkLog, checkNewest } from "./log/check.ts";
 import { Verifier } from "./ingest/verifier.ts";
 import { Checkpoints } from "./log/checkpoints.ts";
+import { claimLog } from "./owner.ts";
 import { Nonces } from "./nonce.ts";
 import { OwnChain, collectorKeyName } from "./own-chain.ts";
 import { RateLimit } from "./rate-limit.ts";
@@ -69,6 +70,7 @@ export async function openCollector(
   const key = openKey(settings.state);
   const store = await openStore(settings);
   const raw = rawPublicKey(key.publicKey).toString("base64");
+  const owner = { keyId: key.id, name: settings.name };
   const secret = await store.transact(async (tx) => {
     await tx.writeMeta(collectorKeyName(key.id), raw);
     const known = await tx.readMeta("nonces");
@@ -79,6 +81,7 @@ export async function openCollector(
   });
   const checkpoints = new Checkpoints({ store, key: key.privateKey, name: settings.name, clock });
   try {
+    await claimLog(store, owner, clock());
     await checkLog(store.log, checkpoints.key);
     await checkNewest(store.log, checkedRecords);
   } catch (error) {

@@ -8,6 +8,7 @@ import type { SinkSettings } from "../deliver/sink.ts";
 import { Forwarder } from "./forward/forwarder.ts";
 import { Feed } from "./feed.ts";
 import { Scrub } from "./log/scrub.ts";
+import { keepLog } from "./owner.ts";
 import { Retention } from "./retention.ts";
 import type { Keep } from "./retention.ts";
 import { createCollectorMetrics } from "./metrics.ts";
@@ -42,6 +43,8 @@ export async function startServing(settings: ServeSettings, log: Logger): Promis
   const server = await makeServer({ collector, feed, metrics, log, ...(tls && { tls }) });
   stack.defer(async () => await server.close());
   const address = await listen(server, settings.listen);
+  const owner = { keyId: collector.own.key.keyId, name: settings.name };
+  stack.use(keepLog({ store, owner, clock, log }));
   stack.use(new Watchdog({ collector, feed, log }));
   stack.use(new Scrub({ collector, feed, log, name: settings.name }));
   const { sinks = [] } = settings;

@@ -60,7 +60,8 @@ interface StartOptions {
 
 export async function startCollector(options: StartOptions = {}): Promise<Serving> {
   const state = options.state ?? mkdtempSync(join(tmpdir(), "fim-collector-"));
-  const clock = (): number => Date.now() + serving.skew;
+  let skew = 0;
+  const clock = (): number => Date.now() + skew;
   const { store: where, admission, searchLimit } = options;
   const settings = {
     state,
@@ -82,7 +83,12 @@ export async function startCollector(options: StartOptions = {}): Promise<Servin
     url: await (async () => await server.listen({ host: "127.0.0.1", port: 0 }))(),
     collector,
     token,
-    skew: 0,
+    get skew() {
+      return skew;
+    },
+    set skew(ms) {
+      skew = ms;
+    },
     read: async (path) => {
       const headers = { authorization: `Bearer ${token}` };
       const answer = await fetch(`${serving.url}${path}`, { headers });
