@@ -1,6 +1,14 @@
 import { createPrivateKey, createPublicKey, generateKeyPairSync } from "node:crypto";
 import type { KeyObject } from "node:crypto";
-import { closeSync, constants, existsSync, fstatSync, mkdirSync, openSync } from "node:fs";
+import {
+  closeSync,
+  constants,
+  existsSync,
+  fstatSync,
+  mkdirSync,
+  openSync,
+  statSync,
+} from "node:fs";
 import { dirname, join } from "node:path";
 import {
   keyIdOf,
@@ -166,7 +174,7 @@ function readPrivate(file: string): string | undefined {
     const seen = fstatSync(fd);
     const uid = process.getuid?.() ?? seen.uid;
     if (!seen.isFile()) throw invalid(file, "not a file");
-    if (seen.uid !== uid) throw invalid(file, `expected owner ${uid}, found ${seen.uid}`);
+    if (seen.uid !== uid) throw othersKey(file, { expected: uid, found: seen.uid });
     if ((seen.mode & 0o077) !== 0)
       throw invalid(file, `expected mode 0600, found 0${(seen.mode & 0o777).toString(8)}`);
     return readSmall(fd);
@@ -185,6 +193,15 @@ function unusable(dir: string, found: string, cause: unknown): IntegrityError {
   return new IntegrityError("STATE_UNUSABLE", `state directory ${dir}: ${found}`, {
     hint: "run as root, or name one that can be written with --state DIR",
     cause,
+  });
+}
+
+/** A service's own key lies in a directory of the same owner: the command runs as the wrong user. */
+function othersKey(file: string, { expected, found }: Record<"expected" | "found", number>) {
+  const problem = `expected owner ${expected}, found ${found}`;
+  if (statSync(dirname(file)).uid !== found) return invalid(file, problem);
+  return new IntegrityError("KEY_INVALID", `key ${file}: ${problem}, who owns the directory too`, {
+    hint: `run it as that user: setpriv --reuid ${found} --clear-groups COMMAND, or runuser -u NAME -- COMMAND`,
   });
 }
 

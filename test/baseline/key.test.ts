@@ -70,6 +70,10 @@ needing(rootMissing)("a key of another owner is refused", (t) => {
   createKey(state.dir);
   chownSync(state.file, 65_534, 0);
   t.regex(refusal(state.dir), /expected owner 0, found 65534/);
+  const hint = (): string => t.throws<IntegrityError>(() => loadKey(state.dir))?.hint ?? "";
+  t.regex(hint(), /others may have had this key/);
+  chownSync(state.dir, 65_534, 0);
+  t.regex(hint(), /run it as that user: setpriv --reuid 65534/);
 });
 
 test("a symbolic link, a directory and another sort of key are refused", (t) => {
