@@ -1,5 +1,6 @@
 import type { Logger } from "pino";
 import type { Listen } from "../config/options.ts";
+import { present } from "../core/present.ts";
 import { openCollector } from "./collector.ts";
 import type { Admission } from "./enroll/enroll.ts";
 import type { StoreSettings } from "./collector.ts";
@@ -24,6 +25,8 @@ export interface ServeSettings extends StoreSettings {
   /** Receivers of what is stored. */
   readonly sinks?: readonly SinkSettings[];
   readonly keep?: Keep;
+  /** Template of the address that says what to do about an alert. */
+  readonly runbook?: string;
 }
 
 /** A collector that answers requests. */
@@ -39,8 +42,8 @@ export async function startServing(settings: ServeSettings, log: Logger): Promis
   const feed = new Feed();
   const { store, clock } = collector;
   const metrics = createCollectorMetrics({ store, clock, followers: () => feed.size });
-  const { tls } = settings;
-  const server = await makeServer({ collector, feed, metrics, log, ...(tls && { tls }) });
+  const { tls, runbook } = settings;
+  const server = await makeServer(present({ collector, feed, metrics, log, tls, runbook }));
   stack.defer(async () => await server.close());
   const address = await listen(server, settings.listen);
   const owner = { keyId: collector.own.key.keyId, name: settings.name };

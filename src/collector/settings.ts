@@ -8,6 +8,7 @@ import { podApiServer, reviewOffline, reviewOnline } from "./enroll/review.ts";
 import type { ReviewToken } from "./enroll/review.ts";
 import type { ServiceAccount } from "./enroll/service-account.ts";
 import type { Keep } from "./retention.ts";
+import { runbookProblem } from "./runbook.ts";
 import { parseSize } from "../core/duration.ts";
 import { choices, parseListen, parseName } from "../config/options.ts";
 import type { Listen, LogLevel } from "../config/options.ts";
@@ -28,6 +29,8 @@ export interface CollectorSettings {
   readonly plainHttp: boolean;
   readonly admission: Admission;
   readonly keep: Keep;
+  /** Template of the address that says what to do about an alert. */
+  readonly runbook?: string;
 }
 
 /** An empty database with its indexes and the newest day must have room in it. */
@@ -45,6 +48,7 @@ const texts = [
   "tlsCert",
   "tlsKey",
   "config",
+  "runbook",
 ] as const;
 const admissionTexts = [
   "serviceAccount",
@@ -61,7 +65,7 @@ export function collectorSettings(given: Given, env: Environment): CollectorSett
     const text = given[option] ?? env[environmentName(option)];
     return typeof text === "string" && text !== "" ? text : undefined;
   };
-  const [state, store, listen, logLevel, name, cert, key, config] = texts.map(textOf);
+  const [state, store, listen, logLevel, name, cert, key, config, runbook] = texts.map(textOf);
   if ((cert === undefined) !== (key === undefined))
     throw invalid("--tls-cert and --tls-key: expected both or none");
   return {
@@ -75,7 +79,14 @@ export function collectorSettings(given: Given, env: Environment): CollectorSett
     plainHttp: given["plainHttp"] === true || env["FIM_COLLECTOR_PLAIN_HTTP"] === "true",
     admission: admissionOf(admissionTexts.map(textOf), env),
     keep: keepOf(textOf("keepDays"), textOf("keepBytes")),
+    ...(runbook !== undefined && { runbook: checkedRunbook(runbook) }),
   };
+}
+
+function checkedRunbook(template: string): string {
+  const problem = runbookProblem(template);
+  if (problem !== undefined) throw invalid(`--runbook: ${problem}`);
+  return template;
 }
 
 function keepOf(days: string | undefined, size: string | undefined): Keep {

@@ -15,6 +15,7 @@ import { sessionHash } from "../../src/collector/server/auth.ts";
 import { makeServer } from "../../src/collector/server/server.ts";
 import { Watchdog } from "../../src/collector/watchdog.ts";
 import { sealBatch } from "../../src/core/record/batch.ts";
+import { present } from "../../src/core/present.ts";
 import { genesisHead, link } from "../../src/core/record/chain.ts";
 import type { Head, Linked, RecordKind } from "../../src/core/record/chain.ts";
 import { rawPublicKey } from "../../src/core/record/dsse.ts";
@@ -56,6 +57,7 @@ interface StartOptions {
   readonly store?: string;
   readonly admission?: Admission;
   readonly searchLimit?: number;
+  readonly runbook?: string;
 }
 
 export async function startCollector(options: StartOptions = {}): Promise<Serving> {
@@ -75,7 +77,9 @@ export async function startCollector(options: StartOptions = {}): Promise<Servin
   const log = pino({ level: "silent" });
   const { store } = collector;
   const metrics = createCollectorMetrics({ store, clock, followers: () => feed.size });
-  const server = await makeServer({ collector, feed, metrics, log });
+  const server = await makeServer(
+    present({ collector, feed, metrics, log, runbook: options.runbook }),
+  );
   const token = makeSecret("fimapi");
   await store.users.add("tester", undefined, 0);
   await store.users.addSession(sessionHash(token), { user: "tester", kind: "token", created: 0 });

@@ -30,7 +30,7 @@ export function testPage(
   body: (t: ExecutionContext, scene: Scene) => Promise<void>,
 ): void {
   needing(browserMissing, "serial")(title, async (t) => {
-    await using serving = await startCollector();
+    await using serving = await startCollector({ runbook: "https://wiki.example/fim/{rule}" });
     const node = new Reporter("cp-1");
     await node.enrol(serving);
     await send(serving, node.heartbeat(await nonceOf(serving)));

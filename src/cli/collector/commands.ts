@@ -65,6 +65,11 @@ function serveOptions(parser: Argv): Argv {
       describe: "delete the oldest days while the store is larger, such as 100GiB",
       defaultDescription: "never",
     })
+    .option("runbook", {
+      ...text,
+      describe: "address that says what to do, with {rule}, {type} or {severity} in it",
+      defaultDescription: "none",
+    })
     .option("plain-http", {
       type: "boolean",
       describe: "speak no TLS, also to other hosts",

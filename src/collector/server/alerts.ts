@@ -2,12 +2,17 @@ import type { FastifyInstance } from "fastify";
 import { z } from "zod";
 import { bodyText } from "../../core/record/chain.ts";
 import type { Comment, StoredAlert } from "../store/store.ts";
+import { present } from "../../core/present.ts";
+import { runbookOf } from "../runbook.ts";
 import { requireSession } from "./auth.ts";
 import { cursorOf, parseQuery } from "./query.ts";
 import type { ServerOptions } from "./server.ts";
 
 /** The JSON text of an alert: the event exactly as its record has it, and what the collector adds. */
-export function alertJson(alert: StoredAlert, comments?: readonly Comment[]): string {
+export function alertJson(
+  alert: StoredAlert,
+  { comments, runbook }: { readonly comments?: readonly Comment[]; readonly runbook?: string } = {},
+): string {
   const { bytes, type, received, acknowledged, cluster, node } = alert;
   const body = soundText(bytes);
   const added = JSON.stringify({
@@ -18,6 +23,7 @@ export function alertJson(alert: StoredAlert, comments?: readonly Comment[]): st
     node,
     severity: alert.severity,
     uid: alert.uid,
+    runbook: runbook === undefined ? undefined : runbookOf(runbook, alert),
     ...(comments && {
       comments: comments.map(({ at, ...one }) => ({ at: new Date(at).toISOString(), ...one })),
     }),
@@ -45,7 +51,8 @@ const commentSchema = z.strictObject({
 });
 
 /** GET /v1/alerts and /v1/alerts/:uid, POST /v1/alerts/:uid/comments. */
-export function alertRoutes(server: FastifyInstance, { collector, feed }: ServerOptions): void {
+export function alertRoutes(server: FastifyInstance, options: ServerOptions): void {
+  const { collector, feed, runbook } = options;
   const { store, clock } = collector;
   const preHandler = requireSession(collector);
 
@@ -68,7 +75,9 @@ export function alertRoutes(server: FastifyInstance, { collector, feed }: Server
     async (request, reply) => {
       const alert = await store.alert(request.params.uid);
       if (!alert) return await reply.code(404).send({ error: "not found" });
-      return await reply.type(json).send(alertJson(alert, await store.comments(alert.id)));
+      return await reply
+        .type(json)
+        .send(alertJson(alert, present({ comments: await store.comments(alert.id), runbook })));
     },
   );
 

@@ -25,6 +25,8 @@ export interface ServerOptions {
   readonly log: Logger;
   /** PEM. Absent: plain HTTP. */
   readonly tls?: { readonly cert: string; readonly key: string };
+  /** Template of the address that says what to do about an alert. */
+  readonly runbook?: string;
 }
 
 /** Milliseconds in which a client must have sent its request. */

@@ -111,10 +111,19 @@ function meaningOf(fim) {
   );
 }
 
-/** The rule's reason. @param {unknown} event */
+/** The rule's reason, and where it says what to do. @param {unknown} event */
 function whyOf(event) {
   const why = textAt(event, "policy", "desc");
-  return why !== undefined && el("p", { class: "why" }, hostile(why, 1000));
+  const runbook = textAt(event, "collector", "runbook");
+  if (why === undefined && runbook === undefined) return false;
+  return el(
+    "p",
+    { class: "why" },
+    why !== undefined && hostile(why, 1000),
+    runbook !== undefined && " ",
+    runbook !== undefined &&
+      el("a", { href: runbook, rel: "noopener noreferrer", target: "_blank" }, "Runbook"),
+  );
 }
 
 /** @param {unknown} fim */

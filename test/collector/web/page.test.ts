@@ -117,6 +117,8 @@ testPage("what else a program did is one click away, and the address says so", a
   await send(serving, node.batchOf([alert, other]));
   const { page } = await open();
   await page.goto(`${serving.url}/alerts/${uidOf(alert)}`);
+  const runbook = page.getByRole("link", { name: "Runbook" });
+  t.is(await runbook.getAttribute("href"), "https://wiki.example/fim/kubeadm%2Fstatic-pods");
   await page.getByRole("link", { name: "All of this program" }).click();
   await page.locator(".chip", { hasText: "program" }).waitFor();
   const program = new URL(page.url()).searchParams.get("program") ?? "";
