@@ -5,6 +5,7 @@ import { parseBody } from "../../src/collector/ingest/body.ts";
 import { receive } from "../../src/collector/ingest/receive.ts";
 import type { Verifier } from "../../src/collector/ingest/verifier.ts";
 import { rawPublicKey } from "../../src/core/record/dsse.ts";
+import { setImmediate } from "node:timers/promises";
 import test from "ava";
 import { Reporter, alert, newKey, nonceOf, send, startCollector } from "../helpers/collector.ts";
 import type { Serving } from "../helpers/collector.ts";
@@ -301,6 +302,35 @@ test("a key that is replaced while its batch is verified signs no more", async (
   const receiving = receive({ ...collector, verifier: { verify } as Verifier }, parts);
   await t.throwsAsync(receiving, { code: "STATE_BUSY" });
   t.false((await serving.types()).includes("fim.alert.modified"));
+});
+
+test("an alarm is raised although its commit runs again for the failure of another piece of work", async (t) => {
+  await using serving = await startCollector();
+  const reporter = await enrolled(serving);
+  const forged = new Reporter(reporter.node).batch();
+  const parts = parseBody(Buffer.from(forged));
+  if ("problem" in parts) return t.fail(parts.problem);
+  const { collector } = serving;
+  const { store } = collector;
+  const [verified, gate] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const verify: Verifier["verify"] = async (job) => {
+    const result = await collector.verifier.verify(job);
+    verified.resolve();
+    return result;
+  };
+  // One commit: the work that waits at the gate, the forged batch, the work that fails.
+  const waiting = store.transact(async () => await gate.promise);
+  const receiving = receive({ ...collector, verifier: { verify } as Verifier }, parts);
+  await verified.promise;
+  await setImmediate();
+  const failing = store.transact(async () => {
+    throw new Error("another failure");
+  });
+  gate.resolve();
+  await t.throwsAsync(failing, { message: "another failure" });
+  await waiting;
+  t.like(await receiving, { kind: "refused" });
+  t.is((await serving.types()).filter((type) => type === "fim.collector.rejected").length, 1);
 });
 
 onEachStore("a record that is not written as agents write it is refused", async (t, start) => {

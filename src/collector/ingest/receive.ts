@@ -44,13 +44,14 @@ export async function receive(
     return refused({ error: "malformed", reason: "expected the chains of one node" }, undefined);
   const { store, clock } = collector;
   const verifying = verifyAhead(collector, name, parts);
+  const mayAlarm = once((budget: string) => collector.rejections.take(budget, 1) === 0);
   return await store.transact(async (tx) => {
     const ahead = await verifying;
     let records = 0;
     let ack: Head | undefined;
     for (const part of parts) {
       const node = await tx.node(name);
-      if (!node) return await reject(collector, tx, { name, error: unknown(name), ack });
+      if (!node) return await reject(collector, tx, { name, error: unknown(name), ack, mayAlarm });
       const raise = async (kind: AlarmKind, severity: Severity, reason: string): Promise<void> =>
         await collector.own.raise(tx, { kind, severity, ...name, reason }, node.id);
       const timeOf = (nonce: string): number | undefined => collector.nonces.timeOf(nonce);
@@ -59,7 +60,8 @@ export async function receive(
         part.kind === "batch"
           ? await receiveBatch(receiving, part, ahead.get(part))
           : await receiveHeartbeat(receiving, part);
-      if ("error" in done) return await reject(collector, tx, { name, node, error: done, ack });
+      if ("error" in done)
+        return await reject(collector, tx, { name, node, error: done, ack, mayAlarm });
       records += done.records;
       ack = done.head ?? ack;
     }
@@ -86,18 +88,25 @@ interface Rejected {
   readonly node?: StoredNode;
   readonly error: Refusal;
   readonly ack: Head | undefined;
+  readonly mayAlarm: (budget: string) => boolean;
+}
+
+/** The same answer when the transaction runs again: what it raised the first time was undone. */
+function once(ask: (budget: string) => boolean): (budget: string) => boolean {
+  let answer: boolean | undefined;
+  return (budget) => (answer ??= ask(budget));
 }
 
 /** Someone without the node's key, or without any, sends in its name: an alarm, but not one for each request. */
 async function reject(
-  { own, rejections }: Collector,
+  { own }: Collector,
   tx: Transaction,
-  { name, node, error, ack }: Rejected,
+  { name, node, error, ack, mayAlarm }: Rejected,
 ): Promise<Reply> {
   if (error.error !== "signature" && error.error !== "unknown") return refused(error, ack);
   // All unknown names share one budget: strangers may invent as many as they like.
   const budget = node ? `${name.cluster}/${name.node}` : "";
-  if (rejections.take(budget, 1) === 0) {
+  if (mayAlarm(budget)) {
     const severity = node ? "high" : "low";
     const reason = `records in its name were refused: ${error.reason}`;
     await own.raise(tx, { kind: "rejected", severity, ...name, reason }, node?.id);
