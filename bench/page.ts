@@ -19,6 +19,9 @@ import type { Store } from "../src/collector/store/store.ts";
 import { severities } from "../src/core/policy/rule.ts";
 import { genesisHead, link } from "../src/core/record/chain.ts";
 import type { ChainRecord, Head } from "../src/core/record/chain.ts";
+import { browserMissing, openBrowser, visit } from "../test/helpers/browser.ts";
+import { until } from "../test/helpers/wait.ts";
+import { quantile } from "./program.ts";
 import { postgresMissing, startPostgres } from "../test/helpers/postgres.ts";
 
 /*
@@ -132,7 +135,7 @@ type Question = string | (() => Promise<unknown>);
 function questionsOf(store: Store, uid: string): Readonly<Record<string, Question>> {
   const open = "/v1/alerts?acknowledged=false&minSeverity=low&limit=100";
   const day = new Date(end - 20 * 86_400_000).toISOString();
-  const until = new Date(Date.parse(day) + 3_600_000).toISOString();
+  const dayEnd = new Date(Date.parse(day) + 3_600_000).toISOString();
   return {
     "list, as it opens": open,
     "list, everything": "/v1/alerts?limit=100",
@@ -149,7 +152,7 @@ function questionsOf(store: Store, uid: string): Readonly<Record<string, Questio
     "another kind of change": `${open}&change=deleted`,
     "another rule": `${open}&rule=none`,
     "acknowledged: none": "/v1/alerts?acknowledged=true&minSeverity=low&limit=100",
-    "an hour, 20 days ago": `/v1/alerts?limit=100&since=${day}&until=${until}`,
+    "an hour, 20 days ago": `/v1/alerts?limit=100&since=${day}&until=${dayEnd}`,
     "one incident": "/v1/alerts?incident=incident-77",
     "one alert": `/v1/alerts/${uid}`,
     "its record and proof": `/v1/alerts/${uid}/record`,
@@ -183,7 +186,30 @@ async function bench(name: string, settings: StoreSettings): Promise<void> {
     await ask();
     stdout.write(`${title.padEnd(40)}${await measure(ask)}\n`);
   }
+  await drawPage(name, { url, collector });
   await server.close();
+}
+
+/** How long the browser, with nothing in its cache, takes to draw something, and the list. */
+async function drawPage(name: string, serving: { url: string; collector: Collector }) {
+  if (browserMissing !== undefined)
+    return void stdout.write(`${name}: the page was not drawn, ${browserMissing}\n`);
+  const browser = await openBrowser();
+  const paints: number[] = [];
+  const lists: number[] = [];
+  for (let round = 0; round < 9; round += 1) {
+    await using visited = await visit(browser, serving);
+    const { page } = visited;
+    await page.goto(serving.url);
+    await page.locator(".row").first().waitFor();
+    lists.push(await page.evaluate("performance.now()"));
+    const paint = "performance.getEntriesByName('first-contentful-paint')[0]?.startTime";
+    paints.push(await until(async () => await page.evaluate<number | undefined>(paint)));
+  }
+  await browser.close();
+  stdout.write(
+    `${name}: Chromium draws something after ${quantile(paints, 0.5).toFixed(0)} ms, the list after ${quantile(lists, 0.5).toFixed(0)} ms (medians of 9)\n`,
+  );
 }
 
 const state = mkdtempSync(join(tmpdir(), "fim-bench-page-"));

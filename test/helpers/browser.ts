@@ -44,7 +44,7 @@ export interface VisitOptions {
 /** A page of the collector in a browser of its own: no cookie or cache is shared. */
 export async function visit(
   browser: Browser,
-  serving: Serving,
+  serving: Pick<Serving, "url" | "collector">,
   { width = 1280, height = 800, scheme = "light", isLoggedIn = true }: VisitOptions = {},
 ): Promise<Visit> {
   const context = await browser.newContext({ viewport: { width, height }, colorScheme: scheme });
