@@ -17,8 +17,8 @@ export interface Health {
 const mostConnections = 64;
 /** Milliseconds for which one text of the metrics answers every scrape. */
 const metricsLast = 250;
-/** Milliseconds in which a client must have read its answer. */
-const readWithin = 5000;
+/** Milliseconds in which a client must have sent its request, and then those in which it must have read its answer. */
+const patience = 5000;
 
 /** /healthz, /readyz and /metrics, for the kubelet, Prometheus and people. */
 export class HealthServer implements AsyncDisposable {
@@ -30,7 +30,7 @@ export class HealthServer implements AsyncDisposable {
 
   static async listen(listen: Listen, health: Health): Promise<HealthServer> {
     const shared: Health = { ...health, metrics: cached(health.metrics) };
-    const server = createServer({ connectionsCheckingInterval: 1000 }, (request, response) => {
+    const server = createServer((request, response) => {
       if (!isFirst(request.socket)) return;
       response.setHeader("connection", "close");
       const path = (request.url ?? "").split("?", 1)[0] ?? "";
@@ -41,10 +41,7 @@ export class HealthServer implements AsyncDisposable {
         send(response, 405, { error: "expected GET" });
       }
     });
-    // Cuts off slow clients.
-    server.requestTimeout = 5000;
-    server.headersTimeout = 5000;
-    server.setTimeout(readWithin, (socket) => socket.destroy());
+    server.on("connection", cutOffLate);
     keepNewest(server, mostConnections);
     await new Promise<void>((resolve, reject) => {
       server.once("error", (error) => reject(unusable(listen, error)));
@@ -85,6 +82,22 @@ function keepNewest(server: Server, most: number): void {
     open.delete(oldest);
     oldest.destroy();
   });
+}
+
+/**
+ * Cuts off a slow client. The limits of node:http count the time in which this process itself was busy; here, what
+ * arrived meanwhile is read before its client is called late.
+ */
+function cutOffLate(socket: Socket): void {
+  let timer = setTimeout(() => setImmediate(ifSilent), patience);
+  socket.once("close", () => clearTimeout(timer));
+  const ifSilent = (): void => {
+    if (answering.has(socket) && !socket.destroyed) {
+      timer = setTimeout(() => socket.destroy(), patience);
+    } else {
+      socket.destroy();
+    }
+  };
 }
 
 /** One request a connection: a client that sends many and reads none costs no more than one answer. */

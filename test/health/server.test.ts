@@ -1,5 +1,7 @@
-import { connect } from "node:net";
+import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { connect } from "node:net";
+import { text } from "node:stream/consumers";
 import test from "ava";
 import { HealthServer } from "../../src/health/server.ts";
 import type { Health } from "../../src/health/server.ts";
@@ -75,6 +77,39 @@ test("a port that is taken is refused with the address and a hint", async (t) =>
     },
   );
   t.regex((error as { hint?: string }).hint ?? "", /--listen/);
+});
+
+test.serial("a client whose request came while the agent was busy is answered", async (t) => {
+  await using server = await HealthServer.listen(local, healthThat());
+  const client = spawn(process.execPath, ["-e", patientClient, String(server.address.port)], {
+    stdio: ["pipe", "pipe", "inherit"],
+  });
+  await once(client.stdout, "data");
+  await get(server, "/healthz"); // By now the connection of the client before it is accepted.
+  client.stdin.write("send");
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 6000);
+  t.regex(await text(client.stdout), /^HTTP\/1\.1 200 /);
+});
+
+/** Connects, says so, and sends its request on a line from its standard input. */
+const patientClient = `
+const socket = require("node:net").connect(Number(process.argv[1]), "127.0.0.1");
+socket.once("connect", () => process.stdout.write("connected"));
+process.stdin.once("data", () => socket.write("GET /healthz HTTP/1.1\\r\\nhost: a\\r\\n\\r\\n"));
+socket.pipe(process.stdout);
+socket.once("close", () => process.exit());
+socket.once("error", (error) => console.error(error));
+`;
+
+test("a client that dribbles its request is cut off", async (t) => {
+  await using server = await HealthServer.listen(local, healthThat());
+  const socket = connect(server.address.port, "127.0.0.1");
+  const dribble = setInterval(() => socket.write("x"), 100);
+  socket.write("GET /healthz HTTP/1.1\r\nx: ");
+  socket.resume().on("error", () => undefined);
+  await once(socket, "close");
+  clearInterval(dribble);
+  t.is(socket.bytesRead, 0);
 });
 
 test("closing ends a request that hangs and a connection that says nothing", async (t) => {
