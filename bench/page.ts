@@ -159,6 +159,11 @@ function questionsOf(store: Store, uid: string): Readonly<Record<string, Questio
     "counts and hours, shared for a second": "/v1/summary",
     "  open alerts, not shared": () => store.openAlerts(),
     "  alerts by hour, not shared": () => store.alertsByHour(end - 86_400_000),
+    "counts of the list, as it opens": open.replace("alerts", "counts"),
+    "counts of everything": "/v1/counts",
+    "counts of one node": "/v1/counts?acknowledged=false&minSeverity=low&node=cp-7&cluster=prod",
+    "counts of a word that 11 paths hold": "/v1/counts?acknowledged=false&path=*file-77*",
+    "counts of a day, 20 days ago": `/v1/counts?since=${day}&until=${new Date(Date.parse(day) + 86_400_000).toISOString()}`,
     nodes: "/v1/nodes",
   };
 }

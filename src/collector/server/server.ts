@@ -5,6 +5,7 @@ import { IntegrityError, isUnusable } from "../../core/error.ts";
 import type { Listen } from "../../config/options.ts";
 import type { Collector } from "../ingest/receive.ts";
 import { alertRoutes } from "./alerts.ts";
+import { countRoutes } from "./counts.ts";
 import { ingestRoutes } from "./ingest.ts";
 import { healthRoutes } from "./health.ts";
 import { logRoutes } from "./log.ts";
@@ -65,6 +66,7 @@ export async function makeServer(options: ServerOptions): Promise<FastifyInstanc
   alertRoutes(server, options);
   proofRoutes(server, options);
   summaryRoutes(server, options);
+  countRoutes(server, options);
   nodeRoutes(server, options);
   streamRoutes(server, options);
   logRoutes(server, options);

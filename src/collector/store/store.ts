@@ -2,6 +2,7 @@ import type { Head } from "../../core/record/chain.ts";
 import type { Severity } from "../../core/policy/rule.ts";
 import type { StoredChain } from "../../core/record/verdict.ts";
 import type { RightEdge } from "../../core/tlog/tree.ts";
+import type { AlertCounts } from "./counts.ts";
 import type { StoredDays } from "./days.ts";
 import type { Pack } from "./packed.ts";
 import type { LogReader } from "./log.ts";
@@ -217,6 +218,8 @@ export interface Store extends AsyncDisposable {
   >;
   /** How many alerts of each severity no one has acknowledged. */
   openAlerts(): Promise<Readonly<Record<Severity, number>>>;
+  /** How often each value occurs among the newest alerts that fit, as many as the limit. Throws SEARCH_SLOW. */
+  counts(query: AlertQuery): Promise<AlertCounts>;
   /** How many alerts happened in each hour, from the one on that holds this time. Hours without alerts are absent. */
   alertsByHour(since: number): Promise<readonly HourCount[]>;
   /** The signed batch that holds the record of an alert. */

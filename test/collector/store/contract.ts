@@ -1,4 +1,5 @@
 import type { ExecutionContext } from "ava";
+import { tallies } from "../../../src/collector/store/counts.ts";
 import type { AlertQuery, Store } from "../../../src/collector/store/store.ts";
 import { append, batch, batchOf, columns, enrol, key, name, now, record } from "./rows.ts";
 
@@ -441,6 +442,63 @@ export function testStore(declare: Declare, open: () => Promise<OpenedStore>): v
       { hour: first, severity: "critical", count: 1 },
       { hour: first + hour, severity: "high", count: 1 },
     ]);
+  });
+
+  test("values are counted among the newest alerts that fit, the most frequent first", async (t, store) => {
+    const [one, two] = [await enrol(store, "cp-1"), await enrol(store, "cp-2")];
+    const tee = { program: "/usr/bin/tee", rule: "r", pod: "n/p", change: "created" };
+    const alerts = [
+      columns({ ...tee, path: "/a", severity: "low" }),
+      columns({ ...tee, path: "/b" }),
+      columns({ path: "/b" }),
+    ];
+    await append(store, one, batch(1, alerts));
+    await append(store, two, { ...batch(1, [columns({ path: "/b" })]), chain: "x" });
+    await append(store, undefined, { ...batch(1, [columns()]), chain: "y" });
+    const { counted, by } = await store.counts({ limit: 10 });
+    t.is(counted, 5);
+    t.deepEqual(by.severity, {
+      top: [
+        { value: "high", count: 4 },
+        { value: "low", count: 1 },
+      ],
+      distinct: 2,
+    });
+    t.deepEqual(by.node.top, [
+      { value: "cp-1", cluster: "prod", count: 3 },
+      { value: "cp-2", cluster: "prod", count: 1 },
+    ]);
+    t.deepEqual(by.path.top, [
+      { value: "/b", count: 3 },
+      { value: "/a", count: 1 },
+    ]);
+    t.deepEqual(by.program, { top: [{ value: "/usr/bin/tee", count: 2 }], distinct: 1 });
+    t.like(by, { rule: { distinct: 1 }, pod: { distinct: 1 }, change: { distinct: 1 } });
+    const filters: readonly Partial<AlertQuery>[] = [
+      { node: "cp-1" },
+      { path: "/*", node: "cp-1" },
+      { path: "/?" },
+      { severities: ["high"], acknowledged: false },
+      { since: now, until: now + 1 },
+    ];
+    const found = await Promise.all(
+      filters.map(async (query) => (await store.counts({ limit: 3, ...query })).counted),
+    );
+    t.deepEqual(found, [3, 3, 3, 3, 3], "as many as the limit");
+    t.is((await store.counts({ limit: 2 })).by.node.distinct, 1, "the newest");
+    t.deepEqual(await store.counts({ limit: 10, node: "none" }), {
+      counted: 0,
+      by: tallies(() => ({ top: [], distinct: 0 })),
+    });
+  });
+
+  test("of many values the ten most frequent are named, equal ones in order", async (t, store) => {
+    const paths = Array.from({ length: 12 }, (_, at) => `/${String.fromCodePoint(97 + at)}`);
+    const alerts = ["/l", ...paths].map((path) => columns({ path }));
+    await append(store, await enrol(store), batch(1, alerts));
+    const { by } = await store.counts({ limit: 100 });
+    t.is(by.path.distinct, 12);
+    t.is(by.path.top.map(({ value }) => value).join(""), "/l/a/b/c/d/e/f/g/h/i");
   });
 
   test("the proof of an alert is its batch, whole and in order", async (t, store) => {

@@ -1,5 +1,7 @@
 import { severities } from "../../../core/policy/rule.ts";
 import type { Severity } from "../../../core/policy/rule.ts";
+import { countAlerts } from "./counts.ts";
+import type { AlertCounts } from "../counts.ts";
 import { packsOf } from "./log.ts";
 import { recordsOf, toAlerts, toKey, toNode } from "../rows.ts";
 import type { AlertRow, KeyRow, NodeRow, PackRow, ProofRow } from "../rows.ts";
@@ -88,6 +90,10 @@ export class PostgresReader {
     return Object.fromEntries(severities.map((one) => [one, counted.get(one) ?? 0])) as Readonly<
       Record<Severity, number>
     >;
+  }
+
+  async counts(query: AlertQuery): Promise<AlertCounts> {
+    return await countAlerts(this.#sql, query, this.#searchLimit);
   }
 
   async alertsByHour(since: number): Promise<readonly HourCount[]> {

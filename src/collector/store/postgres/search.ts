@@ -25,17 +25,39 @@ export const alertSelect = `SELECT alert.record AS id, alert.uid, node.cluster, 
 
 export const alertJoin = "LEFT JOIN node ON node.id = alert.node";
 
+/** What a search makes of the rows that fit: `text` is the statement around the one that finds them. */
+export interface Aim<Row extends object> {
+  text(found: string, order: "ASC" | "DESC"): string;
+  /** How many alerts are in the answer. */
+  size(rows: readonly Row[]): number;
+}
+
+const listing: Aim<AlertRow> = {
+  text: (found, order) =>
+    `${alertSelect} FROM (${found}) AS alert ${alertJoin} ORDER BY alert.record ${order}`,
+  size: (rows) => rows.length,
+};
+
 /** The alerts of a query, in its order. `limit`: milliseconds of a search. Throws SEARCH_SLOW. */
 export async function findAlerts(
   sql: Sql,
   query: AlertQuery,
   limit: number,
 ): Promise<readonly AlertRow[]> {
-  if (!isFiltered(query)) return await select(sql, query, conditionsOf(query));
+  return await search(sql, query, { limit, aim: listing });
+}
+
+/** Searches, and makes of what fits what is aimed at. `limit`: milliseconds of a search. Throws SEARCH_SLOW. */
+export async function search<Row extends object>(
+  sql: Sql,
+  query: AlertQuery,
+  { limit, aim }: { readonly limit: number; readonly aim: Aim<Row> },
+): Promise<readonly Row[]> {
+  if (!isFiltered(query)) return await select(sql, query, { ...conditionsOf(query), aim });
   try {
     return await sql.begin("READ ONLY", async (tx) => {
       await tx.unsafe(`SET LOCAL statement_timeout = ${limit}; ${settings}`);
-      return await findFiltered(tx, query);
+      return await findFiltered(tx, query, aim);
     });
   } catch (error) {
     // query_canceled
@@ -47,11 +69,15 @@ export async function findAlerts(
   }
 }
 
-async function findFiltered(tx: TransactionSql, query: AlertQuery): Promise<readonly AlertRow[]> {
+async function findFiltered<Row extends object>(
+  tx: TransactionSql,
+  query: AlertQuery,
+  aim: Aim<Row>,
+): Promise<readonly Row[]> {
   const { path, after } = query;
-  if (isGlob(path) && after === undefined) return await findByGlob(tx, query, path);
+  if (isGlob(path) && after === undefined) return await findByGlob(tx, { ...query, path }, aim);
   const isSorted = await isSmallRange(tx, query);
-  return await select(tx, query, { ...conditionsOf(query), isSorted });
+  return await select(tx, query, { ...conditionsOf(query), isSorted, aim });
 }
 
 /** True if few alerts happened in the time that the query names: they are found by that time, and sorted. */
@@ -63,39 +89,39 @@ async function isSmallRange(tx: TransactionSql, { since, until }: AlertQuery): P
 }
 
 /** Many paths fit: found among the newest alerts. Few fit: by the index of paths. */
-async function findByGlob(
+async function findByGlob<Row extends object>(
   tx: TransactionSql,
-  query: AlertQuery,
-  path: string,
-): Promise<readonly AlertRow[]> {
+  query: AlertQuery & { readonly path: string },
+  aim: Aim<Row>,
+): Promise<readonly Row[]> {
   const names = await tx<{ path: string }[]>`
-    SELECT path FROM path_name WHERE path LIKE ${patternOf(path)} LIMIT ${mostNames + 1}`;
+    SELECT path FROM path_name WHERE path LIKE ${patternOf(query.path)} LIMIT ${mostNames + 1}`;
   if (names.length === 0) return [];
   const known = names.length > mostNames ? undefined : names.map((one) => one.path);
-  const byNames: Way = { ...conditionsOf(query, known), isSorted: known !== undefined };
+  const byNames: Way<Row> = { ...conditionsOf(query, known), isSorted: known !== undefined, aim };
   if (names.length <= fewNames) return await select(tx, query, byNames);
   const [newest] = await tx<{ last: number | null }[]>`SELECT max(record) AS last FROM alert`;
   const last = query.before ?? (newest?.last ?? 0) + 1;
-  const window = conditionsOf({ ...query, after: last - recent - 1 });
+  const window = { ...conditionsOf({ ...query, after: last - recent - 1 }), aim };
   const found = await select(tx, query, window);
-  if (found.length === query.limit) return found;
+  if (aim.size(found) === query.limit) return found;
   return await select(tx, query, byNames);
 }
 
-interface Way extends Conditions {
+interface Way<Row extends object> extends Conditions {
+  readonly aim: Aim<Row>;
   /** Found by another index than that of the order, which ends early only where much fits. */
   readonly isSorted?: boolean;
 }
 
 /** Each time planned for its values: a plan for any values takes the wrong index. */
-async function select(
+async function select<Row extends object>(
   sql: Sql | TransactionSql,
   { after, limit }: AlertQuery,
-  { where, values, isSorted = false }: Way,
-): Promise<readonly AlertRow[]> {
+  { where, values, isSorted = false, aim }: Way<Row>,
+): Promise<readonly Row[]> {
   const order = after === undefined ? "DESC" : "ASC";
-  const text = `${alertSelect} FROM (SELECT ${columns} FROM alert ${where}
-    ORDER BY record ${isSorted ? "+ 0 " : ""}${order} LIMIT $${values.length + 1}) AS alert ${alertJoin}
-    ORDER BY alert.record ${order}`;
-  return await sql.unsafe<AlertRow[]>(text, [...values, limit]);
+  const found = `SELECT ${columns} FROM alert ${where}
+    ORDER BY record ${isSorted ? "+ 0 " : ""}${order} LIMIT $${values.length + 1}`;
+  return await sql.unsafe<Row[]>(aim.text(found, order), [...values, limit]);
 }

@@ -114,6 +114,8 @@ class PostgresStore implements Store {
   alarms = async () => await this.#read(async (reader) => await reader.alarms());
   openAlerts = async () => await this.#read(async (reader) => await reader.openAlerts());
 
+  counts = async (query: AlertQuery) =>
+    await this.#read(async (reader) => await reader.counts(query));
   alertsByHour = async (since: number) =>
     await this.#read(async (reader) => await reader.alertsByHour(since));
   proof = async (id: number) => await this.#read(async (reader) => await reader.proof(id));

@@ -1,5 +1,6 @@
 import { Tinypool } from "tinypool";
 import { IntegrityError } from "../../../core/error.ts";
+import type { AlertCounts } from "../counts.ts";
 import type { AlertQuery, HourCount } from "../store.ts";
 import type { OpenAlerts } from "./count.ts";
 import type { Answer, Question } from "./read-worker.ts";
@@ -28,6 +29,13 @@ export class Finder implements AsyncDisposable {
   async records(query: AlertQuery): Promise<readonly number[]> {
     const answer = await this.#ask({ records: query });
     return "records" in answer ? answer.records : [];
+  }
+
+  /** How often each value occurs among these alerts. Throws SEARCH_SLOW. */
+  async counts(query: AlertQuery): Promise<AlertCounts> {
+    const answer = await this.#ask({ counted: query });
+    if ("counts" in answer) return answer.counts;
+    throw new Error("expected counts of alerts");
   }
 
   async hours(since: number): Promise<readonly HourCount[]> {

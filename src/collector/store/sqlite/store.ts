@@ -92,6 +92,7 @@ class SqliteStore implements Store {
   comments = async (alertId: number) => this.#reader.comments(alertId);
   alarms = async () => this.#reader.alarms();
   openAlerts = async () => await this.#finder.open();
+  counts = async (query: AlertQuery) => await this.#finder.counts(query);
   alertsByHour = async (since: number) => await this.#finder.hours(since);
   proof = async (alertId: number) => this.#reader.proof(alertId);
 
