@@ -1,6 +1,5 @@
 import type { Readable } from "node:stream";
-import { promisify } from "node:util";
-import { gunzip } from "node:zlib";
+import { createGunzip } from "node:zlib";
 import { IntegrityError, isBusy } from "../../core/error.ts";
 
 /** Bytes of a request, also uncompressed. An agent sends 2 MiB and one record. */
@@ -12,15 +11,13 @@ const mostHeld = 64 * 2 ** 20;
 const usualRatio = 10;
 const chunk = { least: 16 * 1024, most: 2 ** 20 };
 
-const unzip = promisify<Buffer, { maxOutputLength: number; chunkSize: number }, Buffer>(gunzip);
-
 export type Body =
   | { readonly bytes: Buffer }
   | { readonly status: number; readonly problem: string };
 
 /**
- * Counts the bytes of the requests in memory. When there is no room, the largest body that is still arriving is cut
- * off: what an agent sends is small and soon there, what a stranger holds open is not.
+ * Counts the bytes of the requests in memory. When there is no room, the largest body that is still arriving or being
+ * uncompressed is cut off: what an agent sends is small and soon there, what a stranger holds open is not.
  */
 export class Intake {
   readonly #open = new Set<Held>();
@@ -36,9 +33,9 @@ export class Intake {
   makeRoom(bytes: number, asking: Held): void {
     while (this.#sum() + bytes > mostHeld) {
       const [largest] = [...this.#open]
-        .filter((one) => one !== asking && one.isArriving && one.bytes > asking.bytes)
+        .filter((one) => one !== asking && one.isGrowing && one.bytes > asking.bytes)
         .toSorted((one, other) => other.bytes - one.bytes);
-      if (!largest) throw new IntegrityError("STATE_BUSY", "intake: too many requests at once");
+      if (!largest) throw tooMany();
       largest.cutOff();
     }
   }
@@ -55,7 +52,7 @@ export class Intake {
 /** The bytes in memory of one request. */
 export class Held implements Disposable {
   readonly #intake: Intake;
-  #arriving: Readable | undefined;
+  #cut: (() => void) | undefined;
   #bytes = 0;
 
   constructor(intake: Intake) {
@@ -66,14 +63,14 @@ export class Held implements Disposable {
     return this.#bytes;
   }
 
-  get isArriving(): boolean {
-    return this.#arriving !== undefined;
+  get isGrowing(): boolean {
+    return this.#cut !== undefined;
   }
 
   /** Reads a request's body. Throws STATE_BUSY when other requests hold the memory. */
   async read(stream: Readable): Promise<Body> {
     const chunks: Buffer[] = [];
-    this.#arriving = stream;
+    this.#cut = () => stream.destroy();
     try {
       for await (const part of stream as AsyncIterable<Buffer>) {
         if (this.#bytes + part.length > mostBytes) return tooLarge;
@@ -84,32 +81,46 @@ export class Held implements Disposable {
       if (isBusy(error)) throw error;
       return { status: 400, problem: "the body was cut off" };
     } finally {
-      this.#arriving = undefined;
+      this.#cut = undefined;
     }
     return { bytes: Buffer.concat(chunks) };
   }
 
-  /** Ends a body that is still arriving, with its connection. */
+  /** Ends a body that is still arriving, with its connection, or one that is being uncompressed, with STATE_BUSY. */
   cutOff(): void {
-    this.#arriving?.destroy();
-    this.#arriving = undefined;
+    this.#cut?.();
+    this.#cut = undefined;
     this.#bytes = 0;
   }
 
-  /** Uncompresses a body by its `content-encoding`. Throws STATE_BUSY as `read` does. */
+  /** Uncompresses a body by its `content-encoding`, each piece only if there is room. Throws STATE_BUSY as `read` does. */
   async uncompress(body: Buffer, encoding: string | undefined): Promise<Body> {
     if (encoding === undefined || encoding === "identity") return { bytes: body };
     if (encoding !== "gzip") return { status: 415, problem: "expected gzip or no encoding" };
     // Held before it is known how much it is: many that wait are many in memory.
-    this.#add(Math.min(mostBytes, body.length * usualRatio));
+    let room = Math.min(mostBytes, body.length * usualRatio);
+    this.#add(room);
     const chunkSize = Math.min(chunk.most, Math.max(chunk.least, body.length * usualRatio));
+    const gunzip = createGunzip({ chunkSize });
+    this.#cut = () => gunzip.destroy(tooMany());
+    gunzip.end(body);
+    const pieces: Buffer[] = [];
+    let size = 0;
     try {
-      return { bytes: await unzip(body, { maxOutputLength: mostBytes, chunkSize }) };
+      for await (const piece of gunzip as AsyncIterable<Buffer>) {
+        size += piece.length;
+        if (size > mostBytes) return tooLarge;
+        this.#add(Math.max(0, size - room));
+        room = Math.max(room, size);
+        pieces.push(piece);
+      }
     } catch (error) {
-      return (error as NodeJS.ErrnoException).code === "ERR_BUFFER_TOO_LARGE"
-        ? tooLarge
-        : { status: 400, problem: "the body is no gzip" };
+      if (isBusy(error)) throw error;
+      return { status: 400, problem: "the body is no gzip" };
+    } finally {
+      this.#cut = undefined;
     }
+    return { bytes: Buffer.concat(pieces, size) };
   }
 
   [Symbol.dispose](): void {
@@ -120,6 +131,10 @@ export class Held implements Disposable {
     this.#intake.makeRoom(bytes, this);
     this.#bytes += bytes;
   }
+}
+
+function tooMany(): IntegrityError {
+  return new IntegrityError("STATE_BUSY", "intake: too many requests at once");
 }
 
 const tooLarge = {
