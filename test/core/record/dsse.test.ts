@@ -138,3 +138,12 @@ test("base64 with stray characters or trailing bits is no envelope", (t) => {
   ] as const)
     t.is(parseEnvelope(with64(text, signature)), undefined);
 });
+
+test("an envelope keeps nothing that it is not made of, and has few signatures", (t) => {
+  const envelope = seal(type, Buffer.from("x"), mine.privateKey);
+  const [one] = envelope.signatures;
+  const more = { ...envelope, signatures: [{ ...one, more: {} }], more: [{}, {}] };
+  t.deepEqual(parseEnvelope(JSON.stringify(more)), envelope);
+  const many = { ...envelope, signatures: Array.from({ length: 17 }, () => one) };
+  t.is(parseEnvelope(JSON.stringify(many)), undefined);
+});
