@@ -67,12 +67,15 @@ function batchRoute(server: FastifyInstance, { collector, metrics, feed }: Serve
     const node = nodeOf(parts[0]?.chain ?? "");
     const name = `${node?.cluster}/${node?.node}`;
     const count = parts.reduce((sum, one) => sum + one.records.length, 0);
-    const wait = refusals.take(`${request.ip} ${name}`, 0) || records.take(name, count);
+    const sender = `${request.ip} ${name}`;
+    const wait = refusals.wait(sender) || records.wait(name);
     if (wait > 0) return await tooMany(reply, wait);
     const lostFrom = numberOf(request.headers["fim-lost-from"]);
     const result = await receive(collector, parts, lostFrom === undefined ? {} : { lostFrom });
     metrics.received(result);
-    if (result.kind === "refused") refusals.take(`${request.ip} ${name}`, 1);
+    if (result.kind === "refused") refusals.charge(sender, 1);
+    // Only what a node signed counts as its own: strangers must not use up its rate.
+    if (isSigned(result)) records.charge(name, count);
     feed.wake();
     const known = numberOf(request.headers["fim-checkpoint-size"]);
     const more = { nonce: collector.nonces.make(), ...(await logHead(collector, known)) };
@@ -85,6 +88,10 @@ async function read(held: Held, { body, headers }: FastifyRequest): Promise<Body
   const arrived = await held.read(body);
   if ("problem" in arrived) return arrived;
   return await held.uncompress(arrived.bytes, headers["content-encoding"]);
+}
+
+function isSigned(result: Reply): boolean {
+  return result.kind === "stored" || statusOf(result.error.error) === 409;
 }
 
 async function answer(reply: FastifyReply, result: Reply, more: object): Promise<FastifyReply> {
