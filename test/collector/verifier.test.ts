@@ -23,10 +23,22 @@ test("a thread that runs out of memory fails its own work; the next one is verif
   await using verifier = new Verifier(16);
   const reporter = new Reporter();
   await t.throwsAsync(verifier.verify(jobOf(reporter, large(reporter.clone()))), {
-    code: "ERR_WORKER_OUT_OF_MEMORY",
+    code: "STATE_BUSY",
   });
   const [verified] = await verifier.verify(jobOf(reporter, reporter.batch(3)));
   t.true(verified && "batch" in verified.result);
+});
+
+test("work that waited for a thread that ran out of memory is done by the next one", async (t) => {
+  await using verifier = new Verifier(16);
+  const reporter = new Reporter();
+  const [hostile, ...others] = [
+    jobOf(reporter, large(reporter.clone())),
+    ...Array.from({ length: 8 }, () => jobOf(reporter, reporter.batch(1))),
+  ].map(async (job) => await verifier.verify(job));
+  await t.throwsAsync(hostile ?? Promise.resolve(), { code: "STATE_BUSY" });
+  const settled = await Promise.allSettled(others);
+  t.true(settled.some(({ status }) => status === "fulfilled"));
 });
 
 test("the memory of many records goes to the other thread; what others share is copied", async (t) => {

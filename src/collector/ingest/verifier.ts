@@ -1,6 +1,7 @@
 import { availableParallelism } from "node:os";
 import { Tinypool } from "tinypool";
 import { isMarkedAsUntransferable } from "node:worker_threads";
+import { IntegrityError } from "../../core/error.ts";
 import type { ProofCheck } from "./proof-check.ts";
 import type { Task } from "./verify-worker.ts";
 import type { Verified, VerifyJob } from "./verify.ts";
@@ -20,7 +21,7 @@ export class Verifier implements AsyncDisposable {
   readonly #heap: number;
   #pool: Tinypool | undefined;
 
-  /** `heap`: megabytes of each thread's objects. A thread that needs more ends, with an error for what it verified. */
+  /** `heap`: megabytes of each thread's objects. A thread that needs more ends: STATE_BUSY for what it verified. */
   constructor(heap = 256) {
     this.#heap = heap;
   }
@@ -29,12 +30,31 @@ export class Verifier implements AsyncDisposable {
   async verify(job: VerifyJob): Promise<readonly Verified[]> {
     const task = taskOf(job);
     const transferList = isMarkedAsUntransferable(task.memory) ? [] : [task.memory];
-    return (await this.#threads().run(task, { transferList })) as readonly Verified[];
+    return (await this.#run(task, { transferList })) as readonly Verified[];
   }
 
   /** As `faultOf`. */
   async faultOf(check: ProofCheck): Promise<string | undefined> {
-    return (await this.#threads().run(check, { name: "faultOf" })) as string | undefined;
+    return (await this.#run(check, { name: "faultOf" })) as string | undefined;
+  }
+
+  async #run(work: unknown, options: Parameters<Tinypool["run"]>[1]): Promise<unknown> {
+    try {
+      return await this.#threads().run(work, options);
+    } catch (cause) {
+      const { code } = cause as NodeJS.ErrnoException;
+      if (code !== "ERR_WORKER_OUT_OF_MEMORY") throw cause;
+      this.#startAnother();
+      const hint = "another request may be the reason: the same is sent again";
+      throw new IntegrityError("STATE_BUSY", `verifier: a thread ended (${code})`, { hint, cause });
+    }
+  }
+
+  /** The pool starts no thread in place of one that ended before there is more work. */
+  #startAnother(): void {
+    if (!this.#pool || this.#pool.queueSize === 0) return;
+    const none: Task = { keys: [], received: 0, memory: new ArrayBuffer(), parts: [] };
+    this.#pool.run(none).catch(() => undefined);
   }
 
   #threads(): Tinypool {
