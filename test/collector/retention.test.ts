@@ -93,3 +93,24 @@ onEachStore(
     t.true(second > 0 && second === asked[1] && third > second);
   },
 );
+
+onEachStore(
+  "an agent that did not get the answer before its records were deleted gets it then",
+  async (t, start) => {
+    await using serving = await start();
+    const reporter = new Reporter();
+    await reporter.enrol(serving);
+    serving.skew = -5 * dayLength;
+    const lines = reporter.batch(2);
+    t.is((await send(serving, lines)).status, 200);
+    serving.skew = 0;
+    const { collector } = serving;
+    const log = pino({ level: "silent" });
+    const common = { collector, feed: new Feed(), log, name: "test" };
+    while (await dropOldest({ ...common, keep: { days: 4 }, behind: async () => [] }));
+    const { status, body } = await send(serving, lines);
+    t.is(status, 200);
+    t.is(body["ack"], 2);
+    t.false((await serving.types()).includes("fim.collector.fork"));
+  },
+);

@@ -54,9 +54,10 @@ async function judge(
   { batch }: VerifiedBatch,
   stored: StoredChain,
 ): Promise<Verdict> {
-  const isBehind = batch.last <= stored.head.seq;
-  const hash = isBehind ? await at.tx.hashOf(batch.chain, batch.last) : undefined;
-  return judgeBatch(batch, stored, (seq) => (seq === batch.last ? hash : undefined));
+  const { head } = stored;
+  const hash = batch.last < head.seq ? await at.tx.hashOf(batch.chain, batch.last) : undefined;
+  // The head is known although its batch is too old to be kept.
+  return judgeBatch(batch, stored, (seq) => (seq === head.seq ? head.hash : hash));
 }
 
 /** The first batch of a chain. The agent may have had it before it enrolled, and begin in its middle. */
