@@ -39,17 +39,20 @@ function columnsOf(record: ChainRecord, context: Context): AlertColumns | undefi
 function ofEvent(kind: "alert" | "collector", event: Fields, context: Context): AlertColumns {
   const fim = fieldsOf(fieldsOf(event["unmapped"])["fim"]);
   const pod = textAt(fim, "actor", "container", "pod");
-  const change = bounded(textAt(fim, "change"));
+  const change = bounded(textAt(fim, "change"), mostOfName);
   return present({
     uid: uidOf(textAt(event, "metadata", "uid"), context),
     type: kind === "collector" ? (textAt(fim, "type") ?? "") : `fim.alert.${change ?? "unknown"}`,
     severity: severities[(numberAt(event, "severity_id") ?? 0) - 1] ?? "critical",
     change,
     path: bounded(textAt(fim, "path")),
-    rule: bounded(textAt(fim, "rule")),
+    rule: bounded(textAt(fim, "rule"), mostOfName),
     incident: bounded(textAt(fim, "incident")),
     program: bounded(textAt(fim, "actor", "exe")),
-    pod: bounded(pod && `${textAt(fim, "actor", "container", "namespace") ?? ""}/${pod}`),
+    pod: bounded(
+      pod && `${textAt(fim, "actor", "container", "namespace") ?? ""}/${pod}`,
+      mostOfName,
+    ),
     at: timeOf(numberAt(event, "time"), context),
   });
 }
@@ -72,9 +75,11 @@ function timeOf(value: number | undefined, { received }: Context): number {
   return value !== undefined && Number.isSafeInteger(value) && value >= 0 ? value : received;
 }
 
-const mostCharacters = 8192;
+const mostOfText = 8192;
+/** An index of PostgreSQL holds it whole, in at most 2,704 bytes. A character takes up to three. */
+const mostOfName = 512;
 
 /** Bounded, because it goes into an index. */
-function bounded<Text extends string | undefined>(text: Text): Text {
-  return text?.slice(0, mostCharacters) as Text;
+function bounded<Text extends string | undefined>(text: Text, most = mostOfText): Text {
+  return text?.slice(0, most) as Text;
 }

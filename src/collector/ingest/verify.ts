@@ -100,8 +100,9 @@ function nextKeyOf(
   return { keyId: keyIdOf(next), publicKey: rawPublicKey(next) };
 }
 
-/** Its body is an object, and its bytes are the UTF-8 of its text. */
+/** Its body is an object, and its bytes are the UTF-8 of its text. Alarms are the collector's to write. */
 function isProper({ bytes, record }: ReadRecord): boolean {
-  const { body } = record;
-  return typeof body === "object" && body !== null && !Array.isArray(body) && isUtf8(bytes);
+  const { body, kind } = record;
+  const isObject = typeof body === "object" && body !== null && !Array.isArray(body);
+  return isObject && kind !== "collector" && isUtf8(bytes);
 }

@@ -28,13 +28,13 @@ export function alertJson(
       comments: comments.map(({ at, ...one }) => ({ at: new Date(at).toISOString(), ...one })),
     }),
   });
-  const isEmpty = body === "{}";
+  const isEmpty = /^\{\s*\}$/.test(body);
   return `${body.slice(0, -1)}${isEmpty ? "" : ","}"collector":${added}}`;
 }
 
-/** A record that was altered in the store must not spoil the list that it is in. */
+/** A record that was altered, or that a hostile node wrote, must not spoil the list that it is in. Ends with a brace. */
 function soundText(bytes: Buffer): string {
-  const body = bodyText(bytes);
+  const body = bodyText(bytes).trimEnd();
   try {
     const event: unknown = JSON.parse(body);
     return typeof event === "object" && event !== null && !Array.isArray(event) ? body : "{}";
