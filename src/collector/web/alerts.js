@@ -1,5 +1,6 @@
 import { rowOf } from "./alert.js";
 import { ApiError, get } from "./api.js";
+import { CountsPanel } from "./counts.js";
 import { badge, byId, el, fill, hostile } from "./dom.js";
 import { drawDetail, suggestionOf } from "./detail.js";
 import { Groups } from "./groups.js";
@@ -36,11 +37,13 @@ export class AlertsView {
   /** Rises with each new list: an answer for an older one is dropped. */
   #generation = 0;
   #options;
+  #counts = new CountsPanel();
 
   /**
    * @param {object} options
    * @param {(query: URLSearchParams) => Promise<void>} options.follow opens the stream of this list
    * @param {() => void} options.onChanged something was acknowledged
+   * @param {(received: number) => void} options.onSeen the collector received an alert at this time
    * @param {() => import("./dom.js").Child} options.explainEmpty
    * @param {(error: unknown) => void} options.onError
    */
@@ -62,6 +65,7 @@ export class AlertsView {
     document.body.classList.toggle("has-detail", uid !== undefined);
     if (isOther) void this.reload();
     else this.#redraw([before, uid]);
+    this.#counts.cover(uid !== undefined);
     if (uid !== undefined && uid !== before) await this.#open(uid);
     if (uid === undefined) this.#suggest();
   }
@@ -98,6 +102,7 @@ export class AlertsView {
     this.#waiting = [];
     this.#showNew();
     this.#showRows(this.#groups.all.length - before);
+    this.#counts.listed(this.#filters ?? {});
     this.#list.toTop();
   }
 
@@ -132,6 +137,7 @@ export class AlertsView {
       this.#groups.append(answer.items.map((one) => this.#keep(one)));
       this.#next = answer.next;
       this.#showRows(0);
+      if (!query.has("cursor")) this.#counts.listed(this.#filters ?? {});
     } catch (error) {
       if (generation === this.#generation) this.#showError(error);
     } finally {
@@ -159,11 +165,12 @@ export class AlertsView {
       .filter(({ lead }) => !lead.acknowledged && this.#events.has(lead.uid))
       .toSorted(({ lead: a }, { lead: b }) => rankOf(a.severity) - rankOf(b.severity));
     const hint = el("p", { class: "hint" }, "Choose an alert, or press j.");
-    if (!group) return fill(byId("detail"), hint);
+    const { element } = this.#counts;
+    if (!group) return fill(byId("detail"), hint, element);
     const { lead, uids } = group;
     const href = addressOf({ view: "alerts", uid: lead.uid, filters: this.#filters ?? {} });
     const event = this.#events.get(lead.uid);
-    fill(byId("detail"), suggestionOf(event, { href, others: uids.length - 1 }), hint);
+    fill(byId("detail"), suggestionOf(event, { href, others: uids.length - 1 }), hint, element);
   }
 
   /** @param {unknown} error */
@@ -181,6 +188,7 @@ export class AlertsView {
   #keep(event) {
     const row = rowOf(event);
     this.#events.set(row.uid, event);
+    this.#options.onSeen(Date.parse(textAt(event, "collector", "received") ?? "") || 0);
     const [oldest] = this.#events.keys();
     if (this.#events.size > mostEvents && oldest !== undefined) this.#events.delete(oldest);
     return row;
@@ -232,6 +240,7 @@ export class AlertsView {
       uids: group?.lead.uid === uid ? group.uids : [uid],
       onDone: (uids) => {
         this.#groups.acknowledge(uids);
+        this.#counts.listed(this.#filters ?? {});
         this.#redraw(uids);
         this.#options.onChanged();
         void this.#open(uid);

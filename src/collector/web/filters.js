@@ -34,6 +34,15 @@ const choices = {
   ],
 };
 
+/** Times that are always offered. The bars of the chart name others. */
+const times = [
+  ["", "Any time"],
+  ["1h", "Last hour"],
+  ["24h", "Last 24 hours"],
+  ["7d", "Last 7 days"],
+  ["30d", "Last 30 days"],
+];
+
 /** What has no control of its own shows as a chip that removes it. */
 const chips = /** @type {const} */ ([
   "incident",
@@ -55,10 +64,15 @@ export function drawFilters(filters, nodes) {
   const nodeChoices = [["", "Any node"], ...nodes.map((one) => [one, one])];
   fill(
     byId("filters"),
-    select("severity", filters, choices.severity),
-    select("state", filters, choices.state),
-    select("node", filters, nodeChoices),
-    select("change", filters, choices.change),
+    el(
+      "div",
+      { class: "selects" },
+      select("severity", filters, choices.severity),
+      select("state", filters, choices.state),
+      select("since", filters, times),
+      select("node", filters, nodeChoices),
+      select("change", filters, choices.change),
+    ),
     ...chips.map((name) => chip(name, filters)),
   );
   const search = /** @type {HTMLInputElement} */ (byId("search"));
@@ -71,32 +85,43 @@ export function set(filters) {
 }
 
 /**
- * @param {"severity" | "state" | "node" | "change"} name
+ * @param {"severity" | "state" | "node" | "change" | "since"} name
  * @param {Filters} filters
  * @param {readonly (readonly string[])[]} options
  */
 function select(name, filters, options) {
   const now = filters[name] ?? "";
   // A pasted link may name a value that is not in the list.
-  const all = options.some(([value]) => value === now) ? options : [...options, [now, now]];
+  const isOffered = options.some(([value]) => value === now);
+  const all = isOffered ? options : [...options, [now, labelOf(name, now)]];
   const control = el(
     "select",
-    { name, "aria-label": name, class: now === "" ? "" : "chosen" },
+    { name, "aria-label": name === "since" ? "time" : name, class: now === "" ? "" : "chosen" },
     ...all.map(([value = "", label = value]) =>
       el("option", { value, selected: value === now }, label),
     ),
   );
   control.addEventListener("change", () => {
-    const { [name]: _, ...others } = filters;
+    const { [name]: _, ...given } = filters;
+    const { until: __, ...open } = given;
+    const others = name === "since" ? open : given;
     set(control.value === "" ? others : { ...others, [name]: control.value });
   });
   return control;
 }
 
+/** What a select says of a value that it does not offer. @param {string} name @param {string} value */
+function labelOf(name, value) {
+  if (name === "since") return "Chosen time";
+  if (name !== "severity") return value;
+  return value.startsWith("only-") ? `Only ${value.slice(5)}` : value.split(",").join(", ");
+}
+
 /** @param {(typeof chips)[number]} name @param {Filters} filters */
 function chip(name, filters) {
   const value = filters[name];
-  if (value === undefined) return undefined;
+  const isSelected = name === "since" && times.some(([time]) => time === value);
+  if (value === undefined || isSelected) return undefined;
   const { [name]: _, ...others } = filters;
   const at = Date.parse(value);
   const isTime = (name === "since" || name === "until") && !Number.isNaN(at);

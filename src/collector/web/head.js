@@ -61,7 +61,7 @@ function stateOf({ isBad, isOdd, well }) {
 /** @param {number} count @param {import("./severity.js").Severity} severity */
 function open(count, severity) {
   const mark = el("span", { class: `mark mark-${severity}`, "aria-hidden": "true" });
-  const filters = severity === "critical" ? { severity } : { severity: `${severity},critical` };
+  const filters = { severity: severity === "critical" ? severity : `only-${severity}` };
   return el(
     "a",
     { href: addressOf({ view: "alerts", filters }), class: "fact" },

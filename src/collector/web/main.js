@@ -18,12 +18,19 @@ import { plain, shortTime } from "./text.js";
 
 /** Milliseconds between two looks at the counts; an alert of the stream causes one at once. */
 const lookEvery = 10_000;
+/** Milliseconds until the next look while the counts are older than an alert that the page has. */
+const lookSoon = 1000;
+const mostDifference = 30_000;
 
 /** @type {unknown} */
 let summary;
 /** @type {readonly string[]} */
 let nodeNames = [];
 let isLooking = false;
+/** By the collector's clock: counts from before do not hold every alert that the page has. */
+let countsFrom = 0;
+/** @type {ReturnType<typeof setTimeout> | undefined} */
+let soon;
 
 const stream = new Stream({
   onAlert: (event) => {
@@ -44,6 +51,11 @@ const stream = new Stream({
 const alerts = new AlertsView({
   follow: async (query) => await stream.follow(query),
   onChanged: () => void look(),
+  onSeen: (received) => {
+    // A moment more: it is stored soon after it is received.
+    countsFrom = Math.max(countsFrom, received + lookSoon);
+    if (summary !== undefined) lookAgain();
+  },
   onError: (error) => void onError(error),
   explainEmpty: () => emptyText(),
 });
@@ -81,6 +93,18 @@ async function start() {
   await nameNodes();
 }
 
+/** The collector gives the same counts for some seconds: asks until they hold the newest alert. */
+function lookAgain() {
+  const at = Date.parse(textAt(summary, "at") ?? "");
+  // Much later: the clocks of two collectors differ.
+  const isOld = at < countsFrom && countsFrom - at < mostDifference;
+  if (!isOld || soon !== undefined) return;
+  soon = setTimeout(() => {
+    soon = undefined;
+    void look();
+  }, lookSoon);
+}
+
 /** The names that the filter offers. */
 async function nameNodes() {
   try {
@@ -104,6 +128,7 @@ async function look() {
     drawHead(summary);
     document.body.classList.toggle("is-first", nodeCount() === 0);
     drawBars();
+    lookAgain();
     if (here().view === "nodes" && !wasEmpty) await showNodes();
     if (here().view === "compare" && !wasEmpty) await showCompare(here().filters);
     if (wasEmpty && !byId("empty").hidden) fill(byId("empty"), emptyText());

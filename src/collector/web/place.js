@@ -66,8 +66,8 @@ export function queryOf({ state = "open", severity = "low", path, ...others }) {
   for (const [name, value] of Object.entries(others))
     if (value && name !== "equal") query.set(name, value);
   if (state !== "all") query.set("acknowledged", String(state === "acknowledged"));
-  // One word is the least severity, "critical" as well as "any"; a list names each.
-  if (severity.includes(",")) query.set("severity", severity);
+  // One word is the least severity, "critical" as well as "any"; "only-high" is that one, a list names each.
+  if (/^only-|,/.test(severity)) query.set("severity", severity.replace("only-", ""));
   else if (severity !== "any") query.set("minSeverity", severity);
   if (path) query.set("path", /[*?]|^\//.test(path) ? path : `*${path}*`);
   return query;

@@ -74,8 +74,11 @@ const two = (value) => String(value).padStart(2, "0");
 
 const months = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(" ");
 
+/** Milliseconds: before that, the same time of another day could be meant. */
+const halfDay = 43_200_000;
+
 /**
- * "14:03" of today, else "23 Nov 14:03".
+ * "14:03" of today and of the last twelve hours, else "23 Nov 14:03".
  * @param {number} at milliseconds since 1970
  * @param {number} now
  */
@@ -83,7 +86,8 @@ export function shortTime(at, now) {
   const [date, today] = [new Date(at), new Date(now)];
   const time = `${two(date.getHours())}:${two(date.getMinutes())}`;
   const isToday = date.toDateString() === today.toDateString();
-  return isToday ? time : `${date.getDate()} ${months[date.getMonth()]} ${time}`;
+  const isRecent = at <= now && now - at < halfDay;
+  return isToday || isRecent ? time : `${date.getDate()} ${months[date.getMonth()]} ${time}`;
 }
 
 /**

@@ -78,6 +78,9 @@ for (const scheme of ["light", "dark"] as const)
       await page.locator(ready).first().waitFor();
       t.deepEqual(await faultsOf(page), [], name);
     }
+    await page.goto(serving.url);
+    await page.locator(".tally").first().waitFor();
+    t.deepEqual(await faultsOf(page), [], "counts");
     await page.goto(`${serving.url}${alert}`);
     await page.locator("#sentence").waitFor();
     await page.press("body", "c");
@@ -130,7 +133,13 @@ for (const width of [1280, 400])
       await page.goto(serving.url);
       await page.locator(".row .count", { hasText: "120 changes" }).waitFor();
       await page.locator("#verdict strong").waitFor();
+      if (width > 400) await page.locator(".tally").first().waitFor();
       await shoot(t, page, `storm-${shown}`);
+      if (width === 400) {
+        await page.getByText("Counts by rule, program, node").click();
+        await page.locator(".tally").first().waitFor();
+        await shoot(t, page, `counts-${shown}`);
+      }
       serving.alter(
         "PRAGMA foreign_keys = OFF; DELETE FROM alert; DELETE FROM node_key; DELETE FROM node;",
       );

@@ -128,6 +128,65 @@ testPage("what else a program did is one click away, and the address says so", a
   t.is((body["items"] as readonly unknown[]).length, 1);
 });
 
+testPage(
+  "beside the list stand the counts of its alerts; a click narrows the list",
+  async (t, scene) => {
+    const { serving, node, open } = scene;
+    await send(serving, node.batchOf([...busyNight("cp-1"), intrusion("cp-1")]));
+    const { page } = await open();
+    await page.goto(serving.url);
+    await page.getByRole("heading", { name: "Counts of 9 alerts" }).waitFor();
+    const programs = page.getByRole("region", { name: "Programs" });
+    await programs.getByRole("link", { name: "/usr/bin/dpkg 4 alerts" }).click();
+    await page.getByRole("heading", { name: "Counts of 4 alerts" }).waitFor();
+    t.is(new URL(page.url()).search, "?program=%2Fusr%2Fbin%2Fdpkg");
+    t.is(await programs.count(), 0, "all are of this program");
+    t.is(await page.getByRole("region", { name: "Files" }).locator("li").count(), 4);
+    await page.goBack();
+    await page.getByRole("link", { name: "high 2 alerts" }).click();
+    await page.getByRole("heading", { name: "Counts of 2 alerts" }).waitFor();
+    t.is(new URL(page.url()).search, "?severity=only-high");
+    const severity = page.getByRole("combobox", { name: "severity" });
+    t.is(await severity.locator(":checked").textContent(), "Only high");
+    await page.locator(".row a").first().click();
+    await page.locator("#sentence").waitFor();
+    t.is(await page.locator(".tally").count(), 0, "the alert has the place");
+    await page.press("body", "Escape");
+    await page.getByRole("heading", { name: "Counts of 2 alerts" }).waitFor();
+  },
+);
+
+testPage("in a narrow window the counts unfold above the list", async (t, scene) => {
+  const { serving, node, open } = scene;
+  await send(serving, node.batchOf([...busyNight("cp-1"), intrusion("cp-1")]));
+  const { page } = await open({ width: 400 });
+  await page.goto(serving.url);
+  await page.locator(".row").first().waitFor();
+  t.is(await page.locator(".tally").count(), 0, "nothing is counted that is not seen");
+  await page.getByText("Counts by rule, program, node").click();
+  await page.getByRole("link", { name: "linux/programs 4 alerts" }).click();
+  await page.getByRole("heading", { name: "Counts of 4 alerts" }).waitFor();
+});
+
+testPage("a time is chosen, and the address keeps it", async (t, scene) => {
+  const { serving, node, open } = scene;
+  await send(serving, node.batchOf([...busyNight("cp-1"), intrusion("cp-1")]));
+  const { page } = await open();
+  await page.goto(serving.url);
+  const names = async () => await page.locator(".row-name").allTextContents();
+  const time = page.getByRole("combobox", { name: "time" });
+  await time.selectOption("Last hour");
+  await until(async () => (await names()).join() === "evil.yaml");
+  t.is(new URL(page.url()).search, "?since=1h");
+  t.is(await page.locator(".chip").count(), 0);
+  await page.locator(".bars a").last().click();
+  await page.locator(".chip", { hasText: "to" }).waitFor();
+  t.is(await time.locator(":checked").textContent(), "Chosen time");
+  await time.selectOption("Any time");
+  await until(async () => (await names()).length > 1);
+  t.is(new URL(page.url()).search, "");
+});
+
 testPage("a node's row says how old its baseline is", async (t, scene) => {
   const { serving, node, open } = scene;
   const at = new Date(Date.now() - 3 * 86_400_000 - 60_000).toISOString();

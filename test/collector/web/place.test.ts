@@ -32,6 +32,7 @@ test("without filters the list holds what is open and more than information", (t
   t.is(String(queryOf({})), "acknowledged=false&minSeverity=low");
   t.is(String(queryOf({ state: "all", severity: "any" })), "");
   t.is(String(queryOf({ severity: "high,critical", state: "all" })), "severity=high%2Ccritical");
+  t.is(String(queryOf({ severity: "only-high", state: "all" })), "severity=high");
   t.true(isSameList({ state: "open" }, {}));
   t.false(isSameList({ node: "cp-1" }, {}));
 });

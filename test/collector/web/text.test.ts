@@ -1,7 +1,14 @@
 import test from "ava";
 import { execFileSync } from "node:child_process";
 import fc from "fast-check";
-import { ago, middle, partsOf, plain, shellWord } from "../../../src/collector/web/text.js";
+import {
+  ago,
+  middle,
+  partsOf,
+  plain,
+  shellWord,
+  shortTime,
+} from "../../../src/collector/web/text.js";
 
 const oddNames = (text: string) =>
   partsOf(text).flatMap((part) => ("odd" in part ? [part.odd] : []));
@@ -45,6 +52,14 @@ test("a path is one word of a shell, whatever it holds", (t) => {
   const bytes = Buffer.from("/a\xffb", "latin1");
   const word = shellWord("/a\ufffdb", bytes.toString("base64"));
   t.deepEqual(execFileSync("bash", ["-c", `printf %s ${word}`]), bytes);
+});
+
+test("a time of last evening needs no date at night, one of yesterday morning does", (t) => {
+  const night = new Date(2026, 10, 28, 3).getTime();
+  const before = (hours: number): string => shortTime(night - hours * 3_600_000, night);
+  t.is(before(4), "23:00");
+  t.is(before(13), "27 Nov 14:00");
+  t.is(before(-22), "29 Nov 01:00");
 });
 
 test("ages in words", (t) => {
