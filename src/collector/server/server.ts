@@ -6,6 +6,7 @@ import type { Listen } from "../../config/options.ts";
 import type { Collector } from "../ingest/receive.ts";
 import { alertRoutes } from "./alerts.ts";
 import { countRoutes } from "./counts.ts";
+import { csvRoutes } from "./csv.ts";
 import { ingestRoutes } from "./ingest.ts";
 import { healthRoutes } from "./health.ts";
 import { logRoutes } from "./log.ts";
@@ -67,6 +68,7 @@ export async function makeServer(options: ServerOptions): Promise<FastifyInstanc
   proofRoutes(server, options);
   summaryRoutes(server, options);
   countRoutes(server, options);
+  csvRoutes(server, options);
   nodeRoutes(server, options);
   streamRoutes(server, options);
   logRoutes(server, options);

@@ -1,5 +1,5 @@
 import { byId, el, fill, hostile } from "./dom.js";
-import { addressOf } from "./place.js";
+import { addressOf, queryOf } from "./place.js";
 import { go } from "./router.js";
 import { longTime } from "./text.js";
 
@@ -72,6 +72,7 @@ export function drawFilters(filters, nodes) {
       select("since", filters, times),
       select("node", filters, nodeChoices),
       select("change", filters, choices.change),
+      download(filters),
     ),
     ...chips.map((name) => chip(name, filters)),
   );
@@ -108,6 +109,20 @@ function select(name, filters, options) {
     set(control.value === "" ? others : { ...others, [name]: control.value });
   });
   return control;
+}
+
+/** The list as a file. @param {Filters} filters */
+function download(filters) {
+  return el(
+    "a",
+    {
+      class: "download",
+      href: `/v1/alerts.csv?${queryOf(filters)}`,
+      download: "alerts.csv",
+      title: "The newest 10,000 alerts of this list, as a file",
+    },
+    "Download CSV",
+  );
 }
 
 /** What a select says of a value that it does not offer. @param {string} name @param {string} value */

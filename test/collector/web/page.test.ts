@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { hashPassword } from "../../../src/collector/password.ts";
 import { nonceOf, send } from "../../helpers/collector.ts";
 import { seen } from "../../helpers/judged.ts";
@@ -155,6 +156,23 @@ testPage(
     await page.getByRole("heading", { name: "Counts of 2 alerts" }).waitFor();
   },
 );
+
+testPage("the list that the filters show is one file", async (t, scene) => {
+  const { serving, node, open } = scene;
+  await send(serving, node.batchOf([...busyNight("cp-1"), intrusion("cp-1")]));
+  const { page } = await open();
+  await page.goto(`${serving.url}/?severity=critical`);
+  await page.locator(".row").first().waitFor();
+  const begun = page.waitForEvent("download");
+  await page.getByRole("link", { name: "Download CSV" }).click();
+  const file = await begun;
+  t.is(file.suggestedFilename(), "alerts.csv");
+  const lines = readFileSync(await file.path(), "utf8")
+    .trimEnd()
+    .split("\r\n");
+  t.is(lines.length, 2);
+  t.regex(lines[1] ?? "", /,critical,prod,cp-1,created,.*evil\.yaml,/);
+});
 
 testPage("in a narrow window the counts unfold above the list", async (t, scene) => {
   const { serving, node, open } = scene;
