@@ -26,7 +26,7 @@ const program = join(root, "usr/lib/fim-agent");
 /** A user without rights, for the collector. */
 const nonroot = 65_532;
 
-copyProgram(program);
+await copyProgram(program);
 put("usr/share/doc/fim-agent/sbom.cdx.json", makeSbom(at));
 copy(process.execPath, "usr/local/bin/node");
 for (const library of librariesOf([process.execPath, ...globSync(`${program}/**/*.node`)]))

@@ -25,7 +25,7 @@ mkdirSync(directory, { recursive: true });
 const stage = mkdtempSync(join(tmpdir(), "fim-package-"));
 try {
   const tree = join(stage, "tree");
-  makeTree(tree, at);
+  await makeTree(tree, at);
   datedAs(tree, at, []);
   makeTarball(tree);
   makeRpm(tree);

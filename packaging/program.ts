@@ -1,3 +1,4 @@
+import { nodeFileTrace } from "@vercel/nft";
 import { cpSync, globSync, mkdirSync, statSync } from "node:fs";
 import { basename, dirname, extname, join, relative } from "node:path";
 import { packagesOf } from "../src/agent/self/packages.ts";
@@ -5,40 +6,55 @@ import { packagesOf } from "../src/agent/self/packages.ts";
 /** The repository. */
 export const home: string = dirname(import.meta.dirname);
 
-/** What Node loads, and licences. Everything else in a package is for its developers. */
-const loaded = new Set([".js", ".cjs", ".mjs", ".json", ".node", ".css"]);
 const licence = /^(?:licen[cs]e|notice|copying)/i;
-
 /** Native modules for other platforms: better-sqlite3's prebuilds, and koffi's second C library. */
 const foreign = /(?:^|\/)(?:(?:darwin|win32|linuxmusl)-[^/]+\.node|musl_[^/]+\/.*)$/;
-/** Directories of a package with sources of C libraries, tests, documents, code for browsers; other forms of zod. */
-const unused =
-  /^(?:deps|vendor|doc|docs|tests?|__tests__|benchmarks?|examples?|browser|v3|v4-mini|mini)\//;
 
-/** What runs: built modules, shipped policies, the packages of production. Without Node. */
-export function copyProgram(target: string): void {
+/** What runs: built modules, shipped policies, and of the packages what the modules load. Without Node. */
+export async function copyProgram(target: string): Promise<void> {
   for (const name of ["bin", "dist", "baselines", "package.json", "LICENSE", "CHANGELOG.md"])
     cpSync(join(home, name), join(target, name), { recursive: true });
-  for (const directory of packagesOf(home))
-    copyPackage(directory, join(target, relative(home, directory)));
-}
-
-function copyPackage(from: string, to: string): void {
-  for (const file of globSync("**", { cwd: from, exclude: ["node_modules/**"] })) {
-    const path = join(from, file);
-    if (!statSync(path).isFile() || !isKept(file)) continue;
-    mkdirSync(dirname(join(to, file)), { recursive: true });
-    cpSync(path, join(to, file));
+  const loaded = await loadedFiles();
+  for (const directory of packagesOf(home)) {
+    const files = filesOf(relative(home, directory));
+    if (files.some((file) => loaded.has(file)))
+      for (const file of files) if (isKept(file, loaded)) copy(file, target);
   }
 }
 
-function isKept(file: string): boolean {
+/**
+ * What the built modules import or require, directly or through other modules. A package's second form is left out:
+ * `exports` names one for `import` and one for `require`.
+ *
+ * @returns paths below the repository
+ */
+async function loadedFiles(): Promise<ReadonlySet<string>> {
+  const modules = globSync("dist/**/*.js", { cwd: home }).map((file) => join(home, file));
+  const { fileList } = await nodeFileTrace(modules, { base: home, exportsOnly: true });
+  return fileList;
+}
+
+/** The files of one package, as paths below the repository. */
+function filesOf(directory: string): readonly string[] {
+  return globSync(`${directory}/**`, {
+    cwd: home,
+    exclude: [`${directory}/node_modules/**`],
+  }).filter((file) => statSync(join(home, file)).isFile());
+}
+
+function isKept(file: string, loaded: ReadonlySet<string>): boolean {
   if (extname(file) === ".node") return !foreign.test(file) && !isOtherMachine(file);
-  return (loaded.has(extname(file)) && !unused.test(file)) || licence.test(basename(file));
+  const name = basename(file);
+  return loaded.has(file) || name === "package.json" || licence.test(name);
 }
 
 /** "prebuilds/linux-arm64.node" on x64. */
 function isOtherMachine(file: string): boolean {
   const [, machine = process.arch] = /linux-([^/]+)\.node$/.exec(file) ?? [];
   return machine !== process.arch;
+}
+
+function copy(file: string, target: string): void {
+  mkdirSync(dirname(join(target, file)), { recursive: true });
+  cpSync(join(home, file), join(target, file));
 }

@@ -14,8 +14,8 @@ const units = ["fim-agent.service", "fim-collector.service"];
  * @param root the directory that stands for /
  * @param at date of what is generated, seconds since 1970
  */
-export function makeTree(root: string, at: number): void {
-  copyWithNode(join(root, "usr/lib/fim-agent"));
+export async function makeTree(root: string, at: number): Promise<void> {
+  await copyWithNode(join(root, "usr/lib/fim-agent"));
   for (const { name } of programs)
     link(`../lib/fim-agent/bin/${name}`, join(root, "usr/bin", name));
   for (const name of units) {
@@ -50,8 +50,8 @@ export function makeShare(share: string, at: number): void {
 }
 
 /** Node lies where bin/launch.sh looks for it first. */
-function copyWithNode(target: string): void {
-  copyProgram(target);
+async function copyWithNode(target: string): Promise<void> {
+  await copyProgram(target);
   const node = join(target, "node_modules/node/bin/node");
   mkdirSync(dirname(node), { recursive: true });
   cpSync(process.execPath, node);

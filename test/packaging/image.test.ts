@@ -4,7 +4,6 @@ import { createHash } from "node:crypto";
 import {
   globSync,
   lstatSync,
-  mkdirSync,
   mkdtempSync,
   readFileSync,
   readlinkSync,
@@ -12,9 +11,10 @@ import {
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
-import { basename, join } from "node:path";
+import { basename, extname, join } from "node:path";
 import { launcherFlags } from "../../src/agent/self/launcher-flags.ts";
 import { version } from "../../src/node/version.ts";
+import { runIn, tryAgent, tryCollector } from "../helpers/image.ts";
 import { missingProgram, mountMissing, rootMissing } from "../helpers/missing.ts";
 import { needing } from "../helpers/needs.ts";
 
@@ -70,27 +70,32 @@ mounting("the image's content is the same bytes each time, and below 150 MB", (t
   for (const name of ["sh", "bash", "npm", "npx", "apt", "dpkg"]) t.false(names.has(name), name);
 });
 
-/** Runs a program of the image in it, with nothing else but /proc. */
-function runIn(dir: string, ...command: readonly string[]) {
-  const script = 'mkdir -p "$1/proc"; mount --bind /proc "$1/proc"; exec chroot "$@"';
-  return spawnSync("unshare", ["--mount", "sh", "-ec", script, "sh", dir, ...command], {
-    encoding: "utf8",
-    env: { PATH: "/usr/sbin:/usr/bin:/sbin:/bin" },
-  });
-}
-
-mounting("in the image the agent works without a shell, native modules included", (t) => {
+mounting("in the image both programs work without a shell, native modules included", async (t) => {
+  t.timeout(120_000);
   const root = made[0] ?? makeRoot();
-  const agent = (...args: readonly string[]) =>
-    runIn(root, "/usr/local/bin/fim-agent", ...args, "--root", "/host", "--policy", "linux");
-  mkdirSync(join(root, "host/etc"));
-  writeFileSync(join(root, "host/etc/passwd"), "root:x:0:0::/root:/bin/sh\n");
-  const baseline = agent("baseline");
-  t.regex(baseline.stdout, /^baseline: \d+ paths, counter 1, policy linux/);
-  writeFileSync(join(root, "host/etc/passwd"), "evil:x:0:0::/root:/bin/sh\n");
-  const check = agent("check");
-  t.is(check.status, 1);
-  t.regex(check.stdout, /\/etc\/passwd/);
+  tryAgent(t, root, "/host");
+  await tryCollector(t, root);
+});
+
+const { dependencies } = JSON.parse(readFileSync(join(home, "package.json"), "utf8")) as {
+  readonly dependencies: Readonly<Record<string, string>>;
+};
+
+mounting("the image has each module once, for one machine, and each package loads", (t) => {
+  const root = made[0] ?? makeRoot();
+  const program = join(root, "usr/lib/fim-agent");
+  const modules = globSync("node_modules/**/*.{js,cjs,mjs}", { cwd: program });
+  const names = modules.map((file) => file.slice(0, -extname(file).length));
+  t.deepEqual(
+    names.filter((name, i) => names.indexOf(name) !== i),
+    [],
+  );
+  const native = globSync("node_modules/**/*.node", { cwd: program });
+  t.is(native.length, 2, native.join());
+  const load = `for (const name of ${JSON.stringify(Object.keys(dependencies))}) await import(name)`;
+  writeFileSync(join(program, "load.mjs"), load);
+  const loaded = runIn(root, "/usr/local/bin/node", "/usr/lib/fim-agent/load.mjs");
+  t.is(loaded.status, 0, loaded.stderr);
 });
 
 /** Prints how it was started. */
