@@ -1,4 +1,5 @@
 import type { Database } from "better-sqlite3";
+import { inSnapshot } from "../../../sqlite/open.ts";
 import { Statements } from "../../../sqlite/statements.ts";
 import { present } from "../../../core/present.ts";
 import type { Place, RightEdge } from "../../../core/tlog/tree.ts";
@@ -29,9 +30,11 @@ const batchSelect = `SELECT batch.leaf, batch.first, batch.last, batch.envelope,
 
 /** Reads the log over a connection that writes nothing. */
 export class SqliteLog implements LogReader {
+  readonly #db: Database;
   readonly #statements: Statements;
 
   constructor(db: Database) {
+    this.#db = db;
     this.#statements = new Statements(db);
   }
 
@@ -61,7 +64,12 @@ export class SqliteLog implements LogReader {
     return rows.slice(0, hole < 0 ? rows.length : hole).map(({ hash }) => hash.toString("hex"));
   }
 
-  async batches({ from, to, node, since, limit }: LogQuery): Promise<readonly StoredBatch[]> {
+  async batches(query: LogQuery): Promise<readonly StoredBatch[]> {
+    // A day that another process drops meanwhile must not look like a batch that lost its records.
+    return inSnapshot(this.#db, () => this.#batches(query));
+  }
+
+  #batches({ from, to, node, since, limit }: LogQuery): readonly StoredBatch[] {
     const given = { cluster: node?.cluster ?? null, node: node?.node ?? null };
     const rows = this.#statements
       .prepare<BatchRow>(batchSelect)
