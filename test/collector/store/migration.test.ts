@@ -5,6 +5,8 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import postgres from "postgres";
+import { connect } from "../../../src/collector/store/postgres/connect.ts";
+import { migrate } from "../../../src/collector/store/postgres/migrate.ts";
 import { openPostgresStore } from "../../../src/collector/store/postgres/store.ts";
 import { openSqliteStore } from "../../../src/collector/store/sqlite/store.ts";
 import type { Store } from "../../../src/collector/store/store.ts";
@@ -77,6 +79,26 @@ needing(postgresMissing)(
     await expectAll(t, store);
   },
 );
+
+needing(postgresMissing)("a migration may take as long as a large database needs", async (t) => {
+  const address = await postgresSchema();
+  const schema = new URL(address).searchParams.get("search_path") ?? "";
+  const sql = postgres(address, { max: 1, onnotice: () => undefined });
+  // Refuses each of its steps that has a limit.
+  await sql.unsafe(`CREATE FUNCTION refuse_limit() RETURNS event_trigger LANGUAGE plpgsql AS $$
+      BEGIN
+        IF current_schema() = '${schema}' AND current_setting('statement_timeout') <> '0' THEN
+          RAISE EXCEPTION 'a limit of %', current_setting('statement_timeout');
+        END IF;
+      END $$;
+    CREATE EVENT TRIGGER limit_${schema} ON ddl_command_end WHEN TAG IN ('CREATE INDEX')
+      EXECUTE FUNCTION refuse_limit()`);
+  const connections = await connect(address);
+  await t.notThrowsAsync(migrate(connections));
+  await connections.sql.end();
+  await sql.unsafe(`DROP EVENT TRIGGER limit_${schema}`);
+  await sql.end();
+});
 
 async function expectAll(t: ExecutionContext, store: Store): Promise<void> {
   const batches = await store.log.batches({ from: 0, to: 100, limit: 10 });

@@ -10,6 +10,8 @@ const migrations: Migrations = readMigrations(new URL("./migrations/", import.me
 export async function migrate({ sql, name }: Connections): Promise<void> {
   await sql.begin(async (tx) => {
     await lock(tx, "schema");
+    // A new index over many alerts takes longer than any other statement may.
+    await tx`SET LOCAL statement_timeout = 0`;
     await tx`CREATE TABLE IF NOT EXISTS schema (version integer NOT NULL)`;
     const [row] = await tx<{ version: number }[]>`SELECT version FROM schema`;
     const version = row?.version ?? 0;
