@@ -5,7 +5,8 @@ import { join } from "node:path";
 import test from "ava";
 import Database from "better-sqlite3";
 import pino from "pino";
-import { openCollector } from "../../../src/collector/collector.ts";
+import { openCollector, openKey } from "../../../src/collector/collector.ts";
+import { evidenceOf } from "../../../src/collector/evidence/source.ts";
 import { findAltered } from "../../../src/collector/log/check.ts";
 import { Checkpoints } from "../../../src/collector/log/checkpoints.ts";
 import { Scrub } from "../../../src/collector/log/scrub.ts";
@@ -258,4 +259,22 @@ test("a collector whose store is as it was starts again and goes on with its log
   const state = await stopped(() => undefined);
   await using collector = await openCollector({ state, name: "test" }, Date.now);
   t.is((await collector.checkpoints.latest()).size, 10);
+});
+
+test("an export comes to its end although the records of a batch are gone", async (t) => {
+  const state = mkdtempSync(join(tmpdir(), "fim-gone-"));
+  {
+    await using serving = await startCollector({ state });
+    const { reporter } = await enrolled(serving);
+    for (const count of [2, 1]) await send(serving, reporter.batch(count));
+    serving.alter("DELETE FROM record");
+    const { batches } = await evidenceOf(serving.collector.store, openKey(state));
+    const found: number[] = [];
+    for await (const { records } of batches) {
+      found.push(records.length);
+      if (found.length > 2) break;
+    }
+    t.deepEqual(found, [0, 0]);
+  }
+  rmSync(state, { recursive: true });
 });
