@@ -15,7 +15,7 @@ async function enrolled(serving: Serving): Promise<Reporter> {
   return reporter;
 }
 
-function text(): string {
+function randomText(): string {
   return randomBytes(9000).toString("base64");
 }
 
@@ -38,7 +38,7 @@ onEachStore("no body that a node writes spoils the list or the summary", async (
     '{"a":1} ',
     "{ \t}",
     ' {"a":1}\r',
-    '{"collector":7}',
+    '{"a":1,\r"collector":7}',
     '{"a":1,"a":2}',
     '{"time":9007199254740991,"severity_id":1e400}',
     '{"__proto__":{"unmapped":7},"unmapped":{"__proto__":{"fim":{}}}}',
@@ -46,7 +46,9 @@ onEachStore("no body that a node writes spoils the list or the summary", async (
   ];
   for (const body of bodies) {
     t.is((await send(serving, batchOfText(reporter, body))).status, 200, body);
-    const list = JSON.parse(await serving.text("/v1/alerts")) as { items: readonly object[] };
+    const text = await serving.text("/v1/alerts");
+    t.false(text.includes("\r"), "an event of the stream would end there");
+    const list = JSON.parse(text) as { items: readonly object[] };
     t.like(list.items[0], { collector: { node: "cp-1" } }, body);
     t.is((await serving.read("/v1/summary")).status, 200, body);
   }
@@ -75,12 +77,18 @@ onEachStore("only the collector writes alarms of a collector", async (t, start) 
 onEachStore("texts that are long and do not compress are stored", async (t, start) => {
   await using serving = await start();
   const reporter = await enrolled(serving);
-  const container = { pod: text(), namespace: text() };
-  const names = { path: text(), rule: text(), change: text(), incident: text(), type: text() };
-  const fim = { ...names, actor: { exe: text(), container } };
+  const container = { pod: randomText(), namespace: randomText() };
+  const names = {
+    path: randomText(),
+    rule: randomText(),
+    change: randomText(),
+    incident: randomText(),
+    type: randomText(),
+  };
+  const fim = { ...names, actor: { exe: randomText(), container } };
   const lines = reporter.batchOf([
     { kind: "alert", body: { unmapped: { fim } } },
-    { kind: "agent", body: { event: text() } },
+    { kind: "agent", body: { event: randomText() } },
   ]);
   t.is((await send(serving, lines)).status, 200);
   t.is((await serving.types()).length, 2);

@@ -32,9 +32,10 @@ export function alertJson(
   return `${body.slice(0, -1)}${isEmpty ? "" : ","}"collector":${added}}`;
 }
 
-/** A record that was altered, or that a hostile node wrote, must not spoil the list that it is in. Ends with a brace. */
+/** A record that was altered, or that a hostile node wrote, must spoil neither a list nor the stream. Ends with a brace. */
 function soundText(bytes: Buffer): string {
-  const body = bodyText(bytes).trimEnd();
+  // A carriage return would end a line of the stream; in JSON it can only be a space.
+  const body = bodyText(bytes).replaceAll("\r", " ").trimEnd();
   try {
     const event: unknown = JSON.parse(body);
     return typeof event === "object" && event !== null && !Array.isArray(event) ? body : "{}";
