@@ -4,7 +4,7 @@ import { request } from "node:http";
 import { parseBody } from "../../src/collector/ingest/body.ts";
 import { receive } from "../../src/collector/ingest/receive.ts";
 import type { Verifier } from "../../src/collector/ingest/verifier.ts";
-import { rawPublicKey } from "../../src/core/record/dsse.ts";
+import { keyIdOf, rawPublicKey } from "../../src/core/record/dsse.ts";
 import { setImmediate } from "node:timers/promises";
 import test from "ava";
 import { Reporter, alert, newKey, nonceOf, send, startCollector } from "../helpers/collector.ts";
@@ -142,6 +142,39 @@ onEachStore("a key that was replaced signs nothing new", async (t, start) => {
   t.is((await send(serving, reporter.batch())).status, 200);
   t.false((await serving.types()).includes("fim.collector.rekeyed"));
 });
+
+onEachStore(
+  "the parts of one request follow each other as requests of their own do",
+  async (t, start) => {
+    await using serving = await start();
+    const reporter = await enrolled(serving);
+    const nonce = await nonceOf(serving);
+    const fork = reporter.clone();
+    const next = newKey();
+    const publicKey = rawPublicKey(createPublicKey(next)).toString("base64");
+    const baseline = { uid: "b", event: "baseline", counter: 2, digest: "cc" };
+    const rekey = reporter.batchOf([{ kind: "rekey", body: { publicKey } }]);
+    reporter.key = next;
+    const recorded = reporter.batchOf([{ kind: "baseline", body: baseline }]);
+    const setBack = { baseline: { counter: 1, digest: "bb", rows: 1 } };
+    const beat = reporter.heartbeat(nonce, setBack);
+    const last = reporter.batch();
+    const lines = [rekey, recorded, beat, fork.batch(), last];
+    const answer = await send(serving, lines.join(""));
+    t.is(answer.status, 401, "what the replaced key signs after it was replaced");
+    const types = await serving.types();
+    t.deepEqual(
+      types.filter((type) => type.startsWith("fim.collector.")),
+      ["fim.collector.rollback", "fim.collector.rejected"],
+    );
+    const [node] = await serving.collector.store.nodes();
+    t.is(node?.keyId, keyIdOf(createPublicKey(next)));
+    t.is(node?.chain, reporter.chain);
+    t.is((JSON.parse(node?.baseline ?? "{}") as { counter: number }).counter, 2);
+    t.true(node?.heartbeat?.includes(nonce));
+    t.is((await send(serving, last)).status, 200);
+  },
+);
 
 onEachStore(
   "an agent that changed its key before it enrolled sends its chain from the beginning",

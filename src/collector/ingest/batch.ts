@@ -1,10 +1,11 @@
 import { IntegrityError } from "../../core/error.ts";
+import { present } from "../../core/present.ts";
 import { judgeBatch } from "../../core/record/verdict.ts";
 import type { StoredChain, Verdict } from "../../core/record/verdict.ts";
 import type { Head } from "../../core/record/chain.ts";
 import type { Part } from "./body.ts";
 import type { Done, Receiving } from "./receiving.ts";
-import { asBuffer } from "./proof-check.ts";
+import type { Sender } from "./sender.ts";
 import { keysName } from "./verify.ts";
 import type { Verified, VerifiedBatch } from "./verify.ts";
 
@@ -18,12 +19,13 @@ export async function receiveBatch(
   ahead: Verified | undefined,
 ): Promise<Done> {
   // Only while its batch was verified did the node get another key: the agent sends it again.
-  if (ahead?.keys !== keysName(at.node.keys))
-    throw new IntegrityError("STATE_BUSY", `node ${at.node.node}: its keys have changed meanwhile`);
+  const { node } = at.sender;
+  if (ahead?.keys !== keysName(node.keys))
+    throw new IntegrityError("STATE_BUSY", `node ${node.node}: its keys have changed meanwhile`);
   const { result: verified } = ahead;
   if ("fault" in verified) return { error: "signature", reason: verified.fault };
   const { batch } = verified;
-  const stored = await at.tx.chain(batch.chain);
+  const stored = await at.sender.chain(batch.chain);
   const verdict = stored ? await judge(at, verified, stored) : await judgeFirst(at, verified);
   if (!maySign(batch.key, at, stored) && verdict.kind !== "duplicate")
     return { error: "signature", reason: `${batch.key} was replaced before` };
@@ -44,7 +46,8 @@ export async function receiveBatch(
  * A former key is good for what it signed before it was replaced, not for anything new. An agent may send a chain that
  * it had before it enrolled, and that began with a former key.
  */
-function maySign(key: string, { node }: Receiving, stored: StoredChain | undefined): boolean {
+function maySign(key: string, { sender }: Receiving, stored: StoredChain | undefined): boolean {
+  const { node } = sender;
   if (stored) return key === stored.keyId;
   return key === node.keyId || node.chain === undefined;
 }
@@ -61,7 +64,11 @@ async function judge(
 }
 
 /** The first batch of a chain. The agent may have had it before it enrolled, and begin in its middle. */
-async function judgeFirst({ node, raise }: Receiving, { batch }: VerifiedBatch): Promise<Verdict> {
+async function judgeFirst(
+  { sender, raise }: Receiving,
+  { batch }: VerifiedBatch,
+): Promise<Verdict> {
+  const { node } = sender;
   if (node.chain !== undefined)
     await raise(
       "rollback",
@@ -71,46 +78,44 @@ async function judgeFirst({ node, raise }: Receiving, { batch }: VerifiedBatch):
   return { kind: "append" };
 }
 
-async function noteReturn({ node, raise }: Receiving, chain: string): Promise<void> {
+async function noteReturn({ sender, raise }: Receiving, chain: string): Promise<void> {
+  const { node } = sender;
   if (node.chain !== undefined && node.chain !== chain)
     await raise("rollback", "critical", `it went back to its former chain ${chain}`);
 }
 
-async function append(at: Receiving, verified: VerifiedBatch, part: Part): Promise<Done> {
-  const { tx, node, now, raise } = at;
+async function append(
+  { sender, raise }: Receiving,
+  verified: VerifiedBatch,
+  part: Part,
+): Promise<Done> {
   const { batch, nextKey, baseline } = verified;
-  const head = await store(at, verified, { part, branch: 0 });
-  const isNews = nextKey && !node.keys.some(({ keyId }) => keyId === nextKey.keyId);
-  if (isNews) await tx.replaceKey(node.id, nextKey, now);
-  await tx.hear(node.id, { chain: batch.chain, ...(baseline && { baseline }) }, now);
-  await tx.endAlarm(node.id, "gap");
-  if (await tx.endAlarm(node.id, "silent")) await raise("heard", "info", "it is heard again");
+  const head = await store(sender, verified, { part, branch: 0 });
+  const isNews = nextKey && !sender.node.keys.some(({ keyId }) => keyId === nextKey.keyId);
+  if (isNews) await sender.replaceKey(nextKey);
+  sender.hear(present({ chain: batch.chain, baseline }));
+  await sender.endAlarm("gap");
+  if (await sender.endAlarm("silent")) await raise("heard", "info", "it is heard again");
   return { records: batch.last - batch.first + 1, head };
 }
 
 async function store(
-  { tx, node, now }: Receiving,
+  sender: Sender,
   { batch, records, packs, nextKey }: VerifiedBatch,
   { part, branch }: { readonly part: Part; readonly branch: number },
 ): Promise<Head> {
   const head = { seq: batch.last, hash: batch.head };
   const { chain, first } = batch;
-  const nextKeyId = nextKey?.keyId ?? batch.key;
-  await tx.append(
-    node.id,
-    {
-      chain,
-      branch,
-      envelope: part.text,
-      first,
-      head,
-      nextKeyId,
-      records,
-      // From another thread, bytes arrive as a Uint8Array.
-      packs: packs.map(({ count, bytes }) => ({ count, bytes: asBuffer(bytes) })),
-    },
-    now,
-  );
+  await sender.append({
+    chain,
+    branch,
+    envelope: part.text,
+    first,
+    head,
+    nextKeyId: nextKey?.keyId ?? batch.key,
+    records,
+    packs,
+  });
   return head;
 }
 
@@ -119,13 +124,13 @@ async function refuseGap(
   verified: VerifiedBatch,
   { part, expected }: { readonly part: Part; readonly expected: number },
 ): Promise<Done> {
-  const { tx, node, now, raise, lostFrom } = at;
+  const { sender, raise, lostFrom } = at;
   const missing = `records ${expected} to ${verified.batch.first - 1}`;
   if (lostFrom === expected) {
     await raise("gap", "critical", `${missing} are lost: the agent has them no more`);
     return await append(at, verified, part);
   }
-  if (await tx.beginAlarm(node.id, "gap", now))
+  if (await sender.beginAlarm("gap"))
     await raise("gap", "high", `${missing} are missing; the agent is asked for them`);
   return { error: "gap", expected };
 }
@@ -142,24 +147,24 @@ async function quarantine(
   verified: VerifiedBatch,
   { part, verdict, stored }: Forked,
 ): Promise<Done> {
-  const { tx, node, raise } = at;
+  const { tx, sender, raise } = at;
   const { batch } = verified;
   const { seq, branch } = verdict;
   const have = await tx.hashOf(batch.chain, seq);
   const refusal = { error: "fork", seq, have, quarantined: batch.last } as const;
   if (branch.kind === "known") return refusal;
   if (branch.kind === "continued") {
-    await store(at, verified, { part, branch: branch.number });
+    await store(sender, verified, { part, branch: branch.number });
     return refusal;
   }
   const branches = stored?.branches.length ?? 0;
   if (branches >= mostBranches) return { ...refusal, quarantined: 0 };
-  await store(at, verified, { part, branch: branches + 1 });
+  await store(sender, verified, { part, branch: branches + 1 });
   await raise(
     "fork",
     "critical",
     `record ${seq} differs from the one received before: a clone of the node, an old copy of its state, or a stolen key`,
   );
-  await tx.beginAlarm(node.id, "fork", at.now);
+  await sender.beginAlarm("fork");
   return refusal;
 }

@@ -12,7 +12,8 @@ import type { Done, Receiving } from "./receiving.ts";
 
 /** Verifies a heartbeat, and compares what it says with what the node's records said. */
 export async function receiveHeartbeat(at: Receiving, part: Part): Promise<Done> {
-  const { node, tx, now, raise } = at;
+  const { sender, raise } = at;
+  const { node } = sender;
   const present = node.keys.filter(({ keyId }) => keyId === node.keyId);
   const payload = openHeartbeat(
     part.envelope,
@@ -22,25 +23,25 @@ export async function receiveHeartbeat(at: Receiving, part: Part): Promise<Done>
   const heartbeat = parseHeartbeat(payload);
   if (heartbeat?.chain !== part.chain)
     return { error: "malformed", reason: "the heartbeat is of another form" };
-  const head = (await tx.chain(heartbeat.chain))?.head;
+  const head = (await sender.chain(heartbeat.chain))?.head;
   if (!isNews(at, heartbeat)) return { records: 0, head };
   await judge(at, heartbeat, head?.seq ?? 0);
-  const news = { heartbeat: { envelope: part.text, payload: payload.toString("utf8") } };
-  await tx.hear(node.id, news, now);
-  if (await tx.endAlarm(node.id, "silent")) await raise("heard", "info", "it is heard again");
+  sender.hear({ heartbeat: { envelope: part.text, payload: payload.toString("utf8") } });
+  if (await sender.endAlarm("silent")) await raise("heard", "info", "it is heard again");
   return { records: 0, head };
 }
 
 /** Its nonce is ours, and later than that of the last one: a replayed heartbeat keeps no node alive. */
-function isNews({ node, timeOf }: Receiving, { nonce }: Heartbeat): boolean {
+function isNews({ sender, timeOf }: Receiving, { nonce }: Heartbeat): boolean {
   const made = timeOf(nonce);
   if (made === undefined) return false;
-  const last = lastHeartbeat(node);
+  const last = lastHeartbeat(sender.node);
   return made > (last === undefined ? 0 : (timeOf(last.nonce) ?? 0));
 }
 
 async function judge(at: Receiving, heartbeat: Heartbeat, seq: number): Promise<void> {
-  const { node, tx, now, raise } = at;
+  const { sender, raise } = at;
+  const { node } = sender;
   const baseline = recordedBaseline(node);
   const isOfChain = node.chain === undefined || node.chain === heartbeat.chain;
   const why = isOfChain
@@ -48,8 +49,8 @@ async function judge(at: Receiving, heartbeat: Heartbeat, seq: number): Promise<
     : `its chain is ${heartbeat.chain}, expected ${node.chain}`;
   const etcd = etcdSetBack(lastHeartbeat(node)?.etcd, heartbeat.etcd);
   if (etcd !== undefined) await raise("rollback", "critical", etcd);
-  if (why === undefined) await tx.endAlarm(node.id, "rollback");
-  else if (await tx.beginAlarm(node.id, "rollback", now)) await raise("rollback", "critical", why);
+  if (why === undefined) await sender.endAlarm("rollback");
+  else if (await sender.beginAlarm("rollback")) await raise("rollback", "critical", why);
 }
 
 function recordedBaseline({ baseline }: StoredNode): RecordedBaseline | undefined {

@@ -7,11 +7,12 @@ import { nodeOf } from "../node-name.ts";
 import type { Nonces } from "../nonce.ts";
 import type { OwnChain } from "../own-chain.ts";
 import type { RateLimit } from "../rate-limit.ts";
-import type { NodeName, Store, StoredNode, Transaction } from "../store/store.ts";
+import type { NodeName, Store, Transaction } from "../store/store.ts";
 import { receiveBatch } from "./batch.ts";
 import { receiveHeartbeat } from "./beat.ts";
 import type { Part } from "./body.ts";
-import type { Refusal } from "./receiving.ts";
+import type { Receiving, Refusal } from "./receiving.ts";
+import { Sender } from "./sender.ts";
 import type { Verifier } from "./verifier.ts";
 import type { Verified } from "./verify.ts";
 
@@ -47,26 +48,47 @@ export async function receive(
   const mayAlarm = once((budget: string) => collector.rejections.take(budget, 1) === 0);
   return await store.transact(async (tx) => {
     const ahead = await verifying;
-    let records = 0;
-    let ack: Head | undefined;
-    for (const part of parts) {
-      const node = await tx.node(name);
-      if (!node) return await reject(collector, tx, { name, error: unknown(name), ack, mayAlarm });
-      const raise = async (kind: AlarmKind, severity: Severity, reason: string): Promise<void> =>
-        await collector.own.raise(tx, { kind, severity, ...name, reason }, node.id);
-      const timeOf = (nonce: string): number | undefined => collector.nonces.timeOf(nonce);
-      const receiving = { tx, node, now: clock(), raise, timeOf, ...options };
-      const done =
-        part.kind === "batch"
-          ? await receiveBatch(receiving, part, ahead.get(part))
-          : await receiveHeartbeat(receiving, part);
-      if ("error" in done)
-        return await reject(collector, tx, { name, node, error: done, ack, mayAlarm });
-      records += done.records;
-      ack = done.head ?? ack;
-    }
-    return { kind: "stored", ack, records };
+    const sender = await Sender.find(tx, name, clock());
+    if (!sender) return await reject(collector, tx, { name, error: unknown(name), mayAlarm });
+    const reply = await receiveAll({ collector, tx, sender, mayAlarm, options }, parts, ahead);
+    await sender.finish();
+    return reply;
   }, verifying);
+}
+
+interface Request {
+  readonly collector: Collector;
+  readonly tx: Transaction;
+  readonly sender: Sender;
+  readonly mayAlarm: Rejected["mayAlarm"];
+  readonly options: Pick<Receiving, "lostFrom">;
+}
+
+async function receiveAll(
+  { collector, tx, sender, mayAlarm, options }: Request,
+  parts: readonly Part[],
+  ahead: ReadonlyMap<Part, Verified>,
+): Promise<Reply> {
+  const { cluster, node } = sender.node;
+  const name = { cluster, node };
+  const { id } = sender.node;
+  const raise = async (kind: AlarmKind, severity: Severity, reason: string): Promise<void> =>
+    await collector.own.raise(tx, { kind, severity, ...name, reason }, id);
+  const timeOf = (nonce: string): number | undefined => collector.nonces.timeOf(nonce);
+  const receiving = { tx, sender, raise, timeOf, ...options };
+  let records = 0;
+  let ack: Head | undefined;
+  for (const part of parts) {
+    const done =
+      part.kind === "batch"
+        ? await receiveBatch(receiving, part, ahead.get(part))
+        : await receiveHeartbeat(receiving, part);
+    if ("error" in done)
+      return await reject(collector, tx, { name, node: id, error: done, ack, mayAlarm });
+    records += done.records;
+    ack = done.head ?? ack;
+  }
+  return { kind: "stored", ack, records };
 }
 
 /** Verifies the batches before the transaction, which others wait for, and on another thread. */
@@ -85,9 +107,10 @@ async function verifyAhead(
 
 interface Rejected {
   readonly name: NodeName;
-  readonly node?: StoredNode;
+  /** Its id; undefined: it is not enrolled. */
+  readonly node?: number;
   readonly error: Refusal;
-  readonly ack: Head | undefined;
+  readonly ack?: Head | undefined;
   readonly mayAlarm: (budget: string) => boolean;
 }
 
@@ -105,11 +128,11 @@ async function reject(
 ): Promise<Reply> {
   if (error.error !== "signature" && error.error !== "unknown") return refused(error, ack);
   // All unknown names share one budget: strangers may invent as many as they like.
-  const budget = node ? `${name.cluster}/${name.node}` : "";
+  const budget = node !== undefined ? `${name.cluster}/${name.node}` : "";
   if (mayAlarm(budget)) {
-    const severity = node ? "high" : "low";
+    const severity = node !== undefined ? "high" : "low";
     const reason = `records in its name were refused: ${error.reason}`;
-    await own.raise(tx, { kind: "rejected", severity, ...name, reason }, node?.id);
+    await own.raise(tx, { kind: "rejected", severity, ...name, reason }, node);
   }
   return refused(error, ack);
 }

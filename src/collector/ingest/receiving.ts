@@ -1,7 +1,8 @@
 import type { Head } from "../../core/record/chain.ts";
 import type { AlarmKind } from "../../core/record/finding.ts";
 import type { Severity } from "../../core/policy/rule.ts";
-import type { StoredNode, Transaction } from "../store/store.ts";
+import type { Transaction } from "../store/store.ts";
+import type { Sender } from "./sender.ts";
 
 /** How a part ended: what is stored of its chain now, or why it is refused. */
 export type Done = { readonly records: number; readonly head: Head | undefined } | Refusal;
@@ -21,8 +22,7 @@ export type Refusal =
 /** The work on one part of a request, in its transaction. */
 export interface Receiving {
   readonly tx: Transaction;
-  readonly node: StoredNode;
-  readonly now: number;
+  readonly sender: Sender;
   /** The agent has lost the records from this number on, and says so. */
   readonly lostFrom?: number;
   readonly raise: (kind: AlarmKind, severity: Severity, reason: string) => Promise<void>;

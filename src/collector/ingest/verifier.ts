@@ -2,9 +2,10 @@ import { availableParallelism } from "node:os";
 import { Tinypool } from "tinypool";
 import { isMarkedAsUntransferable } from "node:worker_threads";
 import { IntegrityError } from "../../core/error.ts";
+import { asBuffer } from "./proof-check.ts";
 import type { ProofCheck } from "./proof-check.ts";
 import type { Task } from "./verify-worker.ts";
-import type { Verified, VerifyJob } from "./verify.ts";
+import type { Verified, VerifiedBatch, VerifyJob } from "./verify.ts";
 
 const entry = new URL(
   import.meta.url.endsWith(".ts") ? "./verify-worker.ts" : "./verify-worker.js",
@@ -30,7 +31,11 @@ export class Verifier implements AsyncDisposable {
   async verify(job: VerifyJob): Promise<readonly Verified[]> {
     const task = taskOf(job);
     const transferList = isMarkedAsUntransferable(task.memory) ? [] : [task.memory];
-    return (await this.#run(task, { transferList })) as readonly Verified[];
+    const verified = (await this.#run(task, { transferList })) as readonly Verified[];
+    return verified.map(({ keys, result }) => ({
+      keys,
+      result: "fault" in result ? result : withBuffers(result),
+    }));
   }
 
   /** As `faultOf`. */
@@ -72,6 +77,15 @@ export class Verifier implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#pool?.destroy();
   }
+}
+
+/** From another thread, bytes arrive as a Uint8Array. */
+function withBuffers({ nextKey, packs, ...batch }: VerifiedBatch): VerifiedBatch {
+  return {
+    ...batch,
+    packs: packs.map(({ count, bytes }) => ({ count, bytes: asBuffer(bytes) })),
+    ...(nextKey && { nextKey: { ...nextKey, publicKey: asBuffer(nextKey.publicKey) } }),
+  };
 }
 
 function taskOf({ parts, ...job }: VerifyJob): Task {
