@@ -1,7 +1,7 @@
 import type { Database, Statement } from "better-sqlite3";
 
-/** Rows of one statement: more than these make it no quicker. */
-const rowsAtOnce = 16;
+/** Rows of one statement: more than these make it no quicker, and each count of rows has a statement of its own. */
+const rowsAtOnce = 32;
 
 /** The statements of a connection, each prepared once. */
 export class Statements {
@@ -23,12 +23,10 @@ export class Statements {
    * `end`: what follows the values.
    */
   insertRows(into: string, rows: readonly (readonly unknown[])[], end = ""): void {
-    for (let from = 0; from < rows.length;) {
-      const count = rows.length - from < rowsAtOnce ? 1 : rowsAtOnce;
-      const some = rows.slice(from, from + count);
+    for (let from = 0; from < rows.length; from += rowsAtOnce) {
+      const some = rows.slice(from, from + rowsAtOnce);
       const row = `(${Array(some[0]?.length).fill("?").join()})`;
-      this.prepare(`${into} VALUES ${Array(count).fill(row).join()} ${end}`).run(some.flat());
-      from += count;
+      this.prepare(`${into} VALUES ${Array(some.length).fill(row).join()} ${end}`).run(some.flat());
     }
   }
 }

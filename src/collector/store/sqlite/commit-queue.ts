@@ -1,5 +1,5 @@
 import type { Database, Statement } from "better-sqlite3";
-import { setTimeout } from "node:timers/promises";
+import { setImmediate, setTimeout } from "node:timers/promises";
 import { isBusy } from "../../../core/error.ts";
 
 /** Milliseconds for which one commit gathers work: all of it shares one write to the disk. */
@@ -133,8 +133,10 @@ export class CommitQueue {
     return ends;
   }
 
-  /** The next one that gets ready in this time, if any is expected. */
+  /** The next one that gets ready in this time, if any is expected after one turn of the event loop. */
   async #next(until: number): Promise<Waiting | undefined> {
+    if (this.#expected === 0) await setImmediate();
+    if (this.#waiting.length > 0) return this.#waiting.shift();
     while (this.#expected > 0 && performance.now() < until) {
       const { promise, resolve } = Promise.withResolvers<void>();
       this.#arrived = resolve;

@@ -55,13 +55,13 @@ export class SqliteReader {
       .all();
   }
 
-  keysOf({ cluster, node }: NodeName, withRetired: boolean): readonly NodeKey[] {
+  everyKeyOf({ cluster, node }: NodeName): readonly NodeKey[] {
     return this.#statements
       .prepare<KeyRow>(
         `SELECT node, node_key.key_id, public_key FROM node JOIN node_key ON node_key.node = node.id
-         WHERE cluster = ? AND name = ? AND (? OR retired IS NULL) ORDER BY since`,
+         WHERE cluster = ? AND name = ? ORDER BY since`,
       )
-      .all(cluster, node, withRetired ? 1 : 0)
+      .all(cluster, node)
       .map(toKey);
   }
 

@@ -80,8 +80,9 @@ class SqliteStore implements Store {
 
   nodes = async (ids?: readonly number[]) => this.#reader.nodes(ids);
   pulses = async () => this.#reader.pulses();
-  keysOf = async (node: NodeName) => this.#reader.keysOf(node, false);
-  everyKeyOf = async (node: NodeName) => this.#reader.keysOf(node, true);
+  // By the connection that writes: it has these pages in memory.
+  keysOf = async (node: NodeName) => (await this.#tx.node(node))?.keys ?? [];
+  everyKeyOf = async (node: NodeName) => this.#reader.everyKeyOf(node);
   alerts = async (query: AlertQuery): Promise<readonly StoredAlert[]> => {
     const records = isFiltered(query)
       ? await this.#finder.records(query)

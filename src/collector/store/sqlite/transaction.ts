@@ -240,11 +240,13 @@ export class SqliteTransaction implements Transaction {
       .prepare<NodeRow>(`SELECT ${nodeColumns} FROM node WHERE ${where}`)
       .get(...values);
     if (!row) return undefined;
+    // Sorted here: for a few rows, SQLite's sorter takes longer than all the rest.
     const keys = this.#statements
-      .prepare<KeyRow>(
-        "SELECT node, key_id, public_key FROM node_key WHERE node = ? AND retired IS NULL ORDER BY since",
+      .prepare<KeyRow & { readonly since: number }>(
+        "SELECT node, key_id, public_key, since FROM node_key WHERE node = ? AND retired IS NULL",
       )
-      .all(row.id);
+      .all(row.id)
+      .toSorted((a, b) => a.since - b.since);
     return toNode(row, keys);
   }
 
