@@ -7,9 +7,10 @@ export const mostBytes: number = 8 * 2 ** 20;
 /** Bytes of all requests that the collector has in memory at once, as they arrived and uncompressed. */
 const mostHeld = 64 * 2 ** 20;
 
-/** Records shrink to about a tenth. Each piece of the result costs a turn of the event loop. */
+/** Records shrink to about a tenth. */
 const usualRatio = 10;
-const chunk = { least: 16 * 1024, most: 2 ** 20 };
+/** Bytes of a piece of the result: each piece costs a turn of the event loop, and several are copied together. */
+const piece = { least: 16 * 1024, most: 3 * 2 ** 20 };
 
 export type Body =
   | { readonly bytes: Buffer }
@@ -100,19 +101,19 @@ export class Held implements Disposable {
     // Held before it is known how much it is: many that wait are many in memory.
     let room = Math.min(mostBytes, body.length * usualRatio);
     this.#add(room);
-    const chunkSize = Math.min(chunk.most, Math.max(chunk.least, body.length * usualRatio));
+    const chunkSize = Math.min(piece.most, Math.max(piece.least, claimedSize(body) + 1));
     const gunzip = createGunzip({ chunkSize });
     this.#cut = () => gunzip.destroy(tooMany());
     gunzip.end(body);
     const pieces: Buffer[] = [];
     let size = 0;
     try {
-      for await (const piece of gunzip as AsyncIterable<Buffer>) {
-        size += piece.length;
+      for await (const one of gunzip as AsyncIterable<Buffer>) {
+        size += one.length;
         if (size > mostBytes) return tooLarge;
         this.#add(Math.max(0, size - room));
         room = Math.max(room, size);
-        pieces.push(piece);
+        pieces.push(one);
       }
     } catch (error) {
       if (isBusy(error)) throw error;
@@ -120,7 +121,8 @@ export class Held implements Disposable {
     } finally {
       this.#cut = undefined;
     }
-    return { bytes: Buffer.concat(pieces, size) };
+    const [only, ...others] = pieces;
+    return { bytes: only && others.length === 0 ? only : Buffer.concat(pieces, size) };
   }
 
   [Symbol.dispose](): void {
@@ -135,6 +137,11 @@ export class Held implements Disposable {
 
 function tooMany(): IntegrityError {
   return new IntegrityError("STATE_BUSY", "intake: too many requests at once");
+}
+
+/** Bytes of what a gzip body says that it holds (RFC 1952 §2.3.1, ISIZE). Any number, if it is none. */
+function claimedSize(body: Buffer): number {
+  return body.length < 4 ? 0 : body.readUInt32LE(body.length - 4);
 }
 
 const tooLarge = {
