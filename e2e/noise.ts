@@ -22,7 +22,9 @@ function run(program: string, ...args: readonly string[]): string {
 function etcdctl(...args: readonly string[]): void {
   const pki = "/etc/kubernetes/pki/etcd";
   const keys = [`--cacert=${pki}/ca.crt`, `--cert=${pki}/healthcheck-client.crt`];
-  const words = ["env", "ETCDCTL_API=3", "etcdctl", ...keys, `--key=${pki}/healthcheck-client.key`];
+  const key = `--key=${pki}/healthcheck-client.key`;
+  // Its own 5 seconds are too few for defragmentation while other work uses the disk.
+  const words = ["env", "ETCDCTL_API=3", "etcdctl", "--command-timeout=120s", ...keys, key];
   run("nsenter", "--net=/run/netns/kube-lab", ...words, ...args);
 }
 
