@@ -13,8 +13,7 @@ export interface Owner {
 
 /** Where the store says who signs its log, and when that was said. */
 const place = "owner of the log";
-/** Milliseconds between two times that it is said. */
-const every = 20_000;
+const usualInterval = 20_000;
 /** Milliseconds after which an owner that says nothing is gone. */
 const gone = 60_000;
 
@@ -54,13 +53,25 @@ interface KeepOptions {
   readonly owner: Owner;
   readonly clock: () => number;
   readonly log: Logger;
+  /** Called when another collector serves the store: this one was silent for too long, and must stop. */
+  readonly onLost: (error: Error) => void;
+  /** Milliseconds between two times that it is said. */
+  readonly every?: number;
 }
 
 /** Says so again and again until it is disposed; then another collector may begin at once. */
-export function keepLog({ store, owner, clock, log }: KeepOptions): AsyncDisposable {
+export function keepLog({
+  store,
+  owner,
+  clock,
+  log,
+  onLost,
+  every = usualInterval,
+}: KeepOptions): AsyncDisposable {
   const timer = setInterval(() => {
     claimLog(store, owner, clock()).catch((error: unknown) => {
-      log.error({ reason: messageOf(error) }, "the log is not this collector's alone");
+      if (error instanceof IntegrityError && error.code === "KEY_INVALID") onLost(error);
+      else log.warn({ reason: messageOf(error) }, "the log was not claimed again");
     });
   }, every);
   timer.unref();

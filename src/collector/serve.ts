@@ -33,6 +33,8 @@ export interface ServeSettings extends StoreSettings {
 export interface Serving extends AsyncDisposable {
   readonly address: string;
   readonly collector: Collector;
+  /** Rejects when another collector has taken the store over. */
+  readonly lost: Promise<never>;
 }
 
 /** Opens the store and answers requests until it is disposed. */
@@ -47,7 +49,10 @@ export async function startServing(settings: ServeSettings, log: Logger): Promis
   stack.defer(async () => await server.close());
   const address = await listen(server, settings.listen);
   const owner = { keyId: collector.own.key.keyId, name: settings.name };
-  stack.use(keepLog({ store, owner, clock, log }));
+  const lost = Promise.withResolvers<never>();
+  // Its reason is reported where it is awaited.
+  lost.promise.catch(() => undefined);
+  stack.use(keepLog({ store, owner, clock, log, onLost: lost.reject }));
   stack.use(new Watchdog({ collector, feed, log }));
   stack.use(new Scrub({ collector, feed, log, name: settings.name }));
   const { sinks = [] } = settings;
@@ -57,7 +62,12 @@ export async function startServing(settings: ServeSettings, log: Logger): Promis
   const behind = async (alertId: number) => await forwarder.behind(alertId);
   stack.use(new Retention({ collector, feed, log, keep, name, behind }));
   const owned = stack.move();
-  return { address, collector, [Symbol.asyncDispose]: async () => await owned.disposeAsync() };
+  return {
+    address,
+    collector,
+    lost: lost.promise,
+    [Symbol.asyncDispose]: async () => await owned.disposeAsync(),
+  };
 }
 
 interface ServeOptions {
@@ -67,14 +77,14 @@ interface ServeOptions {
   readonly signal: AbortSignal;
 }
 
-/** Receives, keeps and shows until the signal aborts. */
+/** Receives, keeps and shows until the signal aborts. Throws KEY_INVALID when another collector takes the store over. */
 export async function serve(
   settings: ServeSettings,
   { log, signal, onReady }: ServeOptions,
 ): Promise<void> {
   await using serving = await startServing(settings, log);
   onReady(serving.address);
-  await aborted(signal);
+  await Promise.race([aborted(signal), serving.lost]);
 }
 
 async function aborted(signal: AbortSignal): Promise<void> {

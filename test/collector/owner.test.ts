@@ -2,8 +2,9 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test from "ava";
+import pino from "pino";
 import { openCollector } from "../../src/collector/collector.ts";
-import { claimLog, releaseLog } from "../../src/collector/owner.ts";
+import { claimLog, keepLog, releaseLog } from "../../src/collector/owner.ts";
 import { onEachStore } from "../helpers/stores.ts";
 
 onEachStore(
@@ -32,6 +33,18 @@ onEachStore(
     await claimLog(store, otherName, clock() - 1_000_000);
   },
 );
+
+onEachStore("a collector stops when another one has taken its store over", async (t, start) => {
+  await using serving = await start();
+  const { store, clock, own } = serving.collector;
+  const owner = { keyId: own.key.keyId, name: "test" };
+  const { promise: lost, resolve: onLost } = Promise.withResolvers<Error>();
+  const log = pino({ level: "silent" });
+  await using _ = keepLog({ store, owner, clock, log, onLost, every: 10 });
+  const other = { keyId: "ed25519:0000000000000000", name: "other", at: clock() };
+  await store.transact(async (tx) => await tx.writeMeta("owner of the log", JSON.stringify(other)));
+  t.regex((await lost).message, /the collector other serves it with another key/);
+});
 
 test("a collector with its own key refuses a store that another one serves", async (t) => {
   const [one, two] = [1, 2].map(() => mkdtempSync(join(tmpdir(), "fim-owner-")));
