@@ -4,7 +4,7 @@ import { parseQuery } from "./query.ts";
 import type { ServerOptions } from "./server.ts";
 
 /** Alerts that one answer counts, the newest: more would take too long, and the store grows. */
-const mostCounted = 10_000;
+const mostCounted = 5000;
 
 /** GET /v1/counts: the most frequent rules, nodes, programs and so on among the alerts that the filters of the list show. */
 export function countRoutes(server: FastifyInstance, { collector }: ServerOptions): void {

@@ -19,7 +19,11 @@ export function drawChart(place, hours, filters) {
   const most = Math.max(1, ...spans.map(totalOf));
   const bars = spans.map((one) => barOf(one, { most, filters }));
   const total = spans.reduce((sum, one) => sum + totalOf(one), 0);
-  const caption = el("span", { class: "chart-title" }, `${many(total, "alert")} in 24 h`);
+  const caption = el(
+    "span",
+    { class: "chart-title" },
+    `${many(total, "alert")} of any kind in 24 h`,
+  );
   const { since, until, ...others } = filters;
   const isRange = since !== undefined || until !== undefined;
   const all = { view: /** @type {const} */ ("alerts"), filters: others };

@@ -9,10 +9,11 @@ import { many } from "./text.js";
  * The one line: is anything wrong now? Green only if every node is heard, well and without drift, and nothing severe
  * is open.
  * @param {unknown} summary
+ * @param {{ readonly isOld: boolean }} options isOld: it lacks an alert that the page has
  */
-export function drawHead(summary) {
+export function drawHead(summary, { isOld }) {
   const { open: counts, nodes } = /** @type {any} */ (summary);
-  const seen = JSON.stringify([counts, nodes]);
+  const seen = JSON.stringify([counts, nodes, isOld]);
   // The line is read aloud when it changes, and only then.
   if (seen === shown) return;
   shown = seen;
@@ -35,6 +36,7 @@ export function drawHead(summary) {
     isBad: critical + high + (silent ?? 0) > 0,
     isOdd: lesser + (degraded ?? 0) + drifting > 0,
     well: well ?? 0,
+    isOld,
   });
   const verdict = byId("verdict");
   verdict.dataset["state"] = state;
@@ -49,13 +51,20 @@ export function drawHead(summary) {
 
 let shown = "";
 
-const verdicts = { bad: "Look now", warn: "Look today", good: "All well", none: "No nodes yet" };
+const verdicts = {
+  bad: "Look now",
+  warn: "Look today",
+  good: "All well",
+  old: "Counting…",
+  none: "No nodes yet",
+};
 
-/** @param {{ isBad: boolean, isOdd: boolean, well: number }} seen */
-function stateOf({ isBad, isOdd, well }) {
+/** @param {{ isBad: boolean, isOdd: boolean, well: number, isOld: boolean }} seen */
+function stateOf({ isBad, isOdd, well, isOld }) {
   if (isBad) return "bad";
   if (isOdd) return "warn";
-  return well > 0 ? "good" : "none";
+  if (well === 0) return "none";
+  return isOld ? "old" : "good";
 }
 
 /** @param {number} count @param {import("./severity.js").Severity} severity */

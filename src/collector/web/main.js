@@ -95,14 +95,20 @@ async function start() {
 
 /** The collector gives the same counts for some seconds: asks until they hold the newest alert. */
 function lookAgain() {
-  const at = Date.parse(textAt(summary, "at") ?? "");
-  // Much later: the clocks of two collectors differ.
-  const isOld = at < countsFrom && countsFrom - at < mostDifference;
-  if (!isOld || soon !== undefined) return;
+  if (!isOld()) return;
+  drawHead(summary, { isOld: true });
+  if (soon !== undefined) return;
   soon = setTimeout(() => {
     soon = undefined;
     void look();
   }, lookSoon);
+}
+
+/** True where the counts lack an alert that the page has. */
+function isOld() {
+  const late = countsFrom - Date.parse(textAt(summary, "at") ?? "");
+  // Much later: the clocks of two collectors differ.
+  return late > 0 && late < mostDifference;
 }
 
 /** The names that the filter offers. */
@@ -125,7 +131,7 @@ async function look() {
   try {
     const wasEmpty = summary === undefined;
     summary = await get("/v1/summary");
-    drawHead(summary);
+    drawHead(summary, { isOld: isOld() });
     document.body.classList.toggle("is-first", nodeCount() === 0);
     drawBars();
     lookAgain();

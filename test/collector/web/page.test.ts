@@ -43,6 +43,18 @@ testPage("one line says whether anything is wrong: green only if all is well", a
   t.is(await page.title(), "1 critical · fim");
 });
 
+testPage("the line is not green above an alert that it does not count yet", async (t, scene) => {
+  const { serving, node, open } = scene;
+  const { page } = await open();
+  await page.goto(serving.url);
+  const verdict = page.locator("#verdict");
+  await page.locator("#verdict[data-state=good]").waitFor();
+  await send(serving, node.batchOf([intrusion("cp-1")]));
+  await page.locator(".row").waitFor();
+  t.not(await verdict.getAttribute("data-state"), "good");
+  await page.locator("#verdict[data-state=bad]").waitFor();
+});
+
 testPage("without a node the page says how one joins", async (t, scene) => {
   const { serving, open } = scene;
   serving.alter("DELETE FROM node_key; DELETE FROM node;");

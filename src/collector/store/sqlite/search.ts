@@ -59,16 +59,19 @@ function rangesOf({ acknowledged }: AlertQuery, lead: string | undefined): reado
 
 /** This many alerts are sorted in some milliseconds. */
 const fewAlerts = 20_000;
+/** Of a time in the past: these are sorted sooner than all that came later are passed over. */
+const fewOfPast = 100_000;
 
 /** True if few alerts happened in the time that the query names. */
 function isSmallRange(db: Database, { since, until }: AlertQuery): boolean {
   if (since === undefined && until === undefined) return false;
   const sql = "SELECT count(*) FROM (SELECT 1 FROM alert WHERE at >= ? AND at < ? LIMIT ?)";
+  const few = until === undefined ? fewAlerts : fewOfPast;
   const count = db
     .prepare<unknown[], number>(sql)
     .pluck()
-    .get(since ?? 0, until ?? Number.MAX_SAFE_INTEGER, fewAlerts);
-  return (count ?? 0) < fewAlerts;
+    .get(since ?? 0, until ?? Number.MAX_SAFE_INTEGER, few);
+  return (count ?? 0) < few;
 }
 
 /** By the time at which they happened, then sorted. */
