@@ -66,9 +66,9 @@ function ofAgent(event: string, body: Fields, context: Context): AlertColumns {
   };
 }
 
-/** A UUID of ours, or the record's own hash. */
+/** A UUID of ours, or the record's own hash. Too short for a hash: no record takes the id of another one. */
 function uidOf(value: string | undefined, { hash }: Context): string {
-  return value !== undefined && /^[\w-]{1,64}$/.test(value) ? value : hash;
+  return value !== undefined && /^[\w-]{1,63}$/.test(value) ? value : hash;
 }
 
 function timeOf(value: number | undefined, { received }: Context): number {

@@ -177,17 +177,35 @@ export function testStore(declare: Declare, open: () => Promise<OpenedStore>): v
     t.is(await store.transact(async (tx) => await tx.hashOf("prod/cp-1/a", 1)), plain.hash);
   });
 
-  test("of two alerts with one id the first stays", async (t, store) => {
-    const node = await enrol(store);
+  test("no alert hides another one with its id: the second is found by its record's hash", async (t, store) => {
+    const [node, other] = [await enrol(store), await enrol(store, "cp-2")];
     const alert = columns({ path: "/first" });
-    await append(store, node, batch(1, [alert]));
+    const first = batch(1, [alert]);
+    await append(store, node, first);
     const again = batch(2, [{ ...alert, path: "/second" }, columns()]);
+    const foreign = { ...batch(1, [{ ...alert, path: "/third" }]), chain: "prod/cp-2/a" };
     await append(store, node, again);
+    await append(store, other, foreign);
     t.is((await store.alert(alert.uid))?.path, "/first");
-    t.is((await store.alerts({ limit: 10 })).length, 2);
+    for (const [one, path] of [
+      [again, "/second"],
+      [foreign, "/third"],
+    ] as const)
+      t.is((await store.alert(one.records[0]?.hash ?? ""))?.path, path);
+    t.is((await store.alerts({ limit: 10 })).length, 4);
     const twice = columns();
-    await append(store, node, batch(4, [twice, { ...twice, path: "/in the same batch" }]));
+    const both = batch(4, [twice, { ...twice, path: "/in the same batch" }]);
+    await append(store, node, both);
     t.is((await store.alert(twice.uid))?.path, undefined);
+    t.is((await store.alert(both.records[1]?.hash ?? ""))?.path, "/in the same batch");
+  });
+
+  test("a record that a branch repeats is one alert", async (t, store) => {
+    const node = await enrol(store);
+    const alert = columns();
+    const first = batch(1, [alert]);
+    await append(store, node, first, { ...first, branch: 1 });
+    t.is((await store.alerts({ limit: 10 })).length, 1);
   });
 
   test("an alarm of the collector is about a node, or about none", async (t, store) => {

@@ -17,6 +17,8 @@ interface Appended {
 interface Row extends Pick<Appended, "node" | "now"> {
   /** The leaf of its record, and one. */
   readonly id: number;
+  /** Of its record. */
+  readonly hash: string;
   readonly alert: AlertColumns;
 }
 
@@ -80,9 +82,9 @@ export class Appending {
 function rowsOf(appended: readonly Appended[], size: number): readonly Row[] {
   let id = size;
   return appended.flatMap(({ batch, node, now }) =>
-    batch.records.flatMap(({ alert, about = node }): readonly Row[] => {
+    batch.records.flatMap(({ alert, hash, about = node }): readonly Row[] => {
       id += 1;
-      return alert ? [present({ id, alert, node: about, now })] : [];
+      return alert ? [present({ id, hash, alert, node: about, now })] : [];
     }),
   );
 }
@@ -127,11 +129,31 @@ async function insertPacks(
       ${arrayOf(packs.map(({ bytes }) => bytes))}::bytea[])`;
 }
 
-/** The first of two alerts with one id stays: a branch repeats what the chain holds. */
+/** Inserts alerts. Where another record has the id of an alert, the alert gets its record's hash as its id. */
 async function insertAlerts(sql: TransactionSql, rows: readonly Row[]): Promise<void> {
-  if (rows.length === 0) return;
+  if (rows.length === 0 || (await insertNew(sql, rows)) === rows.length) return;
+  const hidden = await hiddenOf(sql, rows);
+  const shown = hidden.map((row) => ({ ...row, alert: { ...row.alert, uid: row.hash } }));
+  if (shown.length > 0) await insertNew(sql, shown);
+}
+
+/** Those whose id another record has. A branch may repeat a record of the chain: that is the same one. */
+async function hiddenOf(sql: TransactionSql, rows: readonly Row[]): Promise<readonly Row[]> {
+  const found = await sql<{ uid: string; record: number; hash: string }[]>`
+    SELECT uid, record, encode(hash, 'hex') AS hash
+    FROM alert_uid JOIN subtree ON level = 0 AND place = record - 1
+    WHERE uid = ANY (${arrayOf(rows.map(({ alert }) => alert.uid))}::text[])`;
+  const byUid = new Map(found.map((one) => [one.uid, one]));
+  return rows.filter(({ id, hash, alert }) => {
+    const known = byUid.get(alert.uid);
+    return known !== undefined && known.record !== id && known.hash !== hash;
+  });
+}
+
+/** Those whose id is new. Returns how many these were. */
+async function insertNew(sql: TransactionSql, rows: readonly Row[]): Promise<number> {
   const alerts = rows.map(({ alert }) => alert);
-  await sql`WITH given AS (SELECT * FROM unnest(
+  const { count } = await sql`WITH given AS (SELECT * FROM unnest(
       ${arrayOf(rows.map(({ id }) => id))}::bigint[],
       ${arrayOf(alerts.map(({ uid }) => uid))}::text[],
       ${arrayOf(rows.map(({ node }) => node))}::bigint[],
@@ -156,4 +178,5 @@ async function insertAlerts(sql: TransactionSql, rows: readonly Row[]): Promise<
     INSERT INTO alert
       (record, uid, node, type, severity, change, path, rule, incident, pod, program, at, received)
     SELECT given.* FROM given JOIN fresh ON fresh.record = given.record`;
+  return count;
 }

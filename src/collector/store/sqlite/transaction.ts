@@ -3,9 +3,7 @@ import { Statements } from "../../../sqlite/statements.ts";
 import type { StoredChain } from "../../../core/record/verdict.ts";
 import type { RightEdge } from "../../../core/tlog/tree.ts";
 import { grow, parseTree, printTree, treeKey } from "../../log/grow.ts";
-import { severities } from "../../../core/policy/rule.ts";
 import type {
-  AlertColumns,
   NewBatch,
   NewCheckpoint,
   NewRecord,
@@ -15,6 +13,7 @@ import type {
   StoredNode,
   Transaction,
 } from "../store.ts";
+import { insertAlerts } from "./insert-alerts.ts";
 import { nodeColumns, packRows, toNode } from "../rows.ts";
 import type { KeyRow, NodeRow } from "../rows.ts";
 
@@ -129,16 +128,10 @@ export class SqliteTransaction implements Transaction {
     this.#statements.insertRows("INSERT INTO record (id, bytes)", rows);
     const packed = packs.reduce((sum, { bytes }) => sum + bytes.length, 0);
     this.#appended += packed + batch.records.length * indexedBytes;
-    const alerts = batch.records.flatMap(({ alert, about = node }, index) =>
-      alert ? [alertRow(alert, { record: leaf + index + 1, node: about, now })] : [],
+    const alerts = batch.records.flatMap(({ alert, hash, about }, index) =>
+      alert ? [{ record: leaf + index + 1, hash, alert, node: about ?? node, now }] : [],
     );
-    // The first of two alerts with one id stays: a branch repeats what the chain holds.
-    this.#statements.insertRows(
-      `INSERT INTO alert
-         (record, uid, node, type, severity, change, path, rule, incident, pod, program, at, received)`,
-      alerts,
-      "ON CONFLICT DO NOTHING",
-    );
+    insertAlerts(this.#statements, alerts);
   }
 
   async hear(node: number, { chain, heartbeat, baseline }: NodeNews, now: number): Promise<void> {
@@ -253,25 +246,4 @@ export class SqliteTransaction implements Transaction {
   #run(sql: string, values: readonly unknown[]): number {
     return this.#statements.prepare(sql).run(...values).changes;
   }
-}
-
-function alertRow(
-  alert: AlertColumns,
-  at: { record: number; node: number | undefined; now: number },
-): readonly unknown[] {
-  return [
-    at.record,
-    alert.uid,
-    at.node ?? null,
-    alert.type,
-    severities.indexOf(alert.severity),
-    alert.change ?? null,
-    alert.path ?? null,
-    alert.rule ?? null,
-    alert.incident ?? null,
-    alert.pod ?? null,
-    alert.program ?? null,
-    alert.at,
-    at.now,
-  ];
 }
