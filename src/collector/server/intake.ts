@@ -99,9 +99,9 @@ export class Held implements Disposable {
     if (encoding === undefined || encoding === "identity") return { bytes: body };
     if (encoding !== "gzip") return { status: 415, problem: "expected gzip or no encoding" };
     // Held before it is known how much it is: many that wait are many in memory.
-    let room = Math.min(mostBytes, body.length * usualRatio);
-    this.#add(room);
     const chunkSize = Math.min(piece.most, Math.max(piece.least, claimedSize(body) + 1));
+    let room = Math.min(mostBytes, Math.max(chunkSize, body.length * usualRatio));
+    this.#add(room);
     const gunzip = createGunzip({ chunkSize });
     this.#cut = () => gunzip.destroy(tooMany());
     gunzip.end(body);

@@ -30,6 +30,15 @@ test("bodies that grow a thousandfold are in memory together only as far as ther
   t.is(await uncompressed(intake.begin(), small), 1000);
 });
 
+test("a body holds the memory for what it says that it becomes", async (t) => {
+  const lying = gzipSync("x");
+  lying.writeUInt32LE(2 ** 32 - 1, lying.length - 4);
+  const held = new Intake().begin();
+  const reading = held.uncompress(lying, "gzip");
+  t.true(held.bytes >= 3 * megabyte);
+  t.like(await reading, { status: 400 });
+});
+
 test("a body that is being uncompressed makes room for a smaller one", async (t) => {
   const intake = new Intake();
   const bomb = gzipSync(Buffer.alloc(8 * megabyte, "x"));
