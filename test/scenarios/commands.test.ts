@@ -738,6 +738,25 @@ test.serial("the key is not readable for others, and no output ever shows it", a
   }
 });
 
+test("doctor says so when the node fits another policy than that of its baseline", async (t) => {
+  using small = makeSmall();
+  const auto = ["--root", small.root, "--state", small.state];
+  small.write("/etc/kubernetes/manifests/kube-apiserver.yaml", "kind: Pod\n");
+  const captured = await runAgent(["baseline", ...auto]);
+  t.is(captured.code, 0, captured.stderr);
+  const policyLine = async (): Promise<string> =>
+    (await runAgent(["doctor", ...auto])).stdout
+      .split("\n")
+      .find((line) => / policy /.test(line)) ?? "";
+  t.regex(await policyLine(), /^ok +policy +kubeadm/);
+  small.write("/var/lib/rancher/k3s/server/token", "t\n");
+  small.write("/etc/rancher/k3s/config.yaml", "\n");
+  t.regex(
+    await policyLine(),
+    /^!! +policy +kubeadm.*the node fits k3s.* now: fim-agent baseline --replace/,
+  );
+});
+
 test("a path that is mistyped is refused, not called clean", async (t) => {
   using small = makeSmall();
   t.is((await small.run("baseline")).code, 0);

@@ -6,8 +6,9 @@ import { unmarkable } from "../../agent/commands/examine-marks.ts";
 import { messageOf } from "../../core/error.ts";
 import { urgentPaths, urgentRound } from "../../core/pace.ts";
 import { isAtLeast } from "../../core/policy/rule.ts";
+import type { Policy } from "../../core/policy/rule.ts";
 import { QuickSweep } from "../../observe/quick-sweep.ts";
-import { openNode } from "../../node/node.ts";
+import { openNode, readPolicy } from "../../node/node.ts";
 import type { Node } from "../../node/node.ts";
 import { mayWrite } from "../../agent/privileges.ts";
 import type { Settings } from "../../config/settings.ts";
@@ -35,7 +36,7 @@ export async function doctor(settings: Settings): Promise<Exit> {
     { what: "program", ok: true, detail: `fim-agent ${version}, node ${process.version}` },
     { what: "kernel", ok: true, detail: release() },
     { what: "user", ok: process.getuid?.() === 0, detail: `uid ${process.getuid?.() ?? "?"}` },
-    { what: "policy", ok: true, detail: `${node.policy.name}, ${node.policy.rules.length} rules` },
+    policy(node, await readPolicy(settings, { fresh: true })),
     { what: "watched", ok: watched.paths.length > 0, detail: watchedText(watched) },
     quickSweep(node, watched.paths, settings.watch.quickSweepEvery),
     inotify(watched.directories),
@@ -50,6 +51,17 @@ export async function doctor(settings: Settings): Promise<Exit> {
   else if (settings.format === "json") out(JSON.stringify({ ok, findings }, undefined, 2));
   else for (const one of findings) out(JSON.stringify(one));
   return exit.fine;
+}
+
+/** The policy of the baseline, and the one that fits the node now. */
+function policy({ policy: { name, rules } }: Node, fitting: Policy): Finding {
+  const detail = `${name}, ${rules.length} rules`;
+  if (name === fitting.name) return { what: "policy", ok: true, detail };
+  return {
+    what: "policy",
+    ok: false,
+    detail: `${detail}, kept since the baseline; the node fits ${fitting.name} now: fim-agent baseline --replace --reason TEXT`,
+  };
 }
 
 interface Watched {
