@@ -59,6 +59,17 @@ export function parseBody(
   return parts.length > 0 ? parts : { problem: "expected an envelope, found nothing" };
 }
 
+/** Bytes for which a record counts once. */
+const usualRecord = 16 * 1024;
+
+/** What a request counts for its node's rate: each record, one that is long more than once, and each heartbeat. */
+export function costOf(parts: readonly Pick<Part, "records">[]): number {
+  const costs = parts.map(({ records }) =>
+    records.reduce((sum, { length }) => sum + Math.ceil(length / usualRecord), 0),
+  );
+  return costs.reduce((sum, cost) => sum + Math.max(cost, 1), 0);
+}
+
 /** Lines that are not empty. */
 function* linesOf(body: Buffer): Generator<Buffer, undefined> {
   for (let from = 0; from < body.length;) {

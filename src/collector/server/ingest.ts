@@ -2,7 +2,7 @@ import { Readable } from "node:stream";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { enrol } from "../enroll/enroll.ts";
 import type { EnrolRequest } from "../enroll/enroll.ts";
-import { parseBody } from "../ingest/body.ts";
+import { costOf, parseBody } from "../ingest/body.ts";
 import { receive } from "../ingest/receive.ts";
 import type { Reply } from "../ingest/receive.ts";
 import { printVkey } from "../../core/tlog/note.ts";
@@ -66,7 +66,8 @@ function batchRoute(server: FastifyInstance, { collector, metrics, feed }: Serve
       return await reply.code(400).send({ error: "malformed", reason: parts.problem });
     const node = nodeOf(parts[0]?.chain ?? "");
     const name = `${node?.cluster}/${node?.node}`;
-    const count = parts.reduce((sum, one) => sum + one.records.length, 0);
+    // Before the records go to another thread.
+    const cost = costOf(parts);
     const sender = `${request.ip} ${name}`;
     const wait = refusals.wait(sender) || records.wait(name);
     if (wait > 0) return await tooMany(reply, wait);
@@ -75,7 +76,7 @@ function batchRoute(server: FastifyInstance, { collector, metrics, feed }: Serve
     metrics.received(result);
     if (result.kind === "refused") refusals.charge(sender, 1);
     // Only what a node signed counts as its own: strangers must not use up its rate.
-    if (isSigned(result)) records.charge(name, count);
+    if (isSigned(result)) records.charge(name, cost);
     feed.wake();
     const known = numberOf(request.headers["fim-checkpoint-size"]);
     const more = { nonce: collector.nonces.make(), ...(await logHead(collector, known)) };

@@ -1,6 +1,6 @@
 import { Buffer } from "node:buffer";
 import test from "ava";
-import { parseBody } from "../../../src/collector/ingest/body.ts";
+import { costOf, parseBody } from "../../../src/collector/ingest/body.ts";
 import { sealBatch } from "../../../src/core/record/batch.ts";
 import { newKey } from "../../helpers/collector.ts";
 
@@ -21,4 +21,10 @@ test("a request carries a bounded number of records in all its batches", (t) => 
   const part = `${JSON.stringify(sealBatch(batch, newKey()))}\n${"x\n".repeat(1000)}`;
   t.true(Array.isArray(parseBody(Buffer.from(part.repeat(16)))));
   t.deepEqual(parseBody(Buffer.from(part.repeat(17))), { problem: "more than 16384 records" });
+});
+
+test("a long record counts as several, and a heartbeat as one", (t) => {
+  const records = [1, 3000, 16 * 1024, 16 * 1024 + 1, 2 ** 20].map((size) => Buffer.alloc(size));
+  t.is(costOf([{ records }]), 1 + 1 + 1 + 2 + 64);
+  t.is(costOf([{ records: [] }, { records: [] }]), 2);
 });
