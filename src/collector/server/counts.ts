@@ -1,6 +1,6 @@
 import type { FastifyInstance } from "fastify";
 import { requireSession } from "./auth.ts";
-import { parseQuery } from "./query.ts";
+import { parseQuery, timeText } from "./query.ts";
 import type { ServerOptions } from "./server.ts";
 
 /** Alerts that one answer counts, the newest: more would take too long, and the store grows. */
@@ -14,6 +14,11 @@ export function countRoutes(server: FastifyInstance, { collector }: ServerOption
     if ("problem" in parsed)
       return await reply.code(400).send({ error: "request", reason: parsed.problem });
     const counts = await store.counts({ ...parsed.query, limit: mostCounted });
-    return { isAll: counts.counted < mostCounted, ...counts };
+    const times = counts.times.map(({ from, until, count }) => ({
+      from: timeText(from),
+      until: timeText(until),
+      count,
+    }));
+    return { isAll: counts.counted < mostCounted, ...counts, times };
   });
 }

@@ -2,7 +2,7 @@ import { Readable } from "node:stream";
 import type { FastifyInstance } from "fastify";
 import type { AlertQuery, Store, StoredAlert } from "../store/store.ts";
 import { requireSession } from "./auth.ts";
-import { parseQuery } from "./query.ts";
+import { parseQuery, timeText } from "./query.ts";
 import type { ServerOptions } from "./server.ts";
 
 /** Alerts of one file, the newest: a spreadsheet is slow with more. */
@@ -68,9 +68,4 @@ const formula = /^[=+\-@\t\r\n]/;
 function cellOf(text: string): string {
   const safe = formula.test(text) ? `'${text}` : text;
   return /[",\r\n']/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
-}
-
-function timeText(at: number): string {
-  const date = new Date(at);
-  return Number.isNaN(date.getTime()) ? String(at) : date.toISOString();
 }

@@ -78,3 +78,9 @@ function timeOf(text: string, now: number): number {
   const duration = parseDuration(text);
   return duration === undefined ? Date.parse(text) : now - duration;
 }
+
+/** Milliseconds since 1970 -> RFC 3339; the number itself where a node's clock is beyond all calendars. */
+export function timeText(at: number): string {
+  const date = new Date(at);
+  return Number.isNaN(date.getTime()) ? String(at) : date.toISOString();
+}

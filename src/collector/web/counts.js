@@ -4,6 +4,7 @@ import { addressOf, queryOf } from "./place.js";
 import { isTrueAt, numberAt, objectAt, textAt } from "./read.js";
 import { severityOf } from "./severity.js";
 import { many } from "./text.js";
+import { timesOf } from "./times.js";
 
 /** @typedef {import("./place.js").Filters} Filters */
 
@@ -94,12 +95,14 @@ function contentOf(counts, filters) {
     .filter(([column]) => !isFixed(column, filters))
     .map(([column, title]) => listOf(column, { title, counts, counted, filters }))
     .filter((one) => one !== undefined);
-  if (shown.length === 0) return [];
+  const times = timesOf(counts, filters);
+  if (shown.length === 0 && !times) return [];
   const of = isTrueAt(counts, "isAll")
     ? many(counted, "alert")
     : `the newest ${counted.toLocaleString("en")} alerts`;
   return [
     el("h2", { class: "counts-title" }, "Counts of ", of),
+    times,
     el("div", { class: "tallies" }, ...shown),
   ];
 }

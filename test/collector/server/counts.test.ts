@@ -12,6 +12,12 @@ test("values are counted over the alerts that the filters show", async (t) => {
   t.like(body, { isAll: true, counted: 3 });
   const node = { top: [{ value: "cp-1", cluster: "prod", count: 2 }] };
   t.like(body, { by: { node, path: { top: [{ value: "/etc/a", count: 2 }], distinct: 2 } } });
+  const times = body["times"] as readonly { from: string; until: string; count: number }[];
+  t.is(
+    times.reduce((sum, { count }) => sum + count, 0),
+    3,
+  );
+  t.true(times.every(({ from, until }) => Date.parse(from) < Date.parse(until)));
   const { body: narrow } = await serving.read("/v1/counts?path=/etc/a&node=cp-2&cluster=prod");
   t.like(narrow, { counted: 1, by: { path: { distinct: 1 } } });
 });

@@ -507,7 +507,29 @@ export function testStore(declare: Declare, open: () => Promise<OpenedStore>): v
     t.deepEqual(await store.counts({ limit: 10, node: "none" }), {
       counted: 0,
       by: tallies(() => ({ top: [], distinct: 0 })),
+      times: [],
     });
+  });
+
+  test("the times of the counted alerts are divided into equal spans", async (t, store) => {
+    const node = await enrol(store);
+    const minutes = [0, 1, 1, 59, 119, 120];
+    const alerts = minutes.map((one) => columns({ at: now - one * 60_000, path: `/${one}` }));
+    await append(store, node, batch(1, alerts));
+    const { times } = await store.counts({ limit: 10 });
+    t.deepEqual(
+      times.map(({ count }) => count),
+      [2, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 3],
+    );
+    t.is(times[0]?.from, now - 120 * 60_000);
+    t.true(
+      times.every(
+        ({ from, until }, at) => until === (times[at + 1]?.from ?? until) && from < until,
+      ),
+    );
+    t.true((times.at(-1)?.until ?? 0) > now);
+    const { times: one } = await store.counts({ limit: 10, path: "/59" });
+    t.deepEqual(one, [{ from: now - 3_540_000, until: now - 3_539_000, count: 1 }]);
   });
 
   test("of many values the ten most frequent are named, equal ones in order", async (t, store) => {

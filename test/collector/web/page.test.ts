@@ -155,6 +155,7 @@ testPage(
     t.is(new URL(page.url()).search, "?program=%2Fusr%2Fbin%2Fdpkg");
     t.is(await programs.count(), 0, "all are of this program");
     t.is(await page.getByRole("region", { name: "Files" }).locator("li").count(), 4);
+    t.is(await page.locator(".times").count(), 0, "all happened at one time");
     await page.goBack();
     await page.getByRole("link", { name: "high 2 alerts" }).click();
     await page.getByRole("heading", { name: "Counts of 2 alerts" }).waitFor();
@@ -168,6 +169,20 @@ testPage(
     await page.getByRole("heading", { name: "Counts of 2 alerts" }).waitFor();
   },
 );
+
+testPage("the counts say when the alerts of the list happened", async (t, scene) => {
+  const { serving, node, open } = scene;
+  await send(serving, node.batchOf(busyNight("cp-1")));
+  const { page } = await open();
+  await page.goto(`${serving.url}/?severity=only-medium`);
+  const bars = page.getByRole("region", { name: "Times" }).getByRole("link");
+  await bars.first().waitFor();
+  t.is(await bars.count(), 12);
+  await page.getByRole("link", { name: /: 4 alerts$/ }).click();
+  await page.getByRole("heading", { name: "Counts of 4 alerts" }).waitFor();
+  const { since, until: end } = Object.fromEntries(new URL(page.url()).searchParams);
+  t.true(Date.parse(since ?? "") < Date.parse(end ?? ""));
+});
 
 testPage("the list that the filters show is one file", async (t, scene) => {
   const { serving, node, open } = scene;

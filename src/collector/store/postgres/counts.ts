@@ -1,5 +1,5 @@
 import { severities } from "../../../core/policy/rule.ts";
-import { countedColumns, mostValues, tallies } from "../counts.ts";
+import { countedColumns, mostSpans, mostValues, tallies, timesOf } from "../counts.ts";
 import type { AlertCounts, CountedColumn, ValueCount } from "../counts.ts";
 import type { AlertQuery } from "../store.ts";
 import type { Sql } from "./connect.ts";
@@ -7,7 +7,8 @@ import { search } from "./search.ts";
 import type { Aim } from "./search.ts";
 
 interface CountRow {
-  readonly column: CountedColumn;
+  /** "time": the value is the number of a span. */
+  readonly column: CountedColumn | "time";
   readonly value: string;
   readonly cluster: string | null;
   readonly count: number;
@@ -15,21 +16,29 @@ interface CountRow {
   readonly distinct: number;
   /** Alerts that were counted. */
   readonly counted: number;
+  /** When the oldest and the newest of them happened. */
+  readonly first: number;
+  readonly last: number;
 }
 
 const pairs = countedColumns.map((one) => `('${one}', ${one}::text)`).join(", ");
 
+/** The number of a span, as `spanOf` has them. */
+const span = `('time', ((at - first) / greatest(1000, ceil((last - first + 1) / ${mostSpans}.0)::bigint))::text)`;
+
 const counting: Aim<CountRow> = {
-  text: (found) => `WITH found AS MATERIALIZED (${found}), tally AS (
+  text: (found) => `WITH found AS MATERIALIZED (${found}),
+    edge AS MATERIALIZED (SELECT count(*) AS counted, min(at) AS first, max(at) AS last FROM found),
+    tally AS (
       SELECT pair.name, pair.value, count(*) AS count,
         row_number() OVER (PARTITION BY pair.name ORDER BY count(*) DESC, pair.value COLLATE "C") AS place,
         count(*) OVER (PARTITION BY pair.name) AS distinct
-      FROM found CROSS JOIN LATERAL (VALUES ${pairs}) AS pair (name, value)
+      FROM found CROSS JOIN edge CROSS JOIN LATERAL (VALUES ${pairs}, ${span}) AS pair (name, value)
       WHERE pair.value IS NOT NULL GROUP BY pair.name, pair.value)
     SELECT tally.name AS column, coalesce(node.name, tally.value) AS value, node.cluster, tally.count,
-      tally.distinct, (SELECT count(*) FROM found) AS counted
-    FROM tally LEFT JOIN node ON node.id = CASE tally.name WHEN 'node' THEN tally.value::bigint END
-    WHERE tally.place <= ${mostValues} ORDER BY tally.name, tally.place`,
+      tally.distinct, edge.counted, edge.first, edge.last
+    FROM tally CROSS JOIN edge LEFT JOIN node ON node.id = CASE tally.name WHEN 'node' THEN tally.value::bigint END
+    WHERE tally.place <= CASE tally.name WHEN 'time' THEN ${mostSpans} ELSE ${mostValues} END ORDER BY tally.name, tally.place`,
   size: (rows) => rows[0]?.counted ?? 0,
 };
 
@@ -45,7 +54,10 @@ export async function countAlerts(
     const own = byColumn.get(column) ?? [];
     return { top: own.map(toCount), distinct: own[0]?.distinct ?? 0 };
   });
-  return { counted: counting.size(rows), by };
+  const spans = new Map(byColumn.get("time")?.map((row) => [Number(row.value), row.count]));
+  const [edge] = rows;
+  const times = edge ? timesOf(edge, (index) => spans.get(index) ?? 0) : [];
+  return { counted: counting.size(rows), by, times };
 }
 
 function toCount({ column, value, cluster, count }: CountRow): ValueCount {

@@ -1,7 +1,7 @@
 import type { Database } from "better-sqlite3";
 import { severities } from "../../../core/policy/rule.ts";
-import { countedColumns, mostValues, tallies } from "../counts.ts";
-import type { AlertCounts, CountedColumn, ValueCount } from "../counts.ts";
+import { countedColumns, mostValues, spanOf, tallies, timesOf } from "../counts.ts";
+import type { AlertCounts, CountedColumn, TimeCount, ValueCount } from "../counts.ts";
 
 type Value = string | number;
 type Counter = Map<Value, number>;
@@ -9,10 +9,11 @@ type Counter = Map<Value, number>;
 /** Counts the values of these alerts. */
 export function countAlerts(db: Database, records: readonly number[]): AlertCounts {
   const counters = new Map<CountedColumn, Counter>(countedColumns.map((one) => [one, new Map()]));
-  const inOrder = [...counters.values()];
+  const times: Counter = new Map();
+  const inOrder = [...counters.values(), times];
   const rows = db
     .prepare<[string], readonly (Value | null)[]>(
-      `SELECT ${countedColumns.join(", ")} FROM alert
+      `SELECT ${countedColumns.join(", ")}, at FROM alert
        WHERE record IN (SELECT value FROM json_each(?))`,
     )
     .raw()
@@ -30,7 +31,22 @@ export function countAlerts(db: Database, records: readonly number[]): AlertCoun
     const counter: Counter = counters.get(column) ?? new Map();
     return { top: topOf(counter, (value) => nameOf(column, value)), distinct: counter.size };
   });
-  return { counted, by };
+  return { counted, by, times: timeCounts(times) };
+}
+
+/** Times with how many alerts each has, in spans. */
+function timeCounts(times: Counter): readonly TimeCount[] {
+  if (times.size === 0) return [];
+  const known = [...times].map(([at, count]) => ({ at: Number(at), count }));
+  const first = known.reduce((least, { at }) => Math.min(least, at), Infinity);
+  const last = known.reduce((most, { at }) => Math.max(most, at), -Infinity);
+  const span = spanOf(first, last);
+  const counts = new Map<number, number>();
+  for (const { at, count } of known) {
+    const index = Math.floor((at - first) / span);
+    counts.set(index, (counts.get(index) ?? 0) + count);
+  }
+  return timesOf({ first, last }, (index) => counts.get(index) ?? 0);
 }
 
 /** The most frequent ones. */
