@@ -5,9 +5,12 @@ import { fullTime, many, shortTime } from "./text.js";
 
 /** @typedef {import("./place.js").Filters} Filters */
 
+/** A day in milliseconds: the chart above the list has no more. */
+const day = 86_400_000;
+
 /**
  * When the counted alerts happened. Each bar is a link that shows only its alerts. Undefined: all at about one time, or
- * a node's clock is beyond all calendars.
+ * a node's clock is beyond all calendars, or the chart above the list says the same.
  * @param {unknown} counts of GET /v1/counts
  * @param {Filters} filters
  */
@@ -21,6 +24,7 @@ export function timesOf(counts, filters) {
   }));
   const [first, last] = [spans[0], spans.at(-1)];
   if (!first || !last || spans.some(({ from, until }) => !(from < until))) return undefined;
+  if (Object.keys(filters).length === 0 && Date.now() - first.from < day) return undefined;
   const most = Math.max(1, ...spans.map(({ count }) => count));
   const now = Date.now();
   return el(

@@ -372,6 +372,28 @@ testPage(
   },
 );
 
+testPage("hostile values in the counts are text, and filters that find them", async (t, scene) => {
+  const { serving, node, open } = scene;
+  const [markup = "", turned = ""] = hostileNames;
+  const alerts = [markup, markup, turned].map((name) =>
+    alertOf("cp-1", {
+      change: { kind: "created", path: `/etc/${name}`, after: seen() },
+      actor: { pid: 1, exe: `/tmp/${name}`, ancestry: [] },
+    }),
+  );
+  await send(serving, node.batchOf(alerts));
+  const { page } = await open();
+  await page.goto(serving.url);
+  const files = page.getByRole("region", { name: "Files" });
+  await files.getByRole("link").first().waitFor();
+  t.is(await page.locator(".tally :is(img, b, script)").count(), 0);
+  t.is(await files.locator(".odd").textContent(), "U+202E");
+  await files.getByRole("link").last().click();
+  await page.getByRole("heading", { name: "Counts of 1 alert" }).waitFor();
+  t.is(new URL(page.url()).searchParams.get("path"), `/etc/${turned}`);
+  t.is(await page.locator(".row").count(), 1);
+});
+
 testPage("a record that was altered in the store is not shown as verified", async (t, scene) => {
   const { serving, node, open } = scene;
   const alert = intrusion("cp-1");
