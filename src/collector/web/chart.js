@@ -24,8 +24,8 @@ export function drawChart(place, hours, filters) {
     { class: "chart-title" },
     `${many(total, "alert")} of any kind in 24 h`,
   );
-  const { since, until, ...others } = filters;
-  const isRange = since !== undefined || until !== undefined;
+  const { since: _, until, ...others } = filters;
+  const isRange = until !== undefined;
   const all = { view: /** @type {const} */ ("alerts"), filters: others };
   fill(
     place,

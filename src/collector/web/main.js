@@ -10,7 +10,7 @@ import { drawHead } from "./head.js";
 import { startKeys } from "./keys.js";
 import { logIn, logOut, whoAmI } from "./login.js";
 import { firstRun, readNodes, showNodes } from "./nodes.js";
-import { queryOf } from "./place.js";
+import { addressOf, queryOf } from "./place.js";
 import { textAt } from "./read.js";
 import { go, here, onPlace, startRouter } from "./router.js";
 import { Stream } from "./stream.js";
@@ -167,12 +167,25 @@ function emptyText() {
   const count = nodeCount();
   if (count === undefined) return el("p", { class: "hint" }, "Loading…");
   if (count === 0) return firstRun();
-  const isFiltered = String(queryOf(here().filters)) !== String(queryOf({}));
+  const { filters } = here();
+  const isFiltered = String(queryOf(filters)) !== String(queryOf({}));
+  const everything = { ...filters, state: "all", severity: "any" };
+  const isWhole = String(queryOf(filters)) === String(queryOf(everything));
   return isFiltered
     ? el(
         "div",
         {},
         el("h2", {}, "No alert fits these filters"),
+        !isWhole &&
+          el(
+            "p",
+            {},
+            el(
+              "a",
+              { href: addressOf({ view: "alerts", filters: everything }) },
+              "Look among the acknowledged and the minor ones, too",
+            ),
+          ),
         el("p", {}, el("a", { href: "/" }, "Show what is open")),
       )
     : el(

@@ -107,6 +107,11 @@ testPage(
     await page.fill("#search", "nothing-like-this");
     await page.press("#search", "Enter");
     await page.getByText("No alert fits these filters").waitFor();
+    const wider = page.getByRole("link", { name: "Look among the acknowledged" });
+    t.regex(
+      (await wider.getAttribute("href")) ?? "",
+      /state=all&severity=any&change=created&path=/,
+    );
     const address = new URL(page.url());
     t.deepEqual(Object.fromEntries(address.searchParams), {
       severity: "high",
