@@ -81,6 +81,11 @@ for (const scheme of ["light", "dark"] as const)
     await page.goto(serving.url);
     await page.locator(".tally").first().waitFor();
     t.deepEqual(await faultsOf(page), [], "counts");
+    const { page: narrow } = await open({ scheme, width: 400 });
+    await narrow.goto(`${serving.url}/?since=24h`);
+    await narrow.getByText("Counts by rule, program, node").click();
+    await narrow.locator(".times").waitFor();
+    t.deepEqual(await faultsOf(narrow), [], "counts in a narrow window");
     await page.goto(`${serving.url}${alert}`);
     await page.locator("#sentence").waitFor();
     await page.press("body", "c");
