@@ -1,14 +1,20 @@
 import { execFileSync } from "node:child_process";
 import { rmSync } from "node:fs";
+import { parseArgs } from "node:util";
 import { home } from "./program.ts";
 import { version } from "../src/node/version.ts";
 
 /*
- * `npm run image [-- NAME [FILE.tar]]`: builds the image with buildah and prints its digest and size; FILE is a
- * docker-archive. Every date in it is that of the last commit.
+ * `npm run image [-- [--arch arm64] NAME [FILE.tar]]`: builds the image with buildah and prints its digest and size; FILE
+ * is a docker-archive. Every date in it is that of the last commit. For another machine than this one, the kernel must
+ * run its programs by an emulator, such as Debian's qemu-user-static.
  */
 
-const [name = "localhost/fim-agent:dev", archive] = process.argv.slice(2);
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { arch: { type: "string" } },
+});
+const [name = "localhost/fim-agent:dev", archive] = positionals;
 const at = run("git", ["log", "-1", "--format=%ct"]);
 
 // The image to begin with, by its digest where a registry is reachable.
@@ -21,7 +27,8 @@ const given = Object.entries({
 });
 const args = given.flatMap(([key, value]) => ["--build-arg", `${key}=${value}`]);
 const builder = ["bud", "--isolation", "chroot", "--network", "host", "--layers"];
-execFileSync("buildah", [...builder, "--timestamp", at, ...args, "--tag", name, home], {
+const machine = values.arch === undefined ? [] : ["--arch", values.arch];
+execFileSync("buildah", [...builder, ...machine, "--timestamp", at, ...args, "--tag", name, home], {
   stdio: ["ignore", "inherit", "inherit"],
 });
 if (archive !== undefined) {
