@@ -9,7 +9,7 @@ import { arrayOf } from "./values.ts";
 
 interface Appended {
   readonly batch: NewBatch;
-  readonly chain: number;
+  readonly chain: Promise<number>;
   readonly node?: number;
   readonly now: number;
 }
@@ -58,6 +58,7 @@ export class Appending {
     const appended = this.#waiting;
     if (appended.length === 0) return;
     this.#waiting = [];
+    const chains = await Promise.all(appended.map(({ chain }) => chain));
     const [row] = await sql<{ value: string }[]>`
       SELECT value FROM meta WHERE key = ${treeKey} FOR UPDATE`;
     const before = parseTree(row?.value);
@@ -72,7 +73,7 @@ export class Appending {
         ${arrayOf(completed.map(({ level }) => level))}::smallint[],
         ${arrayOf(completed.map(({ index }) => index))}::bigint[],
         ${arrayOf(completed.map(({ hash }) => Buffer.from(hash, "hex")))}::bytea[])`,
-      insertBatches(sql, appended, leaves),
+      insertBatches(sql, appended, { leaves, chains }),
       insertPacks(sql, appended, leaves),
       insertAlerts(sql, rows),
     ]);
@@ -102,13 +103,13 @@ function leavesOf(appended: readonly Appended[], size: number): readonly number[
 async function insertBatches(
   sql: TransactionSql,
   appended: readonly Appended[],
-  leaves: readonly number[],
+  { leaves, chains }: { readonly leaves: readonly number[]; readonly chains: readonly number[] },
 ): Promise<void> {
   const batches = appended.map(({ batch }) => batch);
   await sql`INSERT INTO batch (leaf, chain, first, last, received, envelope)
     SELECT * FROM unnest(
       ${arrayOf(leaves)}::bigint[],
-      ${arrayOf(appended.map(({ chain }) => chain))}::bigint[],
+      ${arrayOf(chains)}::bigint[],
       ${arrayOf(batches.map(({ first }) => first))}::bigint[],
       ${arrayOf(batches.map(({ head }) => head.seq))}::bigint[],
       ${arrayOf(appended.map(({ now }) => now))}::bigint[],

@@ -71,8 +71,9 @@ class PostgresStore implements Store {
         await tx.finish();
         done = { result };
       });
-    } catch (error) {
+    } catch (last) {
       tx?.leave();
+      const error = tx?.failure ?? last;
       // The commit was sent: it may have succeeded, and the work must not be done twice.
       throw done && isPassing(error) ? explain(error, this.#connections.name) : error;
     }

@@ -26,6 +26,7 @@ export class PostgresTransaction implements Transaction {
   readonly #days: Days;
   readonly #appending: Appending;
   #isOver = false;
+  #failure: unknown;
 
   constructor(sql: TransactionSql, days: Days) {
     this.#connection = sql;
@@ -42,6 +43,11 @@ export class PostgresTransaction implements Transaction {
   /** From now on the connection belongs to others; a work that still runs must not write in their transaction. */
   leave(): void {
     this.#isOver = true;
+  }
+
+  /** Why a statement failed that was not awaited. The statements after it fail only because it did. */
+  get failure(): unknown {
+    return this.#failure;
   }
 
   get #sql(): TransactionSql {
@@ -116,15 +122,14 @@ export class PostgresTransaction implements Transaction {
   async append(node: number | undefined, batch: NewBatch, now: number): Promise<void> {
     this.#days.expect(now);
     const { chain: name, branch, first, head, nextKeyId } = batch;
-    const [chain] = await this.#sql<{ id: number }[]>`
+    const chain = this.#sql<{ id: number }[]>`
       INSERT INTO chain (node, name, branch, first, seq, hash, key_id, begun)
       VALUES (${node ?? null}, ${name}, ${branch}, ${first}, ${head.seq}, ${head.hash},
         ${nextKeyId}, ${now})
       ON CONFLICT (name, branch)
       DO UPDATE SET seq = excluded.seq, hash = excluded.hash, key_id = excluded.key_id
       RETURNING id`;
-    if (!chain) throw new Error("a chain is not stored");
-    this.#appending.add(present({ batch, chain: chain.id, node, now }));
+    this.#appending.add(present({ batch, chain: this.#idOf(chain), node, now }));
   }
 
   async hear(node: number, { chain, heartbeat, baseline }: NodeNews, now: number): Promise<void> {
@@ -190,5 +195,17 @@ export class PostgresTransaction implements Transaction {
     await this.#sql`INSERT INTO node_key (node, key_id, public_key, since)
       VALUES (${node}, ${keyId}, ${publicKey}, ${now})
       ON CONFLICT (node, key_id) DO UPDATE SET retired = NULL`;
+  }
+
+  /** The id that a statement returns. It need not be awaited before the next one: the server runs them in order. */
+  #idOf(returning: Promise<readonly { readonly id: number }[]>): Promise<number> {
+    const id = returning.then(([row]) => {
+      if (!row) throw new Error("a chain is not stored");
+      return row.id;
+    });
+    id.catch((error: unknown) => {
+      this.#failure ??= error;
+    });
+    return id;
   }
 }
