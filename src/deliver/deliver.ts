@@ -1,6 +1,7 @@
 import { brokenAfter, classify, defaultLimits, delayAfter } from "../core/backoff.ts";
 import type { Answer, Limits, Outcome, Refusal } from "../core/backoff.ts";
 import type { Leased, LeaseLimits, SinkState } from "../core/record/queued.ts";
+import { awaitTurn } from "./turn.ts";
 import type { Wakeup } from "./wakeup.ts";
 
 /** At once, as SQLite answers, or later. */
@@ -74,11 +75,7 @@ export async function deliver(sink: Sink, signal: AbortSignal): Promise<"stopped
   while (!signal.aborted) {
     const state = await sink.queue.state(sink.name);
     if (state?.disabled) return "disabled";
-    const wait = await waitFor(sink, state);
-    if (wait > 0) {
-      await sink.wakeup.pause(wait, signal);
-      continue;
-    }
+    if (await awaitTurn(sink, state, signal)) continue;
     const records = await lease(sink);
     if (records.length === 0) await sink.wakeup.idle(signal);
     else await drain(sink, { records, failures: state?.attempts ?? 0 }, signal);
@@ -89,15 +86,6 @@ export async function deliver(sink: Sink, signal: AbortSignal): Promise<"stopped
 function lease(sink: Sink): Later<readonly Leased[]> {
   const limits = { maxRecords: leaseRecords, maxBytes: leaseBytes, now: sink.clock() };
   return sink.queue.lease(sink.name, limits);
-}
-
-/** Ignores a stored time later than we could have stored: a clock set back must not silence a sink. */
-async function waitFor(sink: Sink, state: Omit<SinkState, "seq"> | undefined): Promise<number> {
-  const { cap, retryAfterCap, base } = sink.limits ?? defaultLimits;
-  const wait = (state?.nextAt ?? 0) - sink.clock();
-  if (state === undefined || wait <= Math.max(cap, retryAfterCap + base)) return wait;
-  await sink.queue.defer(sink.name, state.attempts, sink.clock());
-  return 0;
 }
 
 interface Leasehold {

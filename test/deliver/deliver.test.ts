@@ -222,6 +222,26 @@ test("a clock that was set back does not silence a sink", async (t) => {
   t.deepEqual(posts, [[1]]);
 });
 
+test("a clock that is set back during a wait does not prolong it", async (t) => {
+  const { to, posts } = scripted([down]);
+  let ahead = 1_800_000;
+  const { sink, queue, stop } = loopOver(to, {
+    clock: () => Date.now() + ahead,
+    random: () => 1,
+    limits: { base: 100, cap: 100, retryAfterCap: 3_600_000 },
+  });
+  queue.add(alertRecord("a"));
+  const running = deliver(sink, stop.signal);
+  await queue.until(() => queue.deferred.length === 1);
+  // The wait has begun.
+  await new Promise((resolve) => setImmediate(resolve));
+  ahead = 0;
+  await queue.until(() => queue.settled === 1);
+  stop.abort();
+  await running;
+  t.deepEqual(posts, [[1], [1]]);
+});
+
 test("a new record is posted in the same turn in which the bell rang, without a timer", async (t) => {
   const { to, posts } = scripted([]);
   const { sink, queue, stop, wakeup } = loopOver(to);
