@@ -106,6 +106,7 @@ export class Queue {
     let records = 0;
     let bytes = 0;
     for (const { first, last, envelope } of this.#batches.iterate(cursor)) {
+      if (leased.length >= (limits.maxBatches ?? Infinity)) break;
       const count = last - first + 1;
       records += count;
       if (leased.length > 0 && records > limits.maxRecords) break;

@@ -10,6 +10,8 @@ export interface Leased {
 export interface LeaseLimits {
   readonly maxRecords: number;
   readonly maxBytes: number;
+  /** Where whole batches are leased. */
+  readonly maxBatches?: number;
   /** Milliseconds since 1970. */
   readonly now: number;
 }

@@ -26,7 +26,7 @@ export type Sent = {
 /** Reads an answer to POST /v1/batches. The clock gives milliseconds since 1970. */
 export function readSent(answer: Answer, now: number): Sent {
   const body = bodyOf(answer);
-  const ack = numberAt(body, "ack");
+  const ack = countAt(body, "ack");
   const nonce = textAt(body, "nonce");
   const checkpoint = textAt(body, "checkpoint");
   const { consistency } = fieldsOf(body);
@@ -48,15 +48,21 @@ type Meaning =
 function meaningOf(answer: Answer, body: unknown, now: number): Meaning {
   const error = textAt(body, "error");
   const status = answer.kind === "status" ? answer.status : 0;
-  if (status === 409 && error === "gap")
-    return { kind: "gap", expected: numberAt(body, "expected") ?? 1 };
+  const expected = countAt(body, "expected") ?? 0;
+  if (status === 409 && error === "gap" && expected > 0) return { kind: "gap", expected };
   if (status === 409 && error === "fork") {
-    const [seq = 0, quarantined = 0] = [numberAt(body, "seq"), numberAt(body, "quarantined")];
+    const [seq = 0, quarantined = 0] = [countAt(body, "seq"), countAt(body, "quarantined")];
     return { kind: "fork", seq, quarantined };
   }
   if (status === 401 && error === "unknown") return { kind: "unknown" };
   const outcome = failureOf(classify(answer, now), textAt(body, "reason"));
   return outcome ? { kind: "failed", outcome } : { kind: "stored" };
+}
+
+/** The number of a record, or 0. */
+function countAt(body: unknown, name: string): number | undefined {
+  const count = numberAt(body, name);
+  return count !== undefined && Number.isSafeInteger(count) && count >= 0 ? count : undefined;
 }
 
 /** The collector is never gone for good: a 410 comes from something else at its address. */

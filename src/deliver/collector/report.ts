@@ -2,6 +2,7 @@ import { brokenAfter, defaultLimits, delayAfter } from "../../core/backoff.ts";
 import type { Failure, Limits, Outcome } from "../../core/backoff.ts";
 import type { Leased, LeaseLimits, SinkState } from "../../core/record/queued.ts";
 import type { Attempted } from "../deliver.ts";
+import { awaitTurn } from "../turn.ts";
 import type { Wakeup } from "../wakeup.ts";
 import type { CollectorClient, Identity } from "./client.ts";
 import type { Witness } from "./witness.ts";
@@ -51,6 +52,8 @@ export interface CollectorSink {
 
 const mostRecords = 2048;
 const mostBytes = 2 * 1024 * 1024;
+/** A collector takes 512 envelopes in one request. */
+const mostBatches = 500;
 
 /** A collector that is started again is found soon: the records of an outage wait for it. */
 const whileAway: Limits = { ...defaultLimits, base: 250, cap: 1000 };
@@ -75,6 +78,10 @@ class Loop {
   /** Of performance.now(). */
   #nextHeartbeat = 0;
   #lostFrom: number | undefined;
+  /** It asked for earlier records, and has stored none since. */
+  #isAskedBack = false;
+  /** It enrolled the node, and has known it in no answer since. */
+  #isNewcomer = false;
   /** What follows the parcel that is being sent, prepared meanwhile. */
   #ahead: Promise<Parcel | undefined> = Promise.resolve(undefined);
 
@@ -84,10 +91,8 @@ class Loop {
   }
 
   async step(): Promise<void> {
-    const { queue, name, clock, wakeup } = this.#sink;
-    const nextAt = queue.state(name)?.nextAt ?? 0;
-    const wait = Math.min(nextAt - clock(), defaultLimits.retryAfterCap);
-    if (wait > 0) return await wakeup.pause(wait, this.#signal);
+    const { queue, name } = this.#sink;
+    if (await awaitTurn(this.#sink, queue.state(name), this.#signal)) return;
     const parcel = await this.#nextParcel();
     const untilHeartbeat = this.#nextHeartbeat - performance.now();
     if (parcel.batches.length === 0 && untilHeartbeat > 0) return await this.#idle(untilHeartbeat);
@@ -107,8 +112,8 @@ class Loop {
 
   async #pack(after: number): Promise<Parcel> {
     const { name, queue, client } = this.#sink;
-    const limits = { maxRecords: mostRecords, maxBytes: mostBytes, now: Number.MAX_SAFE_INTEGER };
-    const batches = queue.leaseBatches(name, limits, after);
+    const most = { maxRecords: mostRecords, maxBytes: mostBytes, maxBatches: mostBatches };
+    const batches = queue.leaseBatches(name, { ...most, now: Number.MAX_SAFE_INTEGER }, after);
     const lines = batches.flatMap(({ envelope, records }) => [
       Buffer.from(`${envelope}\n`),
       ...records.flatMap(({ bytes }) => [bytes, newline]),
@@ -141,6 +146,7 @@ class Loop {
     if (this.#signal.aborted) return undefined;
     if (failure) return { ...failure, why: `not enrolled: ${failure.why}` };
     enrolled.set(true);
+    this.#isNewcomer = true;
     return await this.#prepare();
   }
 
@@ -161,45 +167,76 @@ class Loop {
   }
 
   #take(sent: Sent, batches: readonly LeasedBatch[]): void {
-    const { name, queue, enrolled, onFork, onLog, witness } = this.#sink;
+    const { onFork, onLog, witness } = this.#sink;
     if (sent.checkpoint !== undefined) onLog(witness.fault(sent));
+    if (sent.kind === "unknown") return this.#forgotten(batches);
+    if (sent.kind === "failed") return this.#fail(sent.outcome, batches);
+    this.#isNewcomer = false;
     switch (sent.kind) {
       case "stored":
-        this.#lostFrom = undefined;
-        return this.#settle(batches.at(-1)?.last, batches);
+        return this.#stored(sent.ack, batches);
       case "gap":
-        this.#settle(sent.ack, batches);
+        if (this.#settle(sent.ack, batches).length > 0) this.#isAskedBack = false;
         return this.#goBack(sent.expected, batches);
       case "fork":
         onFork(sent.seq);
-        if (sent.quarantined === 0)
-          return this.#fail({ kind: "rejected", why: "it keeps no more of this fork" }, batches);
-        return this.#settle(sent.quarantined, batches);
-      case "unknown":
-        enrolled.set(false);
-        return queue.defer(name, 0, 0);
-      case "failed":
-        return this.#fail(sent.outcome, batches);
+        return this.#keptApart(sent.quarantined, batches);
     }
+  }
+
+  /** A 200 that does not confirm every record may come from something else at its address. */
+  #stored(ack: number | undefined, batches: readonly LeasedBatch[]): void {
+    const taken = this.#settle(ack, batches);
+    if (taken.length === batches.length) return this.#succeed(taken);
+    const why = `it confirms record ${ack ?? "none"}, expected ${batches.at(-1)?.last}`;
+    this.#fail({ kind: "rejected", why }, batches);
+  }
+
+  #keptApart(quarantined: number, batches: readonly LeasedBatch[]): void {
+    const taken = this.#settle(quarantined, batches);
+    if (taken.length > 0 || batches.length === 0) return this.#succeed(taken);
+    this.#fail({ kind: "rejected", why: "it keeps no more of this fork" }, batches);
+  }
+
+  /** Enrols again, but at once only if the node was known before. */
+  #forgotten(batches: readonly LeasedBatch[]): void {
+    const { name, queue, enrolled } = this.#sink;
+    enrolled.set(false);
+    if (!this.#isNewcomer) return queue.defer(name, 0, 0);
+    const why = "it enrolled this node, and does not know it";
+    this.#fail({ kind: "rejected", why }, batches);
   }
 
   /** Sends again from this number on; what the outbox no longer has is lost, which the next request says. */
   #goBack(expected: number, batches: readonly LeasedBatch[]): void {
     const { name, queue } = this.#sink;
+    const failure = { kind: "rejected", why: `it asks for record ${expected}` } as const;
     const [oldest] = batches;
-    if (this.#lostFrom === expected || !oldest || expected > oldest.first)
-      return this.#fail({ kind: "rejected", why: `it asks for record ${expected}` }, batches);
+    if (this.#lostFrom === expected || !oldest || expected >= oldest.first)
+      return this.#fail(failure, batches);
     queue.rewind(name, expected - 1);
     const limits = { maxRecords: 1, maxBytes: 1, now: Number.MAX_SAFE_INTEGER };
     const [next] = queue.leaseBatches(name, limits);
     this.#lostFrom = next && next.first > expected ? expected : undefined;
+    if (this.#isAskedBack) this.#fail(failure, batches);
+    this.#isAskedBack = true;
   }
 
-  #settle(seq: number | undefined, batches: readonly LeasedBatch[]): void {
+  /** Settles the batches that it has up to this number, and returns them. */
+  #settle(through: number | undefined, batches: readonly LeasedBatch[]): readonly LeasedBatch[] {
+    const { name, queue } = this.#sink;
+    const taken = batches.filter(({ last }) => last <= (through ?? 0));
+    const [last] = taken.slice(-1);
+    if (last) queue.settle(name, last.last);
+    return taken;
+  }
+
+  #succeed(taken: readonly LeasedBatch[]): void {
     const { name, queue, onAttempt } = this.#sink;
-    if (seq !== undefined && batches.length > 0) queue.settle(name, seq);
-    else if ((queue.state(name)?.attempts ?? 0) > 0) queue.defer(name, 0, 0);
-    const records = batches.flatMap((one) => one.records);
+    this.#lostFrom = undefined;
+    this.#isAskedBack = false;
+    if (taken.length === 0 && (queue.state(name)?.attempts ?? 0) > 0) queue.defer(name, 0, 0);
+    const records = taken.flatMap((one) => one.records);
     const outcome: Outcome = { kind: "delivered" };
     onAttempt({ sink: name, outcome, records, failures: 0, broken: false });
   }
