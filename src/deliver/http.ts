@@ -35,6 +35,7 @@ export class Poster implements Disposable {
   readonly #url: URL;
   readonly #timeout: number;
   readonly #readsBody: boolean;
+  readonly #isPinned: boolean;
   readonly #agent: PlainAgent;
   readonly #request: (url: URL, options: RequestOptions) => ClientRequest;
 
@@ -42,6 +43,7 @@ export class Poster implements Disposable {
     this.#url = new URL(options.url);
     this.#timeout = options.timeout ?? defaultTimeout;
     this.#readsBody = options.readsBody === true;
+    this.#isPinned = options.pinned !== undefined;
     const { proxy } = options;
     const shared = {
       keepAlive: true,
@@ -77,6 +79,14 @@ export class Poster implements Disposable {
     this.#agent.destroy();
   }
 
+  /** Node's own words advise an option of Node, which helps with neither. */
+  #certificateFault({ code = "" }: NodeJS.ErrnoException): string | undefined {
+    if (!untrustedCodes.has(code)) return undefined;
+    return this.#isPinned
+      ? "its certificate is not the one in the join token: make a new token, or name its authority with ca"
+      : "no trusted authority signed its certificate: name the authority with ca";
+  }
+
   #attempt(message: Message, signal: AbortSignal): Promise<Attempt | undefined> {
     return new Promise((resolve) => {
       const request = this.#request(this.#url, {
@@ -106,12 +116,23 @@ export class Poster implements Disposable {
       });
       request.on("error", (error: NodeJS.ErrnoException) => {
         const stale = request.reusedSocket && !answered && staleCodes.has(error.code ?? "");
-        end({ answer: { kind: "network", detail: describe(error) }, stale });
+        const detail = this.#certificateFault(error) ?? describe(error);
+        end({ answer: { kind: "network", detail }, stale });
       });
       request.end(message.body);
     });
   }
 }
+
+/** Of a chain that does not end at a trusted authority (OpenSSL's X509_V_ERR_…). */
+const untrustedCodes = new Set([
+  "DEPTH_ZERO_SELF_SIGNED_CERT",
+  "SELF_SIGNED_CERT_IN_CHAIN",
+  "UNABLE_TO_GET_ISSUER_CERT",
+  "UNABLE_TO_GET_ISSUER_CERT_LOCALLY",
+  "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
+  "CERT_SIGNATURE_FAILURE",
+]);
 
 interface Attempt {
   readonly answer: Answer;

@@ -4,6 +4,7 @@ import { createServer as createHttpServer, request as httpRequest } from "node:h
 import { connect, createServer } from "node:net";
 import type { AddressInfo } from "node:net";
 import { once } from "node:events";
+import { rootCertificates } from "node:tls";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test from "ava";
@@ -219,7 +220,16 @@ needing(missingProgram("openssl"), "serial")(
     t.teardown(() => delete process.env["NODE_TLS_REJECT_UNAUTHORIZED"]);
     using wary = new Poster({ url: peer.url });
     const answer = await wary.post(message, never);
-    t.is(answer?.kind, "network");
+    t.deepEqual(answer, {
+      kind: "network",
+      detail: "no trusted authority signed its certificate: name the authority with ca",
+    });
+    using pinning = new Poster({ url: peer.url, pinned: rootCertificates[0] ?? "" });
+    t.deepEqual(await pinning.post(message, never), {
+      kind: "network",
+      detail:
+        "its certificate is not the one in the join token: make a new token, or name its authority with ca",
+    });
     t.is(peer.received.length, 2);
     t.throws(() => new Poster({ url: peer.url, ca: join(dir, "none.pem") }), {
       message: /none\.pem: cannot be read/,

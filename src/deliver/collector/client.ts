@@ -61,7 +61,8 @@ export class CollectorClient implements Disposable {
 
   /** A nonce for what is signed next. Undefined only when the signal aborted. */
   async nonce(node: string, signal: AbortSignal): Promise<string | Failure | undefined> {
-    this.#learnPin(node);
+    const missing = this.#learnPin(node);
+    if (missing) return missing;
     const answer = await this.#posters.nonce.post({ headers: {}, body: Buffer.alloc(0) }, signal);
     if (!answer) return undefined;
     const nonce = textAt(bodyOf(answer), "nonce");
@@ -136,15 +137,21 @@ export class CollectorClient implements Disposable {
     };
   }
 
-  /** The join token may hold the collector's own certificate: a new token brings a new one. */
-  #learnPin(node: string): void {
+  /**
+   * The join token may hold the collector's own certificate: a new token brings a new one. After that it may be gone.
+   * Returns why a node that never joined cannot.
+   */
+  #learnPin(node: string): Failure | undefined {
     const { url, ca, joinToken } = this.#settings;
-    if (ca !== undefined || !url.startsWith("https:")) return;
+    if (ca !== undefined || !url.startsWith("https:")) return undefined;
     const token = readJoinToken(joinToken, node);
-    const certificate = typeof token === "string" ? parseJoinToken(token).certificate : undefined;
-    if (certificate === undefined || certificate === this.#pin.get()) return;
+    if (typeof token !== "string")
+      return this.#witness.knowsKey() ? undefined : { ...token, why: `not enrolled: ${token.why}` };
+    const { certificate } = parseJoinToken(token);
+    if (certificate === undefined || certificate === this.#pin.get()) return undefined;
     this.#pin.set(certificate);
     this[Symbol.dispose]();
     this.#posters = this.#connect();
+    return undefined;
   }
 }

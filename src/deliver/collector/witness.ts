@@ -25,6 +25,11 @@ export class Witness {
     if (this.#read().vkey !== vkey) this.#write({ vkey });
   }
 
+  /** Whether a collector gave its key: this node joined it once. */
+  knowsKey(): boolean {
+    return this.#read().vkey !== undefined;
+  }
+
   /** The size of the tree that it knows: the next answer must prove that it goes on from there. */
   size(): number | undefined {
     const { vkey, note } = this.#read();
