@@ -4,6 +4,7 @@ import { dirname } from "node:path";
 import { loadKey } from "../baseline/key.ts";
 import { IntegrityError, messageOf } from "../core/error.ts";
 import { printSize } from "../core/duration.ts";
+import { madeCertificate, makesCertificate } from "./certificate.ts";
 import { openStore, sqliteFile } from "./collector.ts";
 import type { CollectorSettings } from "./settings.ts";
 import type { Store } from "./store/store.ts";
@@ -42,15 +43,15 @@ function keyCheck({ state }: CollectorSettings): Check {
   }
 }
 
-function tlsCheck({ tls, listen, plainHttp }: CollectorSettings, now: number): Check {
+function tlsCheck(settings: CollectorSettings, now: number): Check {
+  const { state, listen } = settings;
   const what = "tls";
-  if (!tls) {
-    const isLocal = ["127.0.0.1", "::1", "localhost"].includes(listen.host);
-    if (isLocal || plainHttp) return { verdict: "fine", what, found: `none, on ${listen.host}` };
-    const hint = "give a certificate: --tls-cert FILE --tls-key FILE";
-    return { verdict: "warning", what, found: `no certificate for ${listen.host}`, hint };
-  }
+  if (!settings.tls && !makesCertificate(settings))
+    return { verdict: "fine", what, found: `none, on ${listen.host}` };
   try {
+    const tls = settings.tls ?? madeCertificate(state);
+    if (!tls)
+      return { verdict: "fine", what, found: "no certificate yet: the first start makes one" };
     const certificate = new X509Certificate(tls.cert);
     const until = Date.parse(certificate.validTo);
     const found = `${certificate.subject} until ${new Date(until).toISOString().slice(0, 10)}`;

@@ -2,6 +2,7 @@ import test from "ava";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { ownCertificate } from "../../src/collector/certificate.ts";
 import { examine } from "../../src/collector/doctor.ts";
 import { collectorSettings } from "../../src/collector/settings.ts";
 import { Reporter, send, startCollector } from "../helpers/collector.ts";
@@ -36,6 +37,11 @@ test("doctor names who may log in, a clock that went back and a store that is aw
     away.join("\n"),
     /failure store: database postgres:\/\/fim@127.0.0.1:1\/fim: not available/,
   );
-  t.regex((await verdicts({ listen: "0.0.0.0:8686" })).join("\n"), /warning tls: no certificate/);
+  const listen = "0.0.0.0:8686";
+  t.true((await verdicts({ listen, plainHttp: true })).includes("fine tls: none, on 0.0.0.0"));
+  const first = await verdicts({ listen });
+  t.true(first.includes("fine tls: no certificate yet: the first start makes one"));
+  await ownCertificate(state, Date.now());
+  t.regex((await verdicts({ listen })).join("\n"), /fine tls: CN=fim-collector until \d{4}-/);
   rmSync(state, { recursive: true });
 });

@@ -1,4 +1,5 @@
-import { resolve } from "node:path";
+import { existsSync } from "node:fs";
+import { join, resolve } from "node:path";
 import { sqliteFile } from "../../collector/collector.ts";
 import type { CollectorSettings } from "../../collector/settings.ts";
 import { backupDatabase } from "../../collector/store/sqlite/backup.ts";
@@ -19,9 +20,17 @@ export async function backup(
     });
   const to = resolve(given["file"] as string);
   await backupDatabase(from, to);
-  say(`${to}: restore it with: fim-collector serve --store sqlite:${to}`);
+  say(`to restore ${to}, stop the collector and put a copy in the place of ${from}`);
   say(
-    `it does not hold the collector's key: keep a copy of ${settings.state}/agent.key apart from it`,
+    `it holds neither key nor certificate: keep copies of ${besides(settings.state)} apart from it`,
   );
   return exit.fine;
+}
+
+/** What else a collector needs to be the same one for its agents. */
+function besides(state: string): string {
+  return ["agent.key", "keys.json", "tls.crt", "tls.key"]
+    .map((name) => join(state, name))
+    .filter((file) => existsSync(file))
+    .join(", ");
 }

@@ -1,4 +1,4 @@
-import { fingerprintOf, ownCertificate } from "../../collector/certificate.ts";
+import { fingerprintOf, makesCertificate, ownCertificate } from "../../collector/certificate.ts";
 import { openKey } from "../../collector/collector.ts";
 import { serve } from "../../collector/serve.ts";
 import type { CollectorSettings } from "../../collector/settings.ts";
@@ -27,13 +27,8 @@ export async function serveCommand(settings: CollectorSettings): Promise<Exit> {
   return exit.fine;
 }
 
-/** On the network, and without a certificate of the operator's, the collector makes its own. */
-async function madeTls({ listen, state, plainHttp }: CollectorSettings) {
-  if (plainHttp || isLoopback(listen.host)) return undefined;
-  openKey(state);
-  return await ownCertificate(state, Date.now());
-}
-
-function isLoopback(host: string): boolean {
-  return host === "localhost" || host === "::1" || /^127\.\d+\.\d+\.\d+$/.test(host);
+async function madeTls(settings: CollectorSettings) {
+  if (!makesCertificate(settings)) return undefined;
+  openKey(settings.state);
+  return await ownCertificate(settings.state, Date.now());
 }

@@ -28,7 +28,7 @@ export async function token(
   const secret = makeSecret("fimjoin");
   const expires = Date.now() + ttl;
   await store.addToken(tokenDigest(secret), { node: name.value, expires });
-  out(printJoinToken(secret, pinnedCertificate(settings.state)));
+  out(printJoinToken(secret, settings.tls ? undefined : pinnedCertificate(settings.state)));
   say(`for node ${name.value}, usable once until ${new Date(expires).toISOString()}`);
   return exit.fine;
 }
