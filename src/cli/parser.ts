@@ -38,10 +38,22 @@ export function strictly(parser: Argv, program: Program, args: readonly string[]
       throw wrongUsage(
         name,
         unknown === undefined
-          ? message.split("\n").join("; ")
+          ? inOurWords(message)
           : suggest(outlineOf(name, what, define), args, unknown.split(", ")),
       );
     });
+}
+
+/** What yargs says of a missing argument or a value that is no choice. */
+function inOurWords(message: string): string {
+  if (message.startsWith("Not enough non-option arguments")) return "an argument is missing";
+  const [, missing] = /^Missing required argument: (\S+)$/.exec(message) ?? [];
+  if (missing !== undefined) return `--${missing} is needed`;
+  const [, option, found, choices = ""] =
+    /^Invalid values:\s+Argument: (\S+), Given: (.*), Choices: (.*)$/.exec(message) ?? [];
+  return option === undefined
+    ? message.split("\n").join("; ")
+    : `${option}: expected one of ${choices.replaceAll('"', "")}, found ${found}`;
 }
 
 export function wrongUsage(program: string, message: string): IntegrityError {

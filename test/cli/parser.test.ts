@@ -5,7 +5,10 @@ import { strictly } from "../../src/cli/parser.ts";
 
 const define = (parser: Argv): Argv =>
   parser
-    .command("check", "compare", (one) => one.option("min-severity", { type: "string" }))
+    .command("check", "compare", (one) =>
+      one.option("min-severity", { type: "string", choices: ["low", "high"] }),
+    )
+    .command("token <file>", "print one", (one) => one.option("node", { demandOption: true }))
     .command("policy", "policies", (one) => one.command("lint", "is it valid").demandCommand(1));
 
 const parse = async (...args: readonly string[]): Promise<unknown> =>
@@ -42,4 +45,12 @@ test("what is no command, and an option that no command has, are refused", async
   t.like(await t.throwsAsync(parse("check", "--no-root")), { message: "unknown option --no-root" });
   t.like(await t.throwsAsync(parse("check", "more")), { message: 'unknown argument "more"' });
   await t.throwsAsync(parse(), { message: /a command is needed/ });
+});
+
+test("a missing argument and a value that is no choice are refused in a sentence", async (t) => {
+  t.like(await t.throwsAsync(parse("check", "--min-severity", "hgh")), {
+    message: 'min-severity: expected one of low, high, found "hgh"',
+  });
+  t.like(await t.throwsAsync(parse("token", "f")), { message: "--node is needed" });
+  t.like(await t.throwsAsync(parse("token", "--node", "a")), { message: "an argument is missing" });
 });

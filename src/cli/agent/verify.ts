@@ -4,6 +4,7 @@ import { openState } from "../../node/state.ts";
 import type { State } from "../../node/state.ts";
 import type { Settings } from "../../config/settings.ts";
 import { verifyState } from "../../agent/commands/verify.ts";
+import { reasonOf } from "../../config/read.ts";
 import { IntegrityError } from "../../core/error.ts";
 import { verifyExport } from "../../outbox/export.ts";
 import type { ChainReport } from "../../outbox/verify.ts";
@@ -81,6 +82,9 @@ async function* linesOf(file: string): AsyncIterable<string> {
   try {
     yield* createInterface({ input: createReadStream(file), crlfDelay: Infinity });
   } catch (cause) {
-    throw new IntegrityError("USAGE", `export ${file}: ${(cause as Error).message}`, { cause });
+    throw new IntegrityError("USAGE", `export ${file}: ${reasonOf(cause)}`, {
+      hint: "name a file that fim-agent export wrote",
+      cause,
+    });
   }
 }

@@ -137,14 +137,16 @@ function evidenceCommands(parser: Argv, run: Runner): Argv {
 function userCommands(parser: Argv, run: Runner): Argv {
   return parser
     .command(
-      "add <name>",
+      "add <user>",
       "let this user log in; asks for a password",
       (args) =>
-        args.positional("name", { type: "string" }).option("token", {
-          type: "boolean",
-          describe: "print a bearer token for the API instead",
-        }),
-      run(async () => (await import("./user.ts")).addUser, "name"),
+        args
+          .positional("user", { type: "string", describe: "name of a person or a program" })
+          .option("token", {
+            type: "boolean",
+            describe: "print a bearer token for the API instead",
+          }),
+      run(async () => (await import("./user.ts")).addUser, "user"),
     )
     .demandCommand(1, "user: add is needed");
 }

@@ -35,17 +35,27 @@ export async function exportEvidence(
 
 /** A node by its name, or by "<cluster>/<node>" where several clusters have one of this name. */
 async function find(store: Store, wanted: string): Promise<NodeName> {
-  const found = (await store.nodes()).filter(
+  const nodes = await store.nodes();
+  const found = nodes.filter(
     ({ cluster, node }) => node === wanted || `${cluster}/${node}` === wanted,
   );
   const [one] = found;
   if (one && found.length === 1) return { cluster: one.cluster, node: one.node };
-  const names = found.map(({ cluster, node }) => `${cluster}/${node}`).join(", ");
-  throw new IntegrityError(
-    "USAGE",
-    one ? `--node ${wanted}: several are called so` : `--node ${wanted}: there is no such node`,
-    {
-      hint: one ? `name the cluster too: ${names}` : "fim-collector knows the nodes that enrolled",
-    },
-  );
+  throw one
+    ? wrong(`--node ${wanted}: several are called so`, `name the cluster too: ${namesOf(found)}`)
+    : wrong(`--node ${wanted}: no node of this name joined`, `these did: ${namesOf(nodes)}`);
+}
+
+const mostNames = 10;
+
+/** "default/cp-1, default/cp-2" */
+function namesOf(nodes: readonly NodeName[]): string {
+  if (nodes.length === 0) return "none yet";
+  const names = nodes.slice(0, mostNames).map(({ cluster, node }) => `${cluster}/${node}`);
+  const more = nodes.length - names.length;
+  return `${names.join(", ")}${more > 0 ? ` and ${more} more` : ""}`;
+}
+
+function wrong(message: string, hint: string): IntegrityError {
+  return new IntegrityError("USAGE", message, { hint });
 }

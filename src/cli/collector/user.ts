@@ -16,7 +16,7 @@ export async function addUser(
   settings: CollectorSettings,
   given: Readonly<Record<string, unknown>>,
 ): Promise<Exit> {
-  const name = parseName(given["name"] as string);
+  const name = parseName(given["user"] as string);
   if ("problem" in name) throw wrong(`user name: ${name.problem}`);
   openKey(settings.state);
   await using store = await openStore(settings);

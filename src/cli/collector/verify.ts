@@ -3,6 +3,7 @@ import { verifyEvidence } from "../../collector/evidence/verify.ts";
 import type { EvidenceReport } from "../../collector/evidence/verify.ts";
 import type { CollectorSettings } from "../../collector/settings.ts";
 import type { Format } from "../../config/options.ts";
+import { reasonOf } from "../../config/read.ts";
 import { IntegrityError } from "../../core/error.ts";
 import { exit } from "../fail.ts";
 import type { Exit } from "../fail.ts";
@@ -60,6 +61,9 @@ async function* chunksOf(file: string): AsyncIterable<Buffer> {
   try {
     yield* createReadStream(file) as AsyncIterable<Buffer>;
   } catch (cause) {
-    throw new IntegrityError("USAGE", `evidence ${file}: ${(cause as Error).message}`, { cause });
+    throw new IntegrityError("USAGE", `evidence ${file}: ${reasonOf(cause)}`, {
+      hint: "name a file that fim-collector export wrote",
+      cause,
+    });
   }
 }

@@ -34,7 +34,7 @@ export function parseQuery(
   const parsed = schema.safeParse(given);
   if (!parsed.success) {
     const [issue] = parsed.error.issues;
-    return { problem: `${issue?.path.join(".") ?? ""}: ${issue?.message ?? "not valid"}` };
+    return { problem: issue ? problemOf(issue) : "not valid" };
   }
   const { severity, minSeverity, acknowledged, since, until, cursor, ...rest } = parsed.data;
   const listed = severity === undefined ? undefined : severitiesOf(severity);
@@ -57,6 +57,19 @@ export function parseQuery(
       before,
     }),
   };
+}
+
+/** "limit: expected 1 to 1000" */
+function problemOf(issue: z.core.$ZodIssue): string {
+  if (issue.code === "unrecognized_keys")
+    return `unknown filter ${issue.keys.join(", ")}; known are ${Object.keys(schema.shape).join(", ")}`;
+  const name = issue.path.join(".");
+  const expected: Readonly<Record<string, string>> = {
+    limit: "1 to 1000",
+    minSeverity: `one of ${severities.join(", ")}`,
+    acknowledged: "true or false",
+  };
+  return `${name}: expected ${expected[name] ?? "one word of 1 to 4096 characters"}`;
 }
 
 export function cursorOf(id: number): string {

@@ -84,7 +84,12 @@ test("the evidence of one node says that other records are not in it", async (t)
   });
   const unknown = kept.run("export", "--node", "cp-9");
   t.is(unknown.code, 2);
-  t.regex(unknown.err, /^fim-collector: --node cp-9: there is no such node\n/);
+  t.regex(
+    unknown.err,
+    /^fim-collector: --node cp-9: no node of this name joined\nhint: these did: prod\/cp-1, prod\/cp-2\n$/,
+  );
+  const noKey = kept.run("verify", join(kept.state, "missing"), "--key", join(kept.state, "k"));
+  t.regex(noKey.err, /^fim-collector: key .*\/k: no such file\n/);
 });
 
 // Before the others, which block this process while they wait for a command.
@@ -165,6 +170,6 @@ test("wrong usage is said to be wrong: no key yet, no file, a file that is none"
   rmSync(empty, { recursive: true });
   const missing = kept.run("verify", join(kept.state, "nothing"));
   t.is(missing.code, 2);
-  t.regex(missing.err, /^fim-collector: evidence .*ENOENT/);
+  t.regex(missing.err, /^fim-collector: evidence .*: no such file\nhint: name a file /);
   t.is(kept.run("verify", kept.file("other", "hello\n")).code, 1);
 });
