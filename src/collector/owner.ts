@@ -33,7 +33,7 @@ export async function claimLog(store: Store, owner: Owner, now: number): Promise
     "KEY_INVALID",
     `store: the collector ${other.name} serves it with another key or name (${other.keyId})`,
     {
-      hint: "collectors that share a store share both: copy agent.key and keys.json from its --state, and use its --name; or stop it and wait a minute",
+      hint: "collectors that share a store share both: copy agent.key from its --state, and use its --name; or stop it and wait a minute",
     },
   );
 }

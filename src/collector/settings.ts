@@ -10,6 +10,7 @@ import type { ServiceAccount } from "./enroll/service-account.ts";
 import type { Keep } from "./retention.ts";
 import { runbookProblem } from "./runbook.ts";
 import { parseSize } from "../core/duration.ts";
+import { reasonOf } from "../config/read.ts";
 import { choices, parseListen, parseName } from "../config/options.ts";
 import type { Listen, LogLevel } from "../config/options.ts";
 
@@ -75,7 +76,10 @@ export function collectorSettings(given: Given, env: Environment): CollectorSett
     logLevel: read("--log-level", choices.logLevel(logLevel ?? "info")),
     name: read("--name", parseName(name ?? hostname())),
     ...(config !== undefined && { config: resolve(config) }),
-    ...(cert !== undefined && key !== undefined && { tls: { cert: pem(cert), key: pem(key) } }),
+    ...(cert !== undefined &&
+      key !== undefined && {
+        tls: { cert: pem("--tls-cert", cert), key: pem("--tls-key", key) },
+      }),
     plainHttp: given["plainHttp"] === true || env["FIM_COLLECTOR_PLAIN_HTTP"] === "true",
     admission: admissionOf(admissionTexts.map(textOf), env),
     keep: keepOf(textOf("keepDays"), textOf("keepBytes")),
@@ -104,6 +108,8 @@ function keepOf(days: string | undefined, size: string | undefined): Keep {
 function admissionOf(given: readonly (string | undefined)[], env: Environment): Admission {
   const [account, audience, cluster = "default", jwks, issuer, authorized] = given;
   if (authorized !== undefined) authorizedText(authorized);
+  if (account === undefined && (audience ?? jwks ?? issuer) !== undefined)
+    throw invalid("--audience, --jwks and --issuer: expected --service-account beside them");
   return {
     ...(authorized !== undefined && { authorized: () => authorizedText(authorized) }),
     ...(account !== undefined && {
@@ -162,11 +168,11 @@ function read<Value>(
   throw invalid(`${option}: ${result.problem}`);
 }
 
-function pem(file: string): string {
+function pem(option: string, file: string): string {
   try {
     return readFileSync(file, "utf8");
   } catch (cause) {
-    throw invalid(`${file}: cannot be read (${(cause as NodeJS.ErrnoException).code})`);
+    throw invalid(`${option} ${file}: ${reasonOf(cause)}`);
   }
 }
 

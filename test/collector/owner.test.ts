@@ -55,7 +55,10 @@ test("a collector with its own key refuses a store that another one serves", asy
     const error = await t.throwsAsync(openCollector({ state: two, name: "a", store }, Date.now), {
       code: "KEY_INVALID",
     });
-    t.regex(String((error as { hint?: string } | undefined)?.hint), /copy agent.key and keys.json/);
+    t.regex(
+      String((error as { hint?: string } | undefined)?.hint),
+      /copy agent.key from its --state/,
+    );
   }
   for (const dir of [one, two]) rmSync(dir, { recursive: true });
 });
