@@ -1,10 +1,10 @@
-import { readFileSync } from "node:fs";
 import { Agent as PlainAgent, request as plainRequest } from "node:http";
-import type { ClientRequest, IncomingMessage, RequestOptions } from "node:http";
+import type { ClientRequest, IncomingMessage } from "node:http";
 import { Agent as TlsAgent, request as tlsRequest } from "node:https";
+import type { RequestOptions as TlsOptions } from "node:https";
 import type { Answer } from "../core/backoff.ts";
-import { IntegrityError } from "../core/error.ts";
 import { redactText } from "../core/redact.ts";
+import { Authorities } from "./authorities.ts";
 
 interface PostOptions {
   readonly url: string;
@@ -36,14 +36,17 @@ export class Poster implements Disposable {
   readonly #timeout: number;
   readonly #readsBody: boolean;
   readonly #isPinned: boolean;
+  readonly #authorities: Authorities | undefined;
   readonly #agent: PlainAgent;
-  readonly #request: (url: URL, options: RequestOptions) => ClientRequest;
+  readonly #request: (url: URL, options: TlsOptions) => ClientRequest;
 
   constructor(options: PostOptions) {
     this.#url = new URL(options.url);
     this.#timeout = options.timeout ?? defaultTimeout;
     this.#readsBody = options.readsBody === true;
     this.#isPinned = options.pinned !== undefined;
+    const isTls = this.#url.protocol === "https:";
+    this.#authorities = isTls && options.ca !== undefined ? new Authorities(options.ca) : undefined;
     const { proxy } = options;
     const shared = {
       keepAlive: true,
@@ -53,12 +56,11 @@ export class Poster implements Disposable {
       // Never from the environment: a proxy is named in the configuration.
       ...(proxy !== undefined && { proxyEnv: { HTTP_PROXY: proxy, HTTPS_PROXY: proxy } }),
     };
-    if (this.#url.protocol === "https:") {
-      const ca = options.ca === undefined ? {} : { ca: readAuthorities(options.ca) };
+    if (isTls) {
       const { pinned } = options;
       const pin = pinned === undefined ? {} : { ca: pinned, checkServerIdentity: () => undefined };
       // Explicit, so that NODE_TLS_REJECT_UNAUTHORIZED=0 in the environment has no effect.
-      this.#agent = new TlsAgent({ ...shared, ...ca, ...pin, rejectUnauthorized: true });
+      this.#agent = new TlsAgent({ ...shared, ...pin, rejectUnauthorized: true });
       this.#request = tlsRequest;
     } else {
       this.#agent = new PlainAgent(shared);
@@ -92,6 +94,8 @@ export class Poster implements Disposable {
       const request = this.#request(this.#url, {
         method: "POST",
         agent: this.#agent,
+        // Of the request: a connection made with other authorities is not used for it.
+        ...(this.#authorities && { ca: this.#authorities.pem }),
         headers: { ...message.headers, "content-length": message.body.length },
       });
       const end = (result: Attempt | undefined) => {
@@ -175,15 +179,4 @@ export function describe(error: NodeJS.ErrnoException): string {
   const [first] = error instanceof AggregateError ? (error.errors as unknown[]) : [];
   const cause = first instanceof Error ? first : error;
   return redactText(cause.message || error.code || "unknown error");
-}
-
-export function readAuthorities(file: string): Buffer {
-  try {
-    return readFileSync(file);
-  } catch (error) {
-    throw new IntegrityError("CONFIG_INVALID", `certificate authority ${file}: cannot be read`, {
-      hint: "name a PEM file that the agent may read, or leave ca out to trust the system's",
-      cause: error,
-    });
-  }
 }

@@ -104,6 +104,11 @@ function read(file: string, kind: SecretKind): SecretRead {
   }
 }
 
+/** Changes when the file does. */
+export function versionOfFile(file: string): string {
+  return versionOf(statOf(file));
+}
+
 function versionOf(stats: Stats | undefined): string {
   return stats ? `${stats.dev}:${stats.ino}:${stats.mtimeMs}:${stats.size}` : "";
 }

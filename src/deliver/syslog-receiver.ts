@@ -6,7 +6,8 @@ import type { Answer } from "../core/backoff.ts";
 import type { Leased } from "../core/record/queued.ts";
 import type { Receiver } from "./deliver.ts";
 import { syslogFrame } from "./formats/syslog.ts";
-import { describe, readAuthorities } from "./http.ts";
+import { Authorities } from "./authorities.ts";
+import { describe } from "./http.ts";
 import { Notices } from "./notices.ts";
 import type { SinkSettings } from "./sink.ts";
 
@@ -92,10 +93,10 @@ function opener({ url, ca }: SinkSettings): () => Socket {
     port: Number(port || ports["tls:"]),
     // Explicit, so that NODE_TLS_REJECT_UNAUTHORIZED=0 in the environment has no effect.
     rejectUnauthorized: true,
-    ...(ca === undefined ? {} : { ca: readAuthorities(ca) }),
     ...(isIP(host) === 0 && { servername: host }),
   };
-  return () => connectTls(options);
+  const authorities = ca === undefined ? undefined : new Authorities(ca);
+  return () => connectTls({ ...options, ...(authorities && { ca: authorities.pem }) });
 }
 
 /** Ends when the system has taken all bytes. */
