@@ -70,12 +70,13 @@ export function delayAfter(
   chance: { readonly random: number; readonly limits: Limits },
 ): number {
   const { random, limits } = chance;
-  if (outcome.kind !== "refused" && outcome.afterMs !== undefined) {
-    // Adds some jitter, so that not every sink returns at the same moment.
-    return Math.min(outcome.afterMs, limits.retryAfterCap) + nextDelay(1, random, limits);
-  }
+  const asked =
+    outcome.kind === "refused" ? 0 : Math.min(outcome.afterMs ?? 0, limits.retryAfterCap);
+  // Adds some jitter, so that not every sink returns at the same moment.
+  if (asked >= limits.base && asked > 0) return asked + nextDelay(1, random, limits);
   const haste = outcome.kind === "rejected" || outcome.kind === "refused" ? 2 : 0;
-  return nextDelay(failures + haste, random, limits);
+  // "At once" does not end the backoff of a receiver that goes on failing.
+  return Math.max(asked, nextDelay(failures + haste, random, limits));
 }
 
 /** What an answer means by its status alone. The clock (milliseconds since 1970) is for a Retry-After with a date. */

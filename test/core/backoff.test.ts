@@ -30,14 +30,29 @@ test("the bound of the delay doubles with each failure up to the cap", (t) => {
 
 test("a wait that the receiver asks for is kept, up to an hour, with a little jitter on top", (t) => {
   fc.assert(
-    fc.property(fc.nat(10_000_000), fc.nat(50), share, (afterMs, failures, random) => {
-      const outcome = { kind: "retry", why: "", afterMs } as const;
-      const delay = delayAfter(outcome, failures, { random, limits: defaultLimits });
-      const asked = Math.min(afterMs, 3_600_000);
-      return delay >= asked && delay <= asked + defaultLimits.base;
-    }),
+    fc.property(
+      fc.integer({ min: 1000, max: 10_000_000 }),
+      fc.nat(50),
+      share,
+      (afterMs, failures, random) => {
+        const outcome = { kind: "retry", why: "", afterMs } as const;
+        const delay = delayAfter(outcome, failures, { random, limits: defaultLimits });
+        const asked = Math.min(afterMs, 3_600_000);
+        return delay >= asked && delay <= asked + defaultLimits.base;
+      },
+    ),
   );
   t.pass();
+});
+
+test("a receiver that asks to be tried at once is tried more slowly with each failure", (t) => {
+  const chance = { random: 1, limits: defaultLimits };
+  for (const afterMs of [0, 300]) {
+    const outcome = { kind: "retry", why: "", afterMs } as const;
+    t.is(delayAfter(outcome, 1, chance), 1000);
+    t.is(delayAfter(outcome, 7, chance), 60_000);
+    t.is(delayAfter(outcome, 7, { ...chance, random: 0 }), afterMs);
+  }
 });
 
 test("what the receiver refuses is tried again more slowly than what fails", (t) => {
