@@ -191,7 +191,8 @@ export class Deliveries implements AsyncDisposable {
     log.warn({ sink, outcome, failures, delay }, "not delivered");
     const since = this.#failingSince.get(sink) ?? performance.now();
     this.#failingSince.set(sink, since);
-    if (performance.now() - since >= degradedAfter) this.#fail(sink, outcome.why);
+    // Nothing is delivered before the next attempt.
+    if (performance.now() + (delay ?? 0) - since >= degradedAfter) this.#fail(sink, outcome.why);
   }
 
   #giveUp(sink: string, { count, why }: Refusal): void {

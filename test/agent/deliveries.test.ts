@@ -84,6 +84,18 @@ test("a receiver that answers 410 is a trouble, until it is given other keys", a
   t.deepEqual(health.degraded(), []);
 });
 
+test("a receiver that asks for an hour is a trouble at once, not after the hour", async (t) => {
+  await using node = await deliver();
+  await until(() => node.arrived().length === 1);
+  node.receiver.answer({ status: 503, headers: { "retry-after": "3600" } });
+  node.announce("one");
+  node.deliveries.wake();
+  const { health } = node.context;
+  await until(() => health.degraded().length > 0);
+  t.regex(health.degraded().join(), /delivery webhook:.*: status 503/);
+  t.is(node.receiver.requests.length, 2);
+});
+
 test("the last records are sent while the agent stops, but it does not wait for a receiver that hangs", async (t) => {
   await using node = await deliver();
   await until(() => node.arrived().length === 1);

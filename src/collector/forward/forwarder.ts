@@ -135,7 +135,10 @@ export class Forwarder implements AsyncDisposable {
     const { metrics, log } = this.#options;
     const now = this.#options.collector.clock();
     metrics.delivery(sink, outcome.kind);
-    const news = this.#failing.note(sink, outcome.kind, now);
+    const news = this.#failing.note(sink, outcome.kind, {
+      now,
+      ...(delay !== undefined && { delay }),
+    });
     const why = outcome.kind === "delivered" ? undefined : outcome.why;
     if (news) this.#raising = this.#raising.then(async () => await this.#raise(sink, why));
     if (givenUp) {
