@@ -22,6 +22,8 @@ interface SinkSources extends Pick<CollectorSink, "wakeup" | "onAttempt" | "onFo
 /** The address at which this state's node is enrolled. Unsigned memory: at worst the agent enrols again. */
 const enrolledAt = "enrolled at";
 const certificateOf = "certificate of the collector";
+/** The trouble of a collector whose log does not go on from the one that is known. */
+export const logTrouble = "collector's log";
 const checkpointOf = "checkpoint of the collector";
 
 /** The collector as a sink of this agent's outbox. */
@@ -30,17 +32,17 @@ export function makeCollectorSink(
   sources: SinkSources,
 ): CollectorSink {
   const { state, settings, wakeup, onAttempt, onFork, onLog } = sources;
-  const memoryOf = (key: string): Memory => ({
-    get: () => readMeta(state.db, key),
-    set: (text) => writeMeta(state.db, key, text),
-  });
-  const witness = new Witness(memoryOf(checkpointOf));
+  const witness = collectorWitness(state);
   const { heartbeatEvery } = settings.watch;
   const { node, cluster } = settings;
   return {
     name: collectorName,
     queue: state.queue,
-    client: new CollectorClient(collector, { witness, pin: memoryOf(certificateOf) }, Date.now),
+    client: new CollectorClient(
+      collector,
+      { witness, pin: memoryOf(state, certificateOf) },
+      Date.now,
+    ),
     wakeup,
     identity: () => ({ node, cluster, key: state.key }),
     heartbeat: heartbeatMaker({ ...sources, every: heartbeatEvery }),
@@ -56,4 +58,13 @@ export function makeCollectorSink(
     onLog,
     witness,
   };
+}
+
+/** What this state remembers of the collector's log. */
+export function collectorWitness(state: State): Witness {
+  return new Witness(memoryOf(state, checkpointOf));
+}
+
+function memoryOf({ db }: State, key: string): Memory {
+  return { get: () => readMeta(db, key), set: (text) => writeMeta(db, key, text) };
 }

@@ -14,7 +14,7 @@ import type { Settings } from "../config/settings.ts";
 import type { Node } from "../node/node.ts";
 import type { State } from "../node/state.ts";
 import { report } from "../deliver/collector/report.ts";
-import { makeCollectorSink } from "./collector-sink.ts";
+import { logTrouble, makeCollectorSink } from "./collector-sink.ts";
 import { collectorName } from "./heartbeat.ts";
 import type { HealthStatus } from "../health/status.ts";
 
@@ -128,9 +128,7 @@ export class Deliveries implements AsyncDisposable {
       wakeup,
       onAttempt: (attempted) => this.#note(attempted),
       onLog: (fault) =>
-        fault === undefined
-          ? health.over("collector's log")
-          : health.trouble("collector's log", fault),
+        fault === undefined ? health.over(logTrouble) : health.trouble(logTrouble, fault),
       onFork: (seq) =>
         health.trouble(
           "collector",

@@ -242,6 +242,16 @@ test("a collector that was set back asks for what it lacks", async (t) => {
     patience,
   );
   t.regex(String(seen["reason"]), /^the log (?:shrank|has another root|does not go on)/);
+  const accepted = await node.run("accept", "--collector-log", "--reason", "restored");
+  t.regex(accepted.stdout, /^collector's log: accepted as it is next seen; \d+ records were known/);
+  await until(
+    () => watching.logs().some((one) => one.msg === "recovered" && one.trouble === seen["trouble"]),
+    patience,
+  );
+  t.true(
+    node.records().some(({ body }) => body["reason"] === "another log was accepted: restored"),
+    "the chain holds why",
+  );
 });
 
 /** Records in the log of the collector of this state directory, which does not run. */

@@ -1,14 +1,11 @@
-import { randomBytes } from "node:crypto";
 import type { Settings } from "../../config/settings.ts";
 import { classify } from "../../core/backoff.ts";
 import type { Answer } from "../../core/backoff.ts";
 import { IntegrityError } from "../../core/error.ts";
-import { uuidv7 } from "../../core/uuid.ts";
 import { makeReceiver } from "../../deliver/formats/formats.ts";
 import { sinkName } from "../../deliver/sink.ts";
 import type { State } from "../../node/state.ts";
-import { version } from "../../node/version.ts";
-import { transact } from "../../sqlite/open.ts";
+import { recordEvent } from "./event-record.ts";
 
 type WebhookSettings = Settings["webhooks"][number];
 
@@ -35,7 +32,7 @@ export async function testWebhooks(
 ): Promise<readonly Tested[]> {
   const webhooks = chosen(settings, name);
   const sinks = webhooks.map(sinkName);
-  const bytes = record(state, settings, { event: "test", sinks });
+  const bytes = recordEvent(state, settings, { event: "test", sinks });
   const tested: Tested[] = [];
   for (const webhook of webhooks) {
     const { answer, ok } = await send(webhook, bytes, warn);
@@ -44,7 +41,7 @@ export async function testWebhooks(
     if (isEnabled) {
       state.queue.enable(sink);
       const reason = `webhook test was answered with ${answer}`;
-      record(state, settings, { event: "recovered", trouble: `delivery ${sink}`, reason });
+      recordEvent(state, settings, { event: "recovered", trouble: `delivery ${sink}`, reason });
     }
     tested.push({ sink, ok, answer, enabled: isEnabled });
   }
@@ -66,23 +63,6 @@ function chosen({ webhooks }: Settings, name: string | undefined): readonly Webh
   const names = webhooks.map(sinkName).join(", ");
   throw new IntegrityError("USAGE", `webhook test: no webhook is named ${name}`, {
     hint: `the configured ones are: ${names}`,
-  });
-}
-
-/** Appends an event of the agent to the chain. Returns the record's bytes. */
-function record(
-  state: State,
-  { node, cluster }: Settings,
-  detail: Readonly<Record<string, unknown>> & { readonly event: string },
-): Buffer {
-  const { event, ...more } = detail;
-  const at = new Date().toISOString();
-  const uid = uuidv7({ at: Date.parse(at), count: 0 }, randomBytes(8));
-  const body = { uid, event, at, node, cluster, version, severity: "info", ...more };
-  return transact(state.db, () => {
-    const entry = { kind: "agent", severity: "info", body: () => body } as const;
-    const { seq } = state.outbox.append([entry], at);
-    return state.outbox.bytesOf(seq);
   });
 }
 

@@ -1,4 +1,5 @@
 import { accept } from "../../agent/commands/accept.ts";
+import { acceptCollectorLog } from "../../agent/commands/accept-log.ts";
 import { openNode } from "../../node/node.ts";
 import type { Settings } from "../../config/settings.ts";
 import { openState } from "../../node/state.ts";
@@ -18,6 +19,7 @@ export async function acceptPaths(
   given: Readonly<Record<string, unknown>>,
 ): Promise<Exit> {
   const paths = pathsOf(given);
+  if (given["collectorLog"] === true) return acceptLog(settings, paths, given);
   const how = optionsOf(paths, given);
   using node = await openNode(settings);
   using state = openState(settings);
@@ -48,6 +50,33 @@ export async function acceptPaths(
   return exit.fine;
 }
 
+/** `accept --collector-log --reason TEXT` */
+function acceptLog(
+  settings: Settings,
+  paths: readonly string[],
+  given: Readonly<Record<string, unknown>>,
+): Exit {
+  const reason = reasonOf(given);
+  const others = ["all", "policyInForce", "dryRun", "expect"];
+  if (paths.length > 0 || others.some((one) => given[one] !== undefined))
+    throw new IntegrityError("USAGE", "accept --collector-log: expected --reason TEXT alone");
+  if (reason === undefined) throw withoutReason();
+  using state = openState(settings);
+  const size = acceptCollectorLog(state, settings, reason);
+  printResult(settings.format, { accepted: size !== undefined, size: size ?? 0 }, [
+    size === undefined
+      ? "collector's log: nothing to accept, this agent knows none"
+      : `collector's log: accepted as it is next seen; ${size} records were known before`,
+  ]);
+  return exit.fine;
+}
+
+function withoutReason(): IntegrityError {
+  return new IntegrityError("USAGE", "accept: expected --reason TEXT, found none", {
+    hint: "say why this is approved; it goes into the signed record",
+  });
+}
+
 function optionsOf(paths: readonly string[], given: Readonly<Record<string, unknown>>) {
   const reason = reasonOf(given);
   const all = given["all"] === true;
@@ -56,10 +85,7 @@ function optionsOf(paths: readonly string[], given: Readonly<Record<string, unkn
   const { expect } = given;
   if (all ? paths.length > 0 : paths.length === 0 && !policy)
     throw new IntegrityError("USAGE", "accept: expected either paths or --all");
-  if (reason === undefined && !dryRun)
-    throw new IntegrityError("USAGE", "accept: expected --reason TEXT, found none", {
-      hint: "say why this is approved; it goes into the signed record",
-    });
+  if (reason === undefined && !dryRun) throw withoutReason();
   if (expect === undefined) return { reason: reason ?? "", all, policy, dryRun };
   if (typeof expect !== "string" || !/^[0-9a-f]{64}$/.test(expect) || paths.length !== 1)
     throw new IntegrityError(

@@ -84,6 +84,10 @@ function acceptOptions(args: Argv): Argv {
       type: "boolean",
       describe: "approve the changed policy; also: --policy without a name",
     })
+    .option("collector-log", {
+      type: "boolean",
+      describe: "take the log of a collector that was restored from a backup",
+    })
     .option("dry-run", {
       type: "boolean",
       describe: "show what would be approved, sign nothing",

@@ -25,6 +25,12 @@ export class Witness {
     if (this.#read().vkey !== vkey) this.#write({ vkey });
   }
 
+  /** Takes the next checkpoint of the same collector, whatever its log was before. */
+  forget(): void {
+    const { vkey } = this.#read();
+    if (vkey !== undefined) this.#write({ vkey });
+  }
+
   /** Whether a collector gave its key: this node joined it once. */
   knowsKey(): boolean {
     return this.#read().vkey !== undefined;

@@ -50,3 +50,16 @@ test("the same checkpoint again is none, and without a trusted key none is judge
   const fresh = new Witness({ get: () => kept, set: (text) => (kept = text) });
   t.is(fresh.fault({ checkpoint: note(1, "aa") }), undefined);
 });
+
+test("a witness that forgets takes another log of the same collector, and goes on from there", (t) => {
+  const one = witness();
+  one.fault({ checkpoint: note(5, "aa") });
+  one.forget();
+  t.is(one.size(), undefined);
+  t.true(one.knowsKey());
+  const stranger = generateKeyPairSync("ed25519").privateKey;
+  t.regex(one.fault({ checkpoint: note(3, "bb", stranger) }) ?? "", /not signed/);
+  t.is(one.fault({ checkpoint: note(3, "bb") }), undefined);
+  t.is(one.size(), 3);
+  t.regex(one.fault({ checkpoint: note(2, "cc") }) ?? "", /shrank from 3 records to 2/);
+});
