@@ -8,6 +8,7 @@ import { Wakeup } from "../deliver/wakeup.ts";
 import { deliver } from "../deliver/deliver.ts";
 import type { Attempted, Sink } from "../deliver/deliver.ts";
 import { makeReceiver } from "../deliver/formats/formats.ts";
+import { FailureLog } from "../deliver/failure-log.ts";
 import { isForgeable, sinkName } from "../deliver/sink.ts";
 import type { Metrics } from "../health/metrics.ts";
 import type { Settings } from "../config/settings.ts";
@@ -45,6 +46,7 @@ export class Deliveries implements AsyncDisposable {
   #seen = 0;
   /** Milliseconds of performance.now() since when a sink has delivered nothing. */
   readonly #failingSince = new Map<string, number>();
+  readonly #failureLog = new FailureLog();
   /** Milliseconds of performance.now(), when refused records of a sink were last reported. */
   readonly #refusedAt = new Map<string, number>();
 
@@ -184,9 +186,11 @@ export class Deliveries implements AsyncDisposable {
         metrics.deliveryLatency(sink, (now - (timeOf(bytes) ?? now)) / 1000);
       health.over(`delivery ${sink}`);
       this.#failingSince.delete(sink);
+      this.#failureLog.over(sink);
       return;
     }
-    log.warn({ sink, outcome, failures, delay }, "not delivered");
+    if (this.#failureLog.isNews(sink, outcome.why, performance.now()))
+      log.warn({ sink, outcome, failures, delay }, "not delivered");
     const since = this.#failingSince.get(sink) ?? performance.now();
     this.#failingSince.set(sink, since);
     // Nothing is delivered before the next attempt.
