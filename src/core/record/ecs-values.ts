@@ -34,8 +34,11 @@ export function dateAt(value: unknown, ...names: readonly string[]): string | un
   return isDate && !Number.isNaN(Date.parse(text)) ? text : undefined;
 }
 
+/** RFC 3339 ends with the year 9999. */
+const lastTime = Date.UTC(9999, 11, 31, 23, 59, 59, 999);
+
 export function dateOf(time: number | undefined): string | undefined {
-  return time !== undefined && time >= 0 && time <= 8.64e15 ? isoTime(time) : undefined;
+  return time !== undefined && time >= 0 && time <= lastTime ? isoTime(time) : undefined;
 }
 
 export function distinct(all: readonly string[]): readonly string[] {

@@ -164,8 +164,8 @@ function placeOf({ chain }: ChainRecord): { readonly cluster: string; readonly n
   return { cluster: harmless(cluster), node: harmless(node) };
 }
 
-/** ECMA-262 §21.4.1.1: the last millisecond of a date. */
-const lastTime = 8.64e15;
+/** The last millisecond that 64 bits of nanoseconds hold (OTLP). RFC 3339 ends with the year 9999. */
+const lastTime = 18_446_744_073_709;
 
 function timeOf({ at }: ChainRecord, given?: number): number {
   const known = [given, Date.parse(at)].find(

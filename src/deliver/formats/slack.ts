@@ -1,6 +1,8 @@
+import { fieldsOf, textAt } from "../../core/record/fields.ts";
 import type { Notice } from "../../core/record/notice.ts";
 import { json, refusing } from "../format.ts";
 import type { Format, FormatContext } from "../format.ts";
+import { parseJson, reason } from "./answer.ts";
 import { details, fit, headline } from "./text.ts";
 
 /** docs.slack.dev/reference/block-kit/composition-objects/text-object: characters of one text. */
@@ -19,7 +21,14 @@ export const slack: Format = {
     const blocks = notices.flatMap((notice) => blocksOf(notice, context));
     return { headers: json, body: Buffer.from(JSON.stringify({ text, blocks })) };
   },
-  outcome: refusing,
+  readsBody: true,
+  outcome(answer, sent) {
+    const outcome = refusing(answer, sent);
+    const body = parseJson(answer);
+    // An incoming webhook answers "ok"; Slack's other addresses answer 200 to what they refuse.
+    if (outcome.kind !== "delivered" || fieldsOf(body)["ok"] !== false) return outcome;
+    return { kind: "rejected", why: reason(`status ${answer.status}`, textAt(body, "error")) };
+  },
 };
 
 function lineOf(notice: Notice): string {

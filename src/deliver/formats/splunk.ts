@@ -25,7 +25,9 @@ export const splunk: Format = {
     if (answer.status === 400 && code !== undefined && dataCodes.has(code))
       return { kind: "refused", why };
     const outcome = classify(answer, now);
-    return outcome.kind === "delivered" ? outcome : { ...outcome, why };
+    if (outcome.kind !== "delivered") return { ...outcome, why };
+    // Code 0 is success. Receivers that speak HEC without codes answer by status alone.
+    return code === undefined || code === 0 ? outcome : { kind: "retry", why };
   },
 };
 

@@ -24,11 +24,18 @@ export const teams: Format = {
     const code = textAt(parseJson(answer), "error", "code") ?? "";
     const why = reason(`status ${answer.status}`, code);
     // A workflow that is switched off answers 400 too, and is for a person to repair.
+    if (outcome.kind === "delivered" && isUndelivered(answer.body))
+      return { kind: "retry", why: reason(`status ${answer.status}`, answer.body) };
     if (outcome.kind === "refused")
       return { kind: /^Workflow|Authoriz/.test(code) ? "rejected" : "refused", why };
     return outcome;
   },
 };
+
+/** An incoming webhook of a connector answers 200 to what Teams did not take, and says so in words. */
+function isUndelivered(body = ""): boolean {
+  return body.startsWith("Webhook message delivery failed");
+}
 
 function messageOf(notices: readonly Notice[], context: FormatContext, texts: number) {
   const content = {

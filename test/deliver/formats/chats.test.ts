@@ -71,6 +71,10 @@ test("no name of a file makes markup in Teams or a message above 28 KiB", (t) =>
 test("Teams' answers: throttled waits, a bad card is refused, a switched-off workflow loses nothing", (t) => {
   t.is(teams.outcome?.(answered(202), sent).kind, "delivered");
   t.is(teams.outcome?.(answered(429), sent).kind, "retry");
+  const words =
+    "Webhook message delivery failed with error: Microsoft Teams endpoint returned HTTP error 429";
+  const undelivered = { ...answered(200), body: words };
+  t.is(teams.outcome?.(undelivered, sent).kind, "retry");
   t.is(teams.outcome?.(answered(413), sent).kind, "refused");
   const code = (name: string) => teams.outcome?.(answered(400, { error: { code: name } }), sent);
   t.like(code("InvalidRequestContent"), {

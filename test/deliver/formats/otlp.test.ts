@@ -1,8 +1,8 @@
 import test from "ava";
 import fc from "fast-check";
 import { otlp } from "../../../src/deliver/formats/otlp.ts";
-import { alertOf, anyName, hostileNames, plainContext } from "../../helpers/notices.ts";
-import { alertRecord } from "../../helpers/queue.ts";
+import { alertOf, anyName, hostileNames, noticeOf, plainContext } from "../../helpers/notices.ts";
+import { alertRecord, record } from "../../helpers/queue.ts";
 import { startService } from "../../helpers/service.ts";
 import type { Service } from "../../helpers/service.ts";
 import { deliverAll } from "../../helpers/sink.ts";
@@ -113,6 +113,17 @@ test("a record has its time, severity, message, techniques and its own text, und
   t.is(attribute(attributes, "process.pid"), "48211");
   t.regex(attribute(attributes, "fim.attack") ?? "", /^T1610 Deploy Container/);
   t.deepEqual(JSON.parse(attribute(attributes, "log.record.original") ?? ""), alert.body);
+});
+
+test("a time that 64 bits of nanoseconds do not hold spoils no request", (t) => {
+  for (const time of [8.64e15, 18_446_744_073_710, -1, 1e300]) {
+    const body = { ...alertOf("x").body, time };
+    const request = JSON.parse(
+      otlp.message([noticeOf(record("alert", body))], plainContext).body.toString(),
+    ) as Request;
+    const nanoseconds = request.resourceLogs[0]?.scopeLogs[0]?.logRecords[0]?.timeUnixNano ?? "";
+    t.true(BigInt(nanoseconds) < 2n ** 64n, nanoseconds);
+  }
 });
 
 const outcome = (status: number, body?: unknown) =>

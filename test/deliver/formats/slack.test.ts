@@ -85,9 +85,14 @@ test("no name of a file makes markup, a mention or a link, or breaks a limit of 
   fc.assert(fc.property(anyName, isHarmless));
 });
 
-const outcome = (status: number, retryAfter?: string) =>
+const outcome = (status: number, retryAfter?: string, body?: string) =>
   slack.outcome?.(
-    { kind: "status", status, ...(retryAfter !== undefined && { retryAfter }) },
+    {
+      kind: "status",
+      status,
+      ...(retryAfter !== undefined && { retryAfter }),
+      ...(body !== undefined && { body }),
+    },
     { count: 1, now: 0 },
   );
 
@@ -97,4 +102,10 @@ test("Slack's answers: a bad message is refused, a rate limit waits, a lost webh
   t.deepEqual(outcome(429, "30"), { kind: "retry", why: "status 429", afterMs: 30_000 });
   t.is(outcome(500)?.kind, "retry");
   for (const status of [403, 404]) t.is(outcome(status)?.kind, "rejected");
+  for (const body of ["ok", '{"ok":true}', "null", ""])
+    t.is(outcome(200, undefined, body)?.kind, "delivered", body);
+  t.deepEqual(outcome(200, undefined, '{"ok":false,"error":"invalid_auth"}'), {
+    kind: "rejected",
+    why: "status 200, invalid_auth",
+  });
 });

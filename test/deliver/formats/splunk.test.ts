@@ -139,6 +139,8 @@ test("a wrong token, index or channel is for a person to repair and loses nothin
     t.is(outcome(status, code)?.kind, "retry", `${status} ${code}`);
   t.is(outcome(413)?.kind, "refused");
   t.is(outcome(200, 0)?.kind, "delivered");
+  t.is(outcome(200)?.kind, "delivered");
+  t.is(outcome(200, 9)?.kind, "retry", "a status that says otherwise than the code");
 });
 
 test("an event of the agent is put under its type", (t) => {
