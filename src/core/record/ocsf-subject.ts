@@ -6,7 +6,8 @@ import { isSameInode } from "../change/observation.ts";
 import type { OcsfActor, OcsfContainer, OcsfFile, OcsfObservable, OcsfUser } from "./ocsf.ts";
 import { nameOf, parentOf, printable, showPath } from "../path.ts";
 import { present } from "../present.ts";
-import { octalMode, xattrDigests } from "../text/change-json.ts";
+import { bounded, xattrDigests } from "../text/bounded.ts";
+import { octalMode } from "../text/change-json.ts";
 
 /** The node's user and group names, where it has them. */
 export interface Names {
@@ -127,7 +128,7 @@ function xattributesOf(seen: Observation, names: Names): Record<string, unknown>
     ctime: seen.ctime,
     link_name: seen.type === "symlink" ? seen.target : undefined,
     rdev: seen.type === "symlink" ? undefined : seen.target,
-    "system.posix_acl_access": seen.acl,
+    "system.posix_acl_access": seen.acl && bounded(seen.acl),
     "security.capability": seen.capabilities,
     "security.selinux": seen.selinux,
     flags: seen.flags,

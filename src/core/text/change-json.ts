@@ -1,11 +1,10 @@
-import { Buffer } from "node:buffer";
-import { createHash } from "node:crypto";
 import type { ChangeKind, Field, FoldedChange, JudgedChange, Verdict } from "../change/change.ts";
 import type { Mount } from "../change/mount.ts";
 import type { Actor, EngineName, Step } from "../change/hint.ts";
 import type { FileType, Observation } from "../change/observation.ts";
 import { showPath } from "../path.ts";
 import { present, wellFormed } from "../present.ts";
+import { bounded, xattrDigests } from "./bounded.ts";
 import type { FileClass, Severity } from "../policy/rule.ts";
 
 /** An observation for machines. It holds digests, never content. */
@@ -133,7 +132,7 @@ function showObservation(seen: Observation): ShownObservation {
     mtime: seen.mtime,
     target: target?.text,
     targetBase64: target?.base64,
-    acl: seen.acl,
+    acl: seen.acl && bounded(seen.acl),
     capabilities: seen.capabilities,
     selinux: seen.selinux,
     xattrs: seen.xattrs && xattrDigests(seen.xattrs),
@@ -144,15 +143,6 @@ function showObservation(seen: Observation): ShownObservation {
     unreadable: seen.unreadable,
     unstable: seen.unstable,
   });
-}
-
-/** Name -> SHA-256 of the value in hex. */
-export function xattrDigests(xattrs: Readonly<Record<string, string>>): Record<string, string> {
-  const digests = Object.entries(xattrs).map(([name, value]) => {
-    const bytes = Buffer.from(value, "base64");
-    return [name, createHash("sha256").update(bytes).digest("hex")];
-  });
-  return Object.fromEntries(digests) as Record<string, string>;
 }
 
 function showActor(actor: Actor): Actor {

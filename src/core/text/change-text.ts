@@ -1,3 +1,4 @@
+import { bounded, boundedNames } from "./bounded.ts";
 import type { Change, Field, FoldedChange, JudgedChange } from "../change/change.ts";
 import type { Actor } from "../change/hint.ts";
 import type { Observation } from "../change/observation.ts";
@@ -128,7 +129,7 @@ function difference(field: Field, { before, after }: Pair): string {
     case "mtime":
       return between((seen) => seen[field]);
     case "xattr":
-      return `xattr ${xattrDifference({ before, after }).map(printable).join(", ")}`;
+      return `xattr ${boundedNames(xattrDifference({ before, after })).map(printable).join(", ")}`;
     case "flags":
       return between((seen) => seen.flags?.join(","));
     case "links":
@@ -140,7 +141,7 @@ function difference(field: Field, { before, after }: Pair): string {
 }
 
 function shown(value: string | number | undefined): string {
-  return value === undefined ? "none" : printable(String(value));
+  return value === undefined ? "none" : printable(bounded(String(value)));
 }
 
 function contentDifference({ before, after }: Pair): string {

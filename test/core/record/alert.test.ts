@@ -342,3 +342,25 @@ test("any event holds only well-formed text, whole times and a one-line message,
     }),
   );
 });
+
+test("a file with all the attributes that Linux allows makes a record that a collector takes", (t) => {
+  const value = Buffer.from("x").toString("base64");
+  // 64 KiB of names that end with a zero byte, and of entries of eight bytes in each list.
+  const names = Array.from({ length: 6553 }, (_, n) => `user.${String(n).padStart(4, "0")}`);
+  const entries = Array.from({ length: 8191 }, (_, n) => `user:${4_294_000_000 + n}:rwx`);
+  const before = seen({ xattrs: Object.fromEntries(names.map((name) => [name, value])) });
+  const acl = `${entries.join(",")},${entries.map((one) => `default:${one}`).join(",")}`;
+  const after = { ...before, acl, xattrs: { ...before.xattrs, "user.0000": "" } };
+  const change: Change = {
+    path: "/etc/a",
+    kind: "modified",
+    fields: ["acl", "xattr"],
+    before: { ...before, acl: `${acl},` },
+    after,
+  };
+  const event = toEvent(judgedOf({ change }), context);
+  t.true(JSON.stringify(event).length < 128 * 1024);
+  const last = { ...after, xattrs: { ...after.xattrs, "user.6552": "" } };
+  const other = toEvent(judgedOf({ change: { ...change, after: last } }), context);
+  t.notDeepEqual(other.unmapped, event.unmapped, "each attribute counts");
+});
