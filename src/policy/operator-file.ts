@@ -31,7 +31,7 @@ export function readOperatorFile(path: string, options: OperatorFileOptions = {}
   } catch (error) {
     const { code: errno } = error as NodeJS.ErrnoException;
     if (errno === undefined) throw error;
-    return { problem: `cannot be read: ${errno}`, errno };
+    return { problem: errno === "ENOENT" ? "no such file" : `cannot be read: ${errno}`, errno };
   } finally {
     if (fd !== undefined) closeSync(fd);
   }

@@ -202,7 +202,7 @@ test("problems of included files are reported along, each under its own file", a
     `  ${dir}/p.yaml:3: unknown key "x"`,
     `  ${dir}/q.yaml:2: rules: expected a list, found number 7`,
     `  ${dir}/p.yaml:2: include: no policy linus, did you mean "linux"?`,
-    `  ${dir}/none.yaml:1: cannot be read: ENOENT`,
+    `  ${dir}/none.yaml:1: no such file`,
   ]);
 });
 
