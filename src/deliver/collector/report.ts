@@ -78,6 +78,7 @@ class Loop {
   /** Of performance.now(). */
   #nextHeartbeat = 0;
   #lostFrom: number | undefined;
+  #mostBatches = mostBatches;
   /** It asked for earlier records, and has stored none since. */
   #isAskedBack = false;
   /** It enrolled the node, and has known it in no answer since. */
@@ -112,7 +113,7 @@ class Loop {
 
   async #pack(after: number): Promise<Parcel> {
     const { name, queue, client } = this.#sink;
-    const most = { maxRecords: mostRecords, maxBytes: mostBytes, maxBatches: mostBatches };
+    const most = { maxRecords: mostRecords, maxBytes: mostBytes, maxBatches: this.#mostBatches };
     const batches = queue.leaseBatches(name, { ...most, now: Number.MAX_SAFE_INTEGER }, after);
     const lines = batches.flatMap(({ envelope, records }) => [
       Buffer.from(`${envelope}\n`),
@@ -170,7 +171,7 @@ class Loop {
     const { onFork, onLog, witness } = this.#sink;
     if (sent.checkpoint !== undefined) onLog(witness.fault(sent));
     if (sent.kind === "unknown") return this.#forgotten(batches);
-    if (sent.kind === "failed") return this.#fail(sent.outcome, batches);
+    if (sent.kind === "failed") return this.#failOrHalve(sent.outcome, batches);
     this.#isNewcomer = false;
     switch (sent.kind) {
       case "stored":
@@ -196,6 +197,13 @@ class Loop {
     const taken = this.#settle(quarantined, batches);
     if (taken.length > 0 || batches.length === 0) return this.#succeed(taken);
     this.#fail({ kind: "rejected", why: "it keeps no more of this fork" }, batches);
+  }
+
+  /** A proxy on the way may take less in one request than the collector. */
+  #failOrHalve(outcome: Failure, batches: readonly LeasedBatch[]): void {
+    if (batches.length <= 1 || !/^status 413\b/.test(outcome.why))
+      return this.#fail(outcome, batches);
+    this.#mostBatches = Math.ceil(batches.length / 2);
   }
 
   /** Enrols again, but at once only if the node was known before. */
@@ -235,6 +243,7 @@ class Loop {
     const { name, queue, onAttempt } = this.#sink;
     this.#lostFrom = undefined;
     this.#isAskedBack = false;
+    this.#mostBatches = Math.min(2 * this.#mostBatches, mostBatches);
     if (taken.length === 0 && (queue.state(name)?.attempts ?? 0) > 0) queue.defer(name, 0, 0);
     const records = taken.flatMap((one) => one.records);
     const outcome: Outcome = { kind: "delivered" };

@@ -182,6 +182,23 @@ test("a clock that is set back while the collector is away does not silence the 
   t.is(node.asked(), 2);
 });
 
+test("a request that is too large for a proxy is sent in halves, and one batch again later", async (t) => {
+  const tooLarge = [413, "<html>Request Entity Too Large</html>"] as const;
+  await using node = await reportTo(
+    (request) => (request < 2 ? tooLarge : [200, { ack: 11, nonce: "n" }]),
+    Date.now,
+    6,
+  );
+  await until(() => node.seq() === 11 || node.attempts.some(({ failures }) => failures > 0));
+  t.is(node.seq(), 11);
+  t.is(node.attempts[0]?.records.length, 5, "two batches of eight");
+  t.true(node.attempts.every(({ failures }) => failures === 0));
+  await using never = await reportTo(() => tooLarge);
+  await never.untilFailed();
+  t.is(never.attempts[0]?.records.length, 1);
+  t.is(never.asked(), 2);
+});
+
 test("a collector takes what waits after an outage, however many batches it is", async (t) => {
   await using serving = await startCollector();
   await using stack = new AsyncDisposableStack();
