@@ -60,25 +60,24 @@ export function showPath(path: string): { readonly text: string; readonly base64
   return { text: path.toWellFormed(), base64: encodePath(path).toString("base64") };
 }
 
+/** Control, format, ignorable and unassigned characters, surrogates, a blank Braille cell, and spaces but U+0020. */
+const unprintable = /[\p{C}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}\u2800]|(?! )\p{Zs}/u;
+const escaped = new RegExp(`${unprintable.source}|\\\\`, "gu");
+
 /** For people, always one line: escapes control, invisible and direction-changing characters and bad bytes. */
 export function printable(text: string): string {
-  return text.replace(
-    /[\u0000-\u001f\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff\\]/gu,
-    (unit) => {
-      const code = unit.charCodeAt(0);
-      if (unit === "\\") return "\\\\";
-      if (unit === "\n") return "\\n";
-      if (unit === "\t") return "\\t";
-      if (code >= firstEscape && code <= lastEscape) return `\\x${(code - 0xdc00).toString(16)}`;
-      return code < 0x80
-        ? `\\x${code.toString(16).padStart(2, "0")}`
-        : `\\u${code.toString(16).padStart(4, "0")}`;
-    },
-  );
+  return text.replace(escaped, (unit) => {
+    const code = unit.codePointAt(0) ?? 0;
+    if (unit === "\\") return "\\\\";
+    if (unit === "\n") return "\\n";
+    if (unit === "\t") return "\\t";
+    if (code >= firstEscape && code <= lastEscape) return `\\x${(code - 0xdc00).toString(16)}`;
+    if (code > 0xffff) return `\\u{${code.toString(16)}}`;
+    return code < 0x80
+      ? `\\x${code.toString(16).padStart(2, "0")}`
+      : `\\u${code.toString(16).padStart(4, "0")}`;
+  });
 }
-
-const unprintable =
-  /[\u0000-\u001f\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]/u;
 
 /** The same for a text that may be printable already. */
 export function harmless(text: string): string {

@@ -93,15 +93,39 @@ test("printable text is one line without control, invisible or direction-changin
         printable(one),
         /[\u0000-\u001f\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/,
       );
+      t.notRegex(
+        printable(one),
+        // Hangul and Braille blanks, tags, private use, wide spaces.
+        /[\u00a0\u115f\u2000-\u200a\u2800\u3000\u3164\ue000-\uf8ff\u{e0000}-\u{10ffff}]/u,
+      );
       t.true(printable(one).isWellFormed());
     }),
   );
   t.is(printable("a\nb\tc\u001b[31m\\\u202e\u0085"), "a\\nb\\tc\\x1b[31m\\\\\\u202e\\u0085");
+  t.is(
+    printable("conf\u{e0041}\u3164\u00a0\u2800é 文 😀"),
+    "conf\\u{e0041}\\u3164\\u00a0\\u2800é 文 😀",
+  );
 });
 
 test("two texts that differ are printed differently", (t) => {
   // The letters of the escapes themselves, so that an ambiguity would be met.
-  const unit = fc.constantFrom("\\", "x", "n", "u", "0", "8", "\n", "\u0080", "\udc80", "\u0008");
+  const unit = fc.constantFrom(
+    "\\",
+    "x",
+    "n",
+    "u",
+    "0",
+    "8",
+    "{",
+    "e",
+    "}",
+    "\n",
+    "\u0080",
+    "\udc80",
+    "\u0008",
+    "\u{e0080}",
+  );
   const text = fc.oneof(fc.string({ unit, maxLength: 6 }), decoded);
   fc.assert(
     fc.property(text, text, (a, b) => t.is(printable(a) === printable(b), a === b)),

@@ -4,7 +4,7 @@
  */
 
 /** Unicode 16, chapter 4 and DerivedCoreProperties: controls, formats, what is ignored or unassigned, odd spaces. */
-const odd = /[\p{C}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]|(?! )\p{Zs}/gu;
+const odd = /[\p{C}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}\u2800]|(?! )\p{Zs}/gu;
 
 const shortNames = new Map([
   ["\n", "\\n"],
