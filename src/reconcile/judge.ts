@@ -3,7 +3,7 @@ import type { Change, JudgedChange } from "../core/change/change.ts";
 import type { Actor, EngineName } from "../core/change/hint.ts";
 import { judge } from "../core/change/judge.ts";
 import { differences } from "../core/change/compare.ts";
-import { copiedFile, fileBeside, packageManagers } from "../core/change/temporary.ts";
+import { copiedFile, fileBeside, givesRights, packageManagers } from "../core/change/temporary.ts";
 import { isRestored } from "../core/change/restored.ts";
 import type { Circumstances, Judgement } from "../core/change/judge.ts";
 import { isBelow, nameOf, parentOf, showPath } from "../core/path.ts";
@@ -42,18 +42,20 @@ export function judgeChange(
   const { approved } = view;
   const isUnexpected = verdict === "unexpected";
   const restored = isUnexpected && approved && isRestored(change, rule.class, approved);
-  const copied =
-    isUnexpected && approved && !isRunByKubelet(change.path)
-      ? (copiedFile(change, approved) ?? unpackedFile(change, worstCase.actor, view))
-      : undefined;
+  const isTemporary = isUnexpected && approved && !isRunByKubelet(change.path);
+  const copied = isTemporary
+    ? (copiedFile(change, approved) ?? unpackedFile(change, worstCase.actor, view))
+    : undefined;
+  const prepared =
+    isTemporary && copied === undefined ? preparedFile(change, origin, view) : undefined;
   return {
     change: worstCase.judgement.change,
     rule: rule.id,
     class: rule.class,
-    severity: restored || copied !== undefined ? "info" : severity,
+    severity: restored || (copied ?? prepared) !== undefined ? "info" : severity,
     verdict,
     ...(worstCase.judgement.byAllowedWriter && { byAllowedWriter: true }),
-    meaning: meaningOf(origin, copied),
+    meaning: meaningOf(origin, { copied, prepared }),
     attack: rule.attack,
     why: rule.why,
     at: origin.at,
@@ -86,11 +88,50 @@ function unpackedFile(
   return isManager ? file : undefined;
 }
 
-function meaningOf({ through = [] }: Origin, copied: string | undefined): readonly string[] {
-  const names = through.map((name) => `changed through its other name ${showPath(name).text}`);
-  return copied === undefined
-    ? names
-    : [...names, `a copy of ${showPath(copied).text} under a temporary name`];
+/** The file that its allowed writer prepares under a temporary name beside it: ldconfig writes ld.so.cache~ first. */
+function preparedFile(change: Change, { actors }: Origin, view: NodeView): string | undefined {
+  const file = fileBeside(change.path);
+  const rule = file === undefined ? undefined : view.index.find(file)?.rule;
+  if (!rule || actors.length === 0 || view.approved?.(change.path) || !isPlain(change))
+    return undefined;
+  const isByWriter = actors.every((actor) => {
+    const facts = { siblings: [], actor, ...identityOf(actor, rule, view) };
+    return judge(change, rule, facts)?.byAllowedWriter === true;
+  });
+  return isByWriter ? file : undefined;
+}
+
+/** It made, changed or removed a regular file that gives no rights. */
+function isPlain(change: Change): boolean {
+  switch (change.kind) {
+    case "created":
+    case "modified":
+      return change.after.type === "file" && !givesRights(change.after);
+    case "deleted":
+      return change.before.type === "file";
+    case "transient":
+      return true;
+    case "renamed":
+    case "mounted":
+    case "unmounted":
+    case "unreadable":
+      return false;
+  }
+}
+
+interface Temporary {
+  readonly copied: string | undefined;
+  readonly prepared: string | undefined;
+}
+
+function meaningOf({ through = [] }: Origin, { copied, prepared }: Temporary): readonly string[] {
+  return [
+    ...through.map((name) => `changed through its other name ${showPath(name).text}`),
+    ...(copied === undefined ? [] : [`a copy of ${showPath(copied).text} under a temporary name`]),
+    ...(prepared === undefined
+      ? []
+      : [`a program that may write ${showPath(prepared).text} prepares it under a temporary name`]),
+  ];
 }
 
 type NamesAround = Pick<Circumstances, "siblings" | "formerSiblings" | "fromClass">;

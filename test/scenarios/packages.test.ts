@@ -92,6 +92,49 @@ scenario("a copy of a static pod's manifest is no temporary file, whatever its n
   t.is(alert.severity, "critical");
 });
 
+scenario(
+  "what a file's own writer prepares beside it raises no alarm, what others put there does",
+  async (t) => {
+    await using node = await startNode({
+      isMachine: true,
+      rules: ({ at }) => [
+        { id: "etc", paths: [at("/etc/**")], severity: "high" },
+        { id: "cache", paths: [at("/etc/cache")], severity: "low", writers: ["/usr/bin/tee"] },
+        { id: "tee", paths: ["/usr/bin/tee"], severity: "high" },
+      ],
+      prepare: ({ write }) => {
+        write("/etc/cache", "as it was");
+        write("/etc/other", "as it was");
+      },
+      watch: { quickSweepEvery: "1h" },
+    });
+    const tee = (path: string): void => {
+      execFileSync("tee", [node.at(path)], { input: "more\n", stdio: ["pipe", "ignore", "pipe"] });
+    };
+    const created = async (path: string): Promise<Alert> =>
+      await node.alerted((one) => one.path === node.at(path) && one.change === "created");
+    tee("/etc/cache~");
+    const prepared = await created("/etc/cache~");
+    t.like(prepared, { severity: "info", verdict: "unexpected" });
+    t.deepEqual(prepared.meaning, [
+      `a program that may write ${node.at("/etc/cache")} prepares it under a temporary name`,
+    ]);
+    const { stdout } = await node.run("check", "--format", "ndjson");
+    t.regex(
+      stdout,
+      /cache~","change":"created".*"severity":"high"/,
+      "where it stays, check says so",
+    );
+    tee("/etc/other~");
+    t.is((await created("/etc/other~")).severity, "high", "no writer of this file");
+    execFileSync("cp", [node.at("/etc/other"), node.at("/etc/cache~")]);
+    const changed = await node.alerted(
+      (one) => one.path === node.at("/etc/cache~") && one.change === "modified",
+    );
+    t.is(changed.severity, "high", "another program");
+  },
+);
+
 scenario("a package with other files is reported, as one incident", async (t) => {
   using place = makePlace();
   const [old, fresh] = ["as it was", "otherwise"].map((text) =>

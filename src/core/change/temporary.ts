@@ -31,10 +31,14 @@ export function fileBeside(path: string): string | undefined {
 export function copiedFile(change: Change, approved: Approved): string | undefined {
   const copy = copyIn(change);
   if (!copy || approved(change.path)) return undefined;
-  // Such a program gives its rights to the user of any copy of it, through later updates too.
-  if ((copy.mode & setIds) !== 0 || copy.capabilities !== undefined) return undefined;
+  if (givesRights(copy)) return undefined;
   const file = fileBeside(change.path);
   return file !== undefined && isCopy(copy, approved(file)) ? file : undefined;
+}
+
+/** Such a program gives its rights to the user of any copy of it, through later updates too. */
+export function givesRights({ mode, capabilities }: Observation): boolean {
+  return (mode & setIds) !== 0 || capabilities !== undefined;
 }
 
 function copyIn(change: Change): Observation | undefined {
