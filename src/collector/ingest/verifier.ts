@@ -12,8 +12,8 @@ const entry = new URL(
   import.meta.url,
 );
 
-/** One core is for the thread that stores. Each thread takes about 15 MB. */
-const threads = Math.max(1, Math.min(4, availableParallelism() - 1));
+/** One a core: the thread that stores waits for the disk at times. Each takes about 15 MB. */
+const threads = Math.min(4, availableParallelism());
 /** Milliseconds without work after which a thread ends. */
 const idleTimeout = 60_000;
 
