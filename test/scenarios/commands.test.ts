@@ -441,7 +441,7 @@ test.serial("policy lint reports every problem of every file", async (t) => {
   const { code, stdout, stderr } = await runAgent(["policy", "lint", ...linted]);
   t.is(code, 2, stderr);
   t.is(stdout, `OK: ${good}, 2 rules\n`);
-  for (const place of [`${one}:7: `, `${two}:6: `, `${two}:11: `, `${none}:1: cannot be read`])
+  for (const place of [`${one}:7: `, `${two}:6: `, `${two}:11: `, `${none}:1: no such file`])
     t.true(stderr.includes(place), stderr);
   const ndjson = await runAgent(["policy", "lint", ...linted, "--format", "ndjson"]);
   t.is(ndjson.code, 2);
