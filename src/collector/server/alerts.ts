@@ -5,7 +5,7 @@ import type { Comment, StoredAlert } from "../store/store.ts";
 import { present } from "../../core/present.ts";
 import { runbookOf } from "../runbook.ts";
 import { requireSession } from "./auth.ts";
-import { cursorOf, parseQuery } from "./query.ts";
+import { cursorOf, queryOf } from "./query.ts";
 import type { ServerOptions } from "./server.ts";
 
 /** The JSON text of an alert: the event exactly as its record has it, and what the collector adds. */
@@ -58,10 +58,7 @@ export function alertRoutes(server: FastifyInstance, options: ServerOptions): vo
   const preHandler = requireSession(collector);
 
   server.get("/v1/alerts", { preHandler }, async (request, reply) => {
-    const parsed = parseQuery(request.query, clock());
-    if ("problem" in parsed)
-      return await reply.code(400).send({ error: "request", reason: parsed.problem });
-    const { query } = parsed;
+    const query = queryOf(request, collector);
     const found = await store.alerts({ ...query, limit: query.limit + 1 });
     const page = found.slice(0, query.limit);
     const last = page.at(-1);

@@ -2,7 +2,7 @@ import { Readable } from "node:stream";
 import type { FastifyInstance } from "fastify";
 import type { AlertQuery, Store, StoredAlert } from "../store/store.ts";
 import { requireSession } from "./auth.ts";
-import { parseQuery, timeText } from "./query.ts";
+import { queryOf, timeText } from "./query.ts";
 import type { ServerOptions } from "./server.ts";
 
 /** Alerts of one file, the newest: a spreadsheet is slow with more. */
@@ -29,13 +29,10 @@ const columns: Readonly<Record<string, (alert: StoredAlert) => string | undefine
 
 /** GET /v1/alerts.csv: the alerts that the filters of the list show, as a file for a spreadsheet (RFC 4180). */
 export function csvRoutes(server: FastifyInstance, { collector }: ServerOptions): void {
-  const { store, clock } = collector;
+  const { store } = collector;
   const preHandler = requireSession(collector);
   server.get("/v1/alerts.csv", { preHandler }, async (request, reply) => {
-    const parsed = parseQuery(request.query, clock());
-    if ("problem" in parsed)
-      return await reply.code(400).send({ error: "request", reason: parsed.problem });
-    const query = { ...parsed.query, limit: pageSize };
+    const query = { ...queryOf(request, collector), limit: pageSize };
     // A search that fails is answered with its reason, not with half a file.
     const first = await store.alerts(query);
     return await reply

@@ -1,8 +1,10 @@
+import type { FastifyRequest } from "fastify";
 import { z } from "zod";
 import { parseDuration } from "../../core/duration.ts";
 import { severities } from "../../core/policy/rule.ts";
 import type { Severity } from "../../core/policy/rule.ts";
 import { present } from "../../core/present.ts";
+import type { Collector } from "../ingest/receive.ts";
 import type { AlertQuery } from "../store/store.ts";
 
 const word = z.string().min(1).max(4096).exactOptional();
@@ -26,8 +28,18 @@ const schema = z.strictObject({
   limit: z.coerce.number().int().min(1).max(1000).default(100),
 });
 
+/** The query of a request. Throws what is wrong with it, for an answer of 400. */
+export function queryOf(
+  { query }: FastifyRequest,
+  { clock }: Pick<Collector, "clock">,
+): AlertQuery {
+  const parsed = parseQuery(query, clock());
+  if ("problem" in parsed) throw Object.assign(new Error(parsed.problem), { statusCode: 400 });
+  return parsed.query;
+}
+
 /** The query string of GET /v1/alerts -> what to look for, or what is wrong with it. */
-export function parseQuery(
+function parseQuery(
   given: unknown,
   now: number,
 ): { readonly query: AlertQuery } | { readonly problem: string } {

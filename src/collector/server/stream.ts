@@ -2,7 +2,7 @@ import type { FastifyInstance, FastifyReply } from "fastify";
 import type { OutgoingHttpHeaders, ServerResponse } from "node:http";
 import { requireSession, sessionOf } from "./auth.ts";
 import { alertJson } from "./alerts.ts";
-import { parseQuery } from "./query.ts";
+import { queryOf } from "./query.ts";
 import type { ServerOptions } from "./server.ts";
 import type { AlertQuery } from "../store/store.ts";
 
@@ -17,9 +17,7 @@ const pingEvery = 20_000;
 export function streamRoutes(server: FastifyInstance, options: ServerOptions): void {
   const { collector, feed } = options;
   server.get("/v1/stream", { preHandler: requireSession(collector) }, async (request, reply) => {
-    const parsed = parseQuery(request.query, collector.clock());
-    if ("problem" in parsed)
-      return await reply.code(400).send({ error: "request", reason: parsed.problem });
+    const query = queryOf(request, collector);
     if (feed.size >= mostFollowers)
       return await reply.code(503).send({ error: "too many followers" });
     const last = Number(request.headers["last-event-id"] ?? Number.NaN);
@@ -27,7 +25,7 @@ export function streamRoutes(server: FastifyInstance, options: ServerOptions): v
     const from = Number.isSafeInteger(last) && last >= 0 ? last : (newest?.id ?? 0);
     const client = begin(reply, from);
     keepAlive(client, async () => (await sessionOf(collector, request)) !== undefined);
-    follow(options, client, { ...parsed.query, limit: 100, after: from });
+    follow(options, client, { ...query, limit: 100, after: from });
     return reply;
   });
 }
