@@ -1,13 +1,11 @@
 import type { Head } from "../../core/record/chain.ts";
-import type { AlarmKind } from "../../core/record/finding.ts";
-import type { Severity } from "../../core/policy/rule.ts";
 import type { Checkpoints } from "../log/checkpoints.ts";
 import type { Admission } from "../enroll/enroll.ts";
 import { nodeOf } from "../node-name.ts";
 import type { Nonces } from "../nonce.ts";
 import type { OwnChain } from "../own-chain.ts";
 import type { RateLimit } from "../rate-limit.ts";
-import type { NodeName, Store, Transaction } from "../store/store.ts";
+import type { NodeName, Store } from "../store/store.ts";
 import { receiveBatch } from "./batch.ts";
 import { receiveHeartbeat } from "./beat.ts";
 import type { Part } from "./body.ts";
@@ -43,39 +41,30 @@ export async function receive(
   const name = nodeOf(parts[0]?.chain ?? "");
   if (!name || parts.some(({ chain }) => !isOf(chain, name)))
     return refused({ error: "malformed", reason: "expected the chains of one node" }, undefined);
-  const { store, clock } = collector;
+  const { store, clock, own, nonces } = collector;
   const verifying = verifyAhead(collector, name, parts);
   const mayAlarm = once((budget: string) => collector.rejections.take(budget, 1) === 0);
+  const timeOf = (nonce: string): number | undefined => nonces.timeOf(nonce);
   return await store.transact(async (tx) => {
     const ahead = await verifying;
     const sender = await Sender.find(tx, name, clock());
-    if (!sender) return await reject(collector, tx, { name, error: unknown(name), mayAlarm });
-    const reply = await receiveAll({ collector, tx, sender, mayAlarm, options }, parts, ahead);
-    await sender.finish();
+    const id = sender?.node.id;
+    const raise: Receiving["raise"] = async (kind, severity, reason) =>
+      await own.raise(tx, { kind, severity, ...name, reason }, id);
+    const reply = sender
+      ? await receiveAll({ tx, sender, raise, timeOf, ...options }, parts, ahead)
+      : refused(unknown(name), undefined);
+    await sender?.finish();
+    if (reply.kind === "refused") await report(reply.error, { name, sender, raise, mayAlarm });
     return reply;
   }, verifying);
 }
 
-interface Request {
-  readonly collector: Collector;
-  readonly tx: Transaction;
-  readonly sender: Sender;
-  readonly mayAlarm: Rejected["mayAlarm"];
-  readonly options: Pick<Receiving, "lostFrom">;
-}
-
 async function receiveAll(
-  { collector, tx, sender, mayAlarm, options }: Request,
+  receiving: Receiving,
   parts: readonly Part[],
   ahead: ReadonlyMap<Part, Verified>,
 ): Promise<Reply> {
-  const { cluster, node } = sender.node;
-  const name = { cluster, node };
-  const { id } = sender.node;
-  const raise = async (kind: AlarmKind, severity: Severity, reason: string): Promise<void> =>
-    await collector.own.raise(tx, { kind, severity, ...name, reason }, id);
-  const timeOf = (nonce: string): number | undefined => collector.nonces.timeOf(nonce);
-  const receiving = { tx, sender, raise, timeOf, ...options };
   let records = 0;
   let ack: Head | undefined;
   for (const part of parts) {
@@ -83,8 +72,7 @@ async function receiveAll(
       part.kind === "batch"
         ? await receiveBatch(receiving, part, ahead.get(part))
         : await receiveHeartbeat(receiving, part);
-    if ("error" in done)
-      return await reject(collector, tx, { name, node: id, error: done, ack, mayAlarm });
+    if ("error" in done) return refused(done, ack);
     records += done.records;
     ack = done.head ?? ack;
   }
@@ -105,36 +93,26 @@ async function verifyAhead(
   return new Map(verified.flatMap((one, index) => (batches[index] ? [[batches[index], one]] : [])));
 }
 
-interface Rejected {
-  readonly name: NodeName;
-  /** Its id; undefined: it is not enrolled. */
-  readonly node?: number;
-  readonly error: Refusal;
-  readonly ack?: Head | undefined;
-  readonly mayAlarm: (budget: string) => boolean;
-}
-
 /** The same answer when the transaction runs again: what it raised the first time was undone. */
 function once(ask: (budget: string) => boolean): (budget: string) => boolean {
   let answer: boolean | undefined;
   return (budget) => (answer ??= ask(budget));
 }
 
+interface Refused extends Pick<Receiving, "raise"> {
+  readonly name: NodeName;
+  /** Undefined: no node of this name is enrolled. */
+  readonly sender: Sender | undefined;
+  readonly mayAlarm: (budget: string) => boolean;
+}
+
 /** Someone without the node's key, or without any, sends in its name: an alarm, but not one for each request. */
-async function reject(
-  { own }: Collector,
-  tx: Transaction,
-  { name, node, error, ack, mayAlarm }: Rejected,
-): Promise<Reply> {
-  if (error.error !== "signature" && error.error !== "unknown") return refused(error, ack);
+async function report(error: Refusal, { name, sender, raise, mayAlarm }: Refused): Promise<void> {
+  if (error.error !== "signature" && error.error !== "unknown") return;
   // All unknown names share one budget: strangers may invent as many as they like.
-  const budget = node !== undefined ? `${name.cluster}/${name.node}` : "";
-  if (mayAlarm(budget)) {
-    const severity = node !== undefined ? "high" : "low";
-    const reason = `records in its name were refused: ${error.reason}`;
-    await own.raise(tx, { kind: "rejected", severity, ...name, reason }, node);
-  }
-  return refused(error, ack);
+  if (!mayAlarm(sender ? `${name.cluster}/${name.node}` : "")) return;
+  const reason = `records in its name were refused: ${error.reason}`;
+  await raise("rejected", sender ? "high" : "low", reason);
 }
 
 function refused(error: Refusal, ack: Head | undefined): Reply {

@@ -9,7 +9,7 @@ import type {
   Transaction,
 } from "../store/store.ts";
 
-/** The node that sends a request, as its parts make it one after another. Reads once, and writes at the end what is new. */
+/** The node that sends a request, as the request's parts change it in turn: each fact of it is read from the store once. */
 export class Sender {
   readonly #tx: Transaction;
   readonly #now: number;
