@@ -42,20 +42,16 @@ export function judgeChange(
   const { approved } = view;
   const isUnexpected = verdict === "unexpected";
   const restored = isUnexpected && approved && isRestored(change, rule.class, approved);
-  const isTemporary = isUnexpected && approved && !isRunByKubelet(change.path);
-  const copied = isTemporary
-    ? (copiedFile(change, approved) ?? unpackedFile(change, worstCase.actor, view))
-    : undefined;
-  const prepared =
-    isTemporary && copied === undefined ? preparedFile(change, origin, view) : undefined;
+  const temporary =
+    isUnexpected && temporaryMeaning(change, { ...origin, worst: worstCase.actor }, view);
   return {
     change: worstCase.judgement.change,
     rule: rule.id,
     class: rule.class,
-    severity: restored || (copied ?? prepared) !== undefined ? "info" : severity,
+    severity: restored || temporary ? "info" : severity,
     verdict,
     ...(worstCase.judgement.byAllowedWriter && { byAllowedWriter: true }),
-    meaning: meaningOf(origin, { copied, prepared }),
+    meaning: [...throughNames(origin), ...(temporary ? [temporary] : [])],
     attack: rule.attack,
     why: rule.why,
     at: origin.at,
@@ -69,6 +65,23 @@ export function judgeChange(
 /** A kubelet may run what it finds there, whatever its name and however short it lives. */
 function isRunByKubelet(path: string): boolean {
   return manifestDirectories.some((directory) => isBelow(path, directory));
+}
+
+/** What a change under a temporary name beside an approved file means, if it needs no alarm. */
+function temporaryMeaning(
+  change: Change,
+  { actors, worst: actor }: Pick<Origin, "actors"> & { readonly worst: Actor | undefined },
+  view: NodeView,
+): string | undefined {
+  const { approved } = view;
+  if (!approved || isRunByKubelet(change.path)) return undefined;
+  const copied = copiedFile(change, approved) ?? unpackedFile(change, actor, view);
+  if (copied !== undefined) return `a copy of ${showPath(copied).text} under a temporary name`;
+  const prepared = preparedFile(change, actors, view);
+  return (
+    prepared &&
+    `a program that may write ${showPath(prepared).text} prepares it under a temporary name`
+  );
 }
 
 /** The approved file beside which a package manager, and no other program of that name, unpacked one for a moment. */
@@ -89,7 +102,11 @@ function unpackedFile(
 }
 
 /** The file that its allowed writer prepares under a temporary name beside it: ldconfig writes ld.so.cache~ first. */
-function preparedFile(change: Change, { actors }: Origin, view: NodeView): string | undefined {
+function preparedFile(
+  change: Change,
+  actors: readonly Actor[],
+  view: NodeView,
+): string | undefined {
   const file = fileBeside(change.path);
   const rule = file === undefined ? undefined : view.index.find(file)?.rule;
   if (!rule || actors.length === 0 || view.approved?.(change.path) || !isPlain(change))
@@ -119,19 +136,8 @@ function isPlain(change: Change): boolean {
   }
 }
 
-interface Temporary {
-  readonly copied: string | undefined;
-  readonly prepared: string | undefined;
-}
-
-function meaningOf({ through = [] }: Origin, { copied, prepared }: Temporary): readonly string[] {
-  return [
-    ...through.map((name) => `changed through its other name ${showPath(name).text}`),
-    ...(copied === undefined ? [] : [`a copy of ${showPath(copied).text} under a temporary name`]),
-    ...(prepared === undefined
-      ? []
-      : [`a program that may write ${showPath(prepared).text} prepares it under a temporary name`]),
-  ];
+function throughNames({ through = [] }: Origin): readonly string[] {
+  return through.map((name) => `changed through its other name ${showPath(name).text}`);
 }
 
 type NamesAround = Pick<Circumstances, "siblings" | "formerSiblings" | "fromClass">;
