@@ -27,7 +27,7 @@ const program = join(root, "usr/lib/fim-agent");
 const nonroot = 65_532;
 
 await copyProgram(program);
-put("usr/share/doc/fim-agent/sbom.cdx.json", makeSbom(at));
+put("usr/share/doc/fim-agent/sbom.cdx.json", makeSbom(program, at));
 copy(process.execPath, "usr/local/bin/node");
 for (const library of librariesOf([process.execPath, ...globSync(`${program}/**/*.node`)]))
   copy(library, library);

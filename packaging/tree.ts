@@ -31,7 +31,7 @@ export async function makeTree(root: string, at: number): Promise<void> {
   const doc = join(root, "usr/share/doc/fim-agent");
   cpSync(join(home, "docs"), doc, { recursive: true });
   put(join(doc, "copyright"), readFileSync(join(home, "LICENSE")));
-  put(join(doc, "sbom.cdx.json"), makeSbom(at));
+  put(join(doc, "sbom.cdx.json"), makeSbom(join(root, "usr/lib/fim-agent"), at));
 }
 
 /** Manual pages and completion. zsh has one directory on Debian and another elsewhere. */

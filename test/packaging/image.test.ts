@@ -96,6 +96,24 @@ mounting("the image has each module once, for one machine, and each package load
   writeFileSync(join(program, "load.mjs"), load);
   const loaded = runIn(root, "/usr/local/bin/node", "/usr/lib/fim-agent/load.mjs");
   t.is(loaded.status, 0, loaded.stderr);
+
+  const sbom = JSON.parse(
+    readFileSync(join(root, "usr/share/doc/fim-agent/sbom.cdx.json"), "utf8"),
+  ) as { readonly components: readonly { readonly name: string }[] };
+  const listed = sbom.components.map(({ name }) => name).filter((name) => name !== "node");
+  t.true(listed.includes("zod"));
+  const manifests = globSync("node_modules/**/package.json", { cwd: program });
+  const isThere = (name: string): boolean =>
+    manifests.some((file) => file.endsWith(`node_modules/${name}/package.json`));
+  const absent = listed.filter((name) => !isThere(name));
+  t.deepEqual(absent, [], "a list of what is not there");
+  const directories = globSync("node_modules/{[!@.]*,@*/*}", { cwd: program });
+  const there = directories.map((one) => one.slice("node_modules/".length));
+  t.deepEqual(
+    there.filter((name) => !listed.includes(name)),
+    [],
+    "there and not in the list",
+  );
 });
 
 /** Prints how it was started. */
