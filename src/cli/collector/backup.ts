@@ -29,7 +29,7 @@ export async function backup(
 
 /** What else a collector needs to be the same one for its agents. */
 function besides(state: string): string {
-  return ["agent.key", "keys.json", "tls.crt", "tls.key"]
+  return ["agent.key", "tls.crt", "tls.key"]
     .map((name) => join(state, name))
     .filter((file) => existsSync(file))
     .join(", ");
